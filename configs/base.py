@@ -1,0 +1,156 @@
+"""Every field of every experiment, once: default, unit, one comment.
+
+A config file starts from `get_config(model=...)`, sets what differs, and ends with `finish(config, variant, ...)`.
+Lists are tuples, because command-line overrides of lists do not exist: `--config.data.background='(0, 0, 0)'`.
+"""
+import ml_collections
+
+
+def _dict(**fields):
+  return ml_collections.ConfigDict(fields)
+
+
+# The fields of `config.model`, by model name; `name` and `upsample` are common to all.
+MODELS = {
+    'dcgan': dict(
+        preset='paper',       # 'paper' (Radford et al. 2015) or 'code' (its authors' repository): what differs, see deconv/models/dcgan.py
+        latent_size=100,      # length of z, uniform in [-1, 1]
+        width=128,            # channels of the layer next to the image; doubled at each halving of the resolution (paper: 128)
+        kernel_size=5,        # window side of every (transposed) convolution; 4 divides evenly by the stride
+        leak=0.2,             # slope of the discriminator's LeakyReLU below zero
+        batch_norm_momentum=0.9,  # decay of the running statistics a step
+    ),
+    'gan28': dict(
+        latent_size=100,      # length of z, standard normal
+        width=64,             # channels at 28x28; 14x14 and 7x7 have twice as many
+        leak=0.2,             # slope of LeakyReLU below zero
+        dropout=0.3,          # share of discriminator features dropped
+    ),
+    'mlp_gan': dict(
+        latent_size=100,      # length of z, standard normal
+        hidden=128,           # units of each hidden layer
+        depth=2,              # number of hidden layers
+        leak=0.2,             # slope of LeakyReLU below zero
+    ),
+}
+
+
+def get_config(model='dcgan', task='gan'):
+  """Returns the default config (unlocked) of one model under one task."""
+  config = ml_collections.ConfigDict()
+  config.seed = 0                # every random number of the run is a function of (seed, step)
+  config.task = task             # a key of deconv.tasks.TASKS
+
+  config.model = _dict(
+      name=model,                # a key of deconv.models.MODELS
+      upsample='deconv',         # a kind of deconv.layers.Upsample: what doubles the resolution
+      **MODELS[model])
+
+  config.objective = _dict(
+      name='non_saturating',     # a key of deconv.objectives.gan.OBJECTIVES: non_saturating | minimax
+      update_order='disc_then_gen',  # disc_then_gen | simultaneous | alternate (see deconv/tasks/gan.py)
+      disc_learning_rate_scale=1.0,  # learning rate of the discriminator as a multiple of the generator's
+  )
+
+  config.data = _dict(
+      source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | zip | tfds | celeba
+      path='',                   # folder or archive of the data set; for tfds its data_dir ('' = tfds' own default)
+      name='',                   # tfds: the data set's name, such as 'cifar10'
+      split='train',             # split that is trained on
+      eval_split='test',         # split that is evaluated on, where the source has one
+      image_size=32,             # height and width in pixels of what the network sees
+      channels=1,                # 1 (grey) or 3 (RGB)
+      crop=0,                    # side in pixels of the centre crop before the resize; 0 = the largest square
+      background=(255, 255, 255),  # RGB under transparent pixels
+      on_broken='skip',          # a file that cannot be decoded: 'skip' (counted, named once) or 'error'
+      memory_limit_mb=1024,      # decoded data sets up to this size are held in memory and gathered by index
+      workers=4,                 # worker threads or processes that decode what is not in memory
+      worker_kind='thread',      # thread | process
+      prefetch=2,                # batches made ahead of the step
+      flip=False,                # mirror each image with probability 1/2
+  )
+
+  config.optimizer = _dict(
+      name='adam',               # adam | adamw | rmsprop | sgd
+      learning_rate=2e-4,        # peak learning rate
+      beta1=0.5,                 # adam(w): decay of the first moment; DCGAN section 4: 0.5
+      beta2=0.999,               # adam(w), rmsprop: decay of the second moment
+      eps=1e-8,                  # adam(w), rmsprop: added to the root of the second moment
+      momentum=0.0,              # sgd, rmsprop: momentum
+      weight_decay=0.0,          # adamw: decoupled decay, a step, times the learning rate
+      l2=0.0,                    # coefficient times the parameter added to its gradient
+      clip_norm=0.0,             # global gradient norm is clipped to this; 0 = off
+      schedule='constant',       # constant | linear | cosine | step
+      warmup_steps=0,            # linear warm-up from zero, in steps
+      final_scale=0.0,           # linear, cosine: the last learning rate as a share of the peak
+      decay_steps=0,             # step: steps between two decays; linear, cosine: 0 = to the end of the run
+      decay_rate=0.1,            # step: factor of each decay
+  )
+
+  config.train = _dict(
+      steps=0,                   # length of the run in steps, or
+      epochs=0.0,                # ... in passes over the data (one of the two is set)
+      batch_size=128,            # images a step, over all devices and processes
+      dtype='float32',           # compute type: float32 | bfloat16 (parameters stay float32)
+      steps_per_call=1,          # steps inside one compiled call (lax.scan): saves dispatch on fast devices
+      ema_decay=0.0,             # decay a step of the averaged generator, statistics included; 0 = no average
+  )
+
+  config.parallel = _dict(
+      mode='jit',                # jit (batch sharded over all devices) | pmap
+      batch_norm='sync',         # pmap: sync (statistics of the global batch) | local (of each device's share)
+  )
+
+  config.checkpoint = _dict(
+      every=500,                 # steps between checkpoints
+      keep=2,                    # the newest so many are kept ...
+      best_metric='',            # ... and the best by this evaluation metric; '' = none
+      best_is='max',             # the best has the max | min of it
+  )
+  config.eval = _dict(
+      every=0,                   # steps between evaluations; 0 = only at the end
+      batch_size=256,            # images a batch
+      num_samples=1000,          # generated images that an evaluation draws
+      use_ema=True,              # evaluate and sample the averaged parameters where there are any
+      batch_stats='running',     # normalise samples by running statistics | by those of the batch ('batch')
+  )
+  config.samples = _dict(
+      every=500,                 # steps between sample grids
+      num=64,                    # images in a grid
+      gif_fps=8,                 # frames a second of progress.gif
+  )
+  config.log = _dict(
+      every=50,                  # steps between lines of metrics.jsonl
+      tensorboard=True,          # also write TensorBoard events
+  )
+  config.compilation_cache = 'auto'  # folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = off
+  return config
+
+
+# Overrides that make any experiment end in seconds on two cores; finish() applies them to ':smoke'.
+_SMOKE = {
+    'train.batch_size': 8, 'train.epochs': 0.0, 'train.steps': 4, 'train.steps_per_call': 1,
+    'checkpoint.every': 2, 'eval.every': 0, 'eval.batch_size': 8, 'eval.num_samples': 16,
+    'samples.every': 2, 'samples.num': 4, 'log.every': 1, 'data.workers': 1, 'data.memory_limit_mb': 64,
+}
+
+
+def finish(config, variant='', variants=None, smoke=None):
+  """Applies the variants named after the colon of `--config=FILE.py:VARIANT` and returns the config.
+
+  Args:
+    config: what the config file has set.
+    variant: comma-separated names; '' for none. 'smoke' exists everywhere and is applied last.
+    variants: {name: {'section.field': value}} of this config file.
+    smoke: this config's own smoke overrides, on top of the common ones.
+
+  Raises:
+    ValueError: a name that this config does not have.
+  """
+  variants = dict(variants or {}, smoke={**_SMOKE, **(smoke or {})})
+  names = [name for name in variant.split(',') if name]
+  for name in sorted(names, key=lambda name: name == 'smoke'):
+    if name not in variants:
+      raise ValueError(f"no variant '{name}' in this config; it has: {', '.join(sorted(variants))}")
+    config.update_from_flattened_dict(variants[name])
+  return config

@@ -1,0 +1,9 @@
+"""Four fake CPU devices for every test; set before JAX starts."""
+import os
+
+# XLA's CPU collectives deadlock when more steps are in flight than its pool has threads; it sizes the pool by NPROC.
+os.environ.setdefault('NPROC', '32')
+os.environ['JAX_PLATFORMS'] = 'cpu'
+_FLAG = '--xla_force_host_platform_device_count'
+if _FLAG not in os.environ.get('XLA_FLAGS', ''):
+  os.environ['XLA_FLAGS'] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}=4".strip()
