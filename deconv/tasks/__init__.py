@@ -1,0 +1,7 @@
+"""What can be trained: TASKS maps `config.task` to a builder.
+
+A builder is called as `builder(config, make_optimizer, batch_norm_axis=None)` and returns a `Task` (task.py).
+`make_optimizer(scale=1.0)` returns the optax transformation of the config, its learning rate times `scale`;
+`batch_norm_axis` is None or the mapped axis over which batch norm takes its statistics.
+"""
+TASKS = {}

@@ -1,0 +1,38 @@
+"""The interface between what is trained and the loop that trains it."""
+from typing import Any, Protocol
+
+Batch = dict[str, Any]
+
+
+class Task(Protocol):
+  """What is trained: networks, losses and pictures, as pure functions of (state, batch, key).
+
+  A task knows its mathematics and nothing of how it is run: `train_step` and `eval_step` are traced under jit, pmap,
+  vmap or scan by the caller. Batches are dicts of arrays (batch, ...): 'image' uint8 (batch, height, width, channels),
+  'label' int32 (batch,) where known, 'weight' float32 (batch,) in evaluation: 0 marks padding.
+
+  Attributes:
+    loss_names: the scalars that are losses: shown on the progress bar and checked to be finite.
+  """
+  loss_names: tuple[str, ...]
+
+  def init(self, key, batch):
+    """Returns the `State` at step 0; the batch (any size >= 1) only tells the shapes."""
+
+  def train_step(self, state, batch, key):
+    """Returns (state after one step with step + 1, {name: scalar}). `key` is already that of the step (and device)."""
+
+  def eval_step(self, state, batch, key):
+    """Returns {name: sum over the batch}, additive over batches and devices; honours batch['weight']."""
+
+  def summarize(self, sums):
+    """Returns {public metric name: float} from the sums of `eval_step` added over a whole pass (host)."""
+
+  def pictures(self, state, batch, key):
+    """Returns {name: uint8 image (height, width, channels)}; called with the same key and batch throughout a run."""
+
+  def evaluate_samples(self, state, source, key, num, **options):
+    """Optional. Returns ({name: number}, {name: uint8 image}, protocol dict) of `num` samples against a data source."""
+
+  def sample(self, state, key, num):
+    """Generative tasks only. Returns float32 images (num, height, width, channels) in [-1, 1]."""
