@@ -36,7 +36,7 @@ MODELS = {
 
 
 def get_config(model='dcgan', task='gan'):
-  """Returns the default config (unlocked) of one model under one task."""
+  """Returns the default config of one model under one task; locked, so that a misspelt field fails at once."""
   config = ml_collections.ConfigDict()
   config.seed = 0                # every random number of the run is a function of (seed, step)
   config.task = task             # a key of deconv.tasks.TASKS
@@ -124,7 +124,7 @@ def get_config(model='dcgan', task='gan'):
       tensorboard=True,          # also write TensorBoard events
   )
   config.compilation_cache = 'auto'  # folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = off
-  return config
+  return config.lock()
 
 
 # Overrides that make any experiment end in seconds on two cores; finish() applies them to ':smoke'.
