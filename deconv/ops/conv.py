@@ -1,0 +1,99 @@
+"""Strided convolution and its adjoint, the transposed convolution, as pure array functions."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+
+from deconv.ops.geometry import Geometry, conv_geometry, conv_transpose_geometry
+
+Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
+
+
+def conv_transpose(
+    x: jax.Array, kernel: jax.Array, *, strides: int | Sequence[int] = 1, padding: Padding = 0,
+    output_padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, groups: int = 1) -> jax.Array:
+  """Transposed convolution: the adjoint of the convolution with the same arguments.
+
+  `y[i * stride + k * dilation - padding] += x[i] @ kernel[k]`, which is PyTorch's `conv_transpose` with the channel axes of
+  the weight moved last.
+
+  Args:
+    x: (batch, *spatial, c_in), with 1, 2 or 3 spatial dimensions.
+    kernel: (*window, c_in, c_out / groups).
+    strides: Output pixels between two neighbouring input pixels: an int, or one per spatial dimension.
+    padding: Output pixels cut from each border: an int, one per dimension, a (low, high) pair per dimension, 'VALID'
+      (nothing is cut), or 'SAME' (output = input * stride: the adjoint of a SAME convolution).
+    output_padding: Pixels added at the high border of the output, below max(stride, dilation). Not with 'SAME'.
+    dilation: Distance between the taps of the kernel in the output.
+    groups: Channel groups that do not mix; c_in must be divisible by it.
+
+  Returns:
+    (batch, *out, groups * kernel.shape[-1]) with
+    `out = (n - 1) * stride - low - high + dilation * (k - 1) + output_padding + 1` in each dimension.
+
+  Raises:
+    ValueError: Shapes that do not fit together, an output that would be empty, an output padding that is too large.
+  """
+  geometry = conv_transpose_geometry(x.shape, kernel.shape, strides, padding, output_padding, dilation, groups)
+  x, kernel = _promote(x, kernel)
+  return _transposed(x, kernel, geometry)
+
+
+def conv(x: jax.Array, kernel: jax.Array, *, strides: int | Sequence[int] = 1, padding: Padding = 0,
+         dilation: int | Sequence[int] = 1, groups: int = 1) -> jax.Array:
+  """Strided convolution (cross-correlation, as everywhere in deep learning).
+
+  `y[i] = sum_k x[i * stride + k * dilation - padding] @ kernel[k]`, zero outside of x.
+
+  Args:
+    x: (batch, *spatial, c_in), with 1, 2 or 3 spatial dimensions.
+    kernel: (*window, c_in / groups, c_out).
+    strides: An int, or one per spatial dimension.
+    padding: Zeros at the borders: an int, one per dimension, a (low, high) pair per dimension, 'VALID' (none), or 'SAME'
+      (output = ceil(input / stride); an odd zero goes to the high border).
+    dilation: Distance between the taps of the kernel in the input.
+    groups: Channel groups that do not mix; c_in and c_out must be divisible by it.
+
+  Returns:
+    (batch, *out, c_out) with `out = (n + low + high - dilation * (k - 1) - 1) // stride + 1` in each dimension.
+
+  Raises:
+    ValueError: Shapes that do not fit together, or an output that would be empty.
+  """
+  geometry = conv_geometry(x.shape, kernel.shape, strides, padding, dilation, groups)
+  x, kernel = _promote(x, kernel)
+  return _strided(x, kernel, geometry)
+
+
+def _promote(x, kernel):
+  dtype = jnp.promote_types(x.dtype, kernel.dtype)
+  return x.astype(dtype), kernel.astype(dtype)
+
+
+def _spec(n):
+  space = 'DHW'[-n:]
+  return ('N' + space + 'C', space + 'IO', 'N' + space + 'C')
+
+
+def _strided(x, kernel, g: Geometry):
+  return lax.conv_general_dilated(
+      x, kernel, g.strides, g.padding, rhs_dilation=g.dilation, feature_group_count=g.groups, dimension_numbers=_spec(g.ndim))
+
+
+def _transposed(x, kernel, g: Geometry):
+  # (*window, groups * in, out) -> (*window, in, groups * out), flipped: the zero-stuffed form.
+  *window, c_in, c_out = kernel.shape
+  n = g.ndim
+  kernel = jnp.moveaxis(kernel.reshape(*window, g.groups, c_in // g.groups, c_out), n, n + 1)
+  kernel = jnp.flip(kernel.reshape(*window, c_in // g.groups, g.groups * c_out), range(n))
+  pads = []
+  for d in range(n):
+    reach = g.dilation[d] * (g.window[d] - 1)
+    low = reach - g.padding[d][0]
+    pads.append((low, g.large[d] - ((g.small[d] - 1) * g.strides[d] + 1) + reach - low))
+  return lax.conv_general_dilated(
+      x, kernel, (1,) * n, pads, lhs_dilation=g.strides, rhs_dilation=g.dilation, feature_group_count=g.groups,
+      dimension_numbers=_spec(n))

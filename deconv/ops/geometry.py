@@ -1,0 +1,149 @@
+"""The sizes of a convolution and of its adjoint, and every check on the arguments."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+  """A convolution from `large` to `small`, and the transposed convolution from `small` to `large`.
+
+  Tap k of small position i sits at large position `i * stride + k * dilation - padding[0]`. All tuples hold an entry for each
+  spatial dimension.
+  """
+  large: tuple[int, ...]
+  small: tuple[int, ...]
+  window: tuple[int, ...]
+  strides: tuple[int, ...]
+  dilation: tuple[int, ...]
+  padding: tuple[tuple[int, int], ...]  # of the convolution; the high side is what the sizes make it
+  groups: int
+
+  @property
+  def ndim(self) -> int:
+    return len(self.window)
+
+
+def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> Geometry:
+  """The geometry of `conv`; raises ValueError where the arguments do not fit."""
+  large, window = _spatial('conv', x_shape, kernel_shape)
+  n = len(window)
+  strides, dilation = _per_dim('strides', strides, n, 1), _per_dim('dilation', dilation, n, 1)
+  groups = _check_groups('conv', x_shape, kernel_shape, groups)
+  if x_shape[-1] != kernel_shape[-2] * groups:
+    raise ValueError(
+        f'conv: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape {tuple(kernel_shape)} with '
+        f'groups={groups} takes {kernel_shape[-2] * groups}; the kernel must be (*window, c_in / groups, c_out).')
+  if kernel_shape[-1] % groups:
+    raise ValueError(f'conv: groups={groups} does not divide the {kernel_shape[-1]} output channels of the kernel.')
+  reach = tuple(d * (k - 1) + 1 for k, d in zip(window, dilation))
+  if padding == 'SAME':
+    total = [max((-(-size // s) - 1) * s + r - size, 0) for size, s, r in zip(large, strides, reach)]
+    pads = tuple((t // 2, t - t // 2) for t in total)
+  else:
+    pads = _pads(padding, n)
+  small = []
+  for d in range(n):
+    room = large[d] + sum(pads[d]) - reach[d]
+    if room < 0:
+      raise ValueError(
+          f'conv: the output would be empty in spatial dimension {d}: input {large[d]} with padding {pads[d]} is smaller than '
+          f'the kernel, which spans {reach[d]} (window {window[d]}, dilation {dilation[d]}).')
+    small.append(room // strides[d] + 1)
+  return _geometry(large, small, window, strides, dilation, [low for low, _ in pads], groups)
+
+
+def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padding, dilation, groups) -> Geometry:
+  """The geometry of `conv_transpose`; raises ValueError where the arguments do not fit."""
+  small, window = _spatial('conv_transpose', x_shape, kernel_shape)
+  n = len(window)
+  strides, dilation = _per_dim('strides', strides, n, 1), _per_dim('dilation', dilation, n, 1)
+  extra = _per_dim('output_padding', output_padding, n, 0)
+  groups = _check_groups('conv_transpose', x_shape, kernel_shape, groups)
+  if x_shape[-1] != kernel_shape[-2]:
+    raise ValueError(
+        f'conv_transpose: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape {tuple(kernel_shape)} '
+        f'takes {kernel_shape[-2]}; the kernel must be (*window, c_in, c_out / groups).')
+  if x_shape[-1] % groups:
+    raise ValueError(f'conv_transpose: groups={groups} does not divide the {x_shape[-1]} channels of x.')
+  for d in range(n):
+    if extra[d] >= max(strides[d], dilation[d]):
+      raise ValueError(
+          f'conv_transpose: output_padding={extra[d]} in spatial dimension {d} must be smaller than the larger of '
+          f'stride {strides[d]} and dilation {dilation[d]}.')
+  reach = tuple(d * (k - 1) + 1 for k, d in zip(window, dilation))
+  if padding == 'SAME':
+    if any(extra):
+      raise ValueError(f"conv_transpose: output_padding={extra} with padding='SAME', which fixes the output at "
+                       'input * stride; give the padding as numbers.')
+    # What a SAME convolution of an input of n * stride pixels adds; with a kernel below the stride the rest is zeros.
+    lows = [max(r - s, 0) // 2 for r, s in zip(reach, strides)]
+    large = [size * s for size, s in zip(small, strides)]
+  else:
+    pads = _pads(padding, n)
+    lows = [low for low, _ in pads]
+    large = [(size - 1) * s + r - sum(p) + e for size, s, r, p, e in zip(small, strides, reach, pads, extra)]
+  for d in range(n):
+    if large[d] < 1:
+      raise ValueError(
+          f'conv_transpose: the output would be empty in spatial dimension {d}: input {small[d]}, window {window[d]}, stride '
+          f'{strides[d]}, dilation {dilation[d]}, padding {pads[d]} and output_padding {extra[d]} give {large[d]} pixels.')
+  return _geometry(large, small, window, strides, dilation, lows, groups)
+
+
+def _geometry(large, small, window, strides, dilation, lows, groups):
+  """Fills in the high padding: what the last position of the window leaves (below zero where pixels are left over)."""
+  pads = tuple(((low, (m - 1) * s + d * (k - 1) + 1 - size - low))
+               for size, m, k, s, d, low in zip(large, small, window, strides, dilation, lows))
+  return Geometry(tuple(large), tuple(small), window, strides, dilation, pads, groups)
+
+
+def _spatial(name, x_shape, kernel_shape):
+  n = len(x_shape) - 2
+  if n not in (1, 2, 3):
+    raise ValueError(f'{name}: x must be (batch, *spatial, channels) with 1, 2 or 3 spatial dimensions, got shape '
+                     f'{tuple(x_shape)}.')
+  if len(kernel_shape) != n + 2:
+    raise ValueError(f'{name}: x of shape {tuple(x_shape)} has {n} spatial dimensions, so the kernel needs {n + 2} axes '
+                     f'(*window, c_in, c_out), got shape {tuple(kernel_shape)}.')
+  if 0 in x_shape[1:] or 0 in kernel_shape:
+    raise ValueError(f'{name}: only the batch may be empty, got x of shape {tuple(x_shape)} and a kernel of shape '
+                     f'{tuple(kernel_shape)}.')
+  return tuple(x_shape[1:-1]), tuple(kernel_shape[:-2])
+
+
+def _check_groups(name, x_shape, kernel_shape, groups):
+  del x_shape, kernel_shape
+  if not _is_int(groups) or groups < 1:
+    raise ValueError(f'{name}: groups must be a positive int, got {groups!r}.')
+  return int(groups)
+
+
+def _is_int(value):
+  return hasattr(value, '__index__') and not isinstance(value, bool)
+
+
+def _per_dim(name, value, n, least):
+  """An int, or one for each of n dimensions -> a tuple of n ints."""
+  values = (value,) * n if _is_int(value) else value
+  if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != n or not all(map(_is_int, values)):
+    raise ValueError(f'{name} must be an int or {n} ints (one for each spatial dimension), got {value!r}.')
+  if min(values) < least:
+    raise ValueError(f'{name} must be at least {least}, got {value!r}.')
+  return tuple(int(v) for v in values)
+
+
+def _pads(padding, n):
+  """Everything that `padding` may be but 'SAME' -> n pairs (low, high)."""
+  if padding == 'VALID':
+    return ((0, 0),) * n
+  if isinstance(padding, str):
+    raise ValueError(f"padding must be 'SAME', 'VALID' or numbers, got {padding!r}.")
+  if isinstance(padding, Sequence) and len(padding) == n and all(
+      isinstance(p, Sequence) and not isinstance(p, str) and len(p) == 2 for p in padding):
+    flat = _per_dim('padding', [v for pair in padding for v in pair], 2 * n, 0)
+    return tuple(zip(flat[::2], flat[1::2]))
+  if _is_int(padding) or (isinstance(padding, Sequence) and len(padding) == n and all(map(_is_int, padding))):
+    return tuple((p, p) for p in _per_dim('padding', padding, n, 0))
+  raise ValueError(f"padding must be an int, {n} ints, {n} pairs (low, high), 'SAME' or 'VALID', got {padding!r}.")
