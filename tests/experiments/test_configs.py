@@ -1,0 +1,45 @@
+"""Every config runs end to end through the entry point with `:smoke`, without a network and without its data set."""
+import json
+
+import pytest
+
+from tests.experiments.run_experiment import ROOT, run
+
+CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('*.py') if path.name not in ('base.py', '__init__.py'))
+
+# A socket that is opened anywhere in the run fails it.
+NO_NETWORK = """
+import socket
+def refuse(*args, **kwargs):
+  raise AssertionError('a smoke run asked for the network')
+socket.socket.connect = refuse
+socket.getaddrinfo = refuse
+"""
+
+
+def read_metrics(workdir):
+  """Returns the lines of metrics.jsonl as dicts."""
+  return [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_smoke(name, tmp_path):
+  site = tmp_path / 'site'
+  site.mkdir()
+  (site / 'sitecustomize.py').write_text(NO_NETWORK)
+  workdir = tmp_path / 'run'
+  finished = run('main', f'--config=configs/{name}.py:smoke', f'--workdir={workdir}',
+                 env={'PYTHONPATH': str(site), 'XLA_FLAGS': ''})
+  assert finished.returncode == 0, finished.stderr
+
+  config = json.loads((workdir / 'config.json').read_text())
+  lines = [line for line in read_metrics(workdir) if line['split'] == 'train']
+  assert [line['step'] for line in lines] == list(range(1, config['train']['steps'] + 1))
+  for field in ('images_per_second', 'data_wait'):
+    assert all(line[field] >= 0 for line in lines)
+  losses = [value for line in lines for key, value in line.items() if key.startswith('loss')]
+  assert losses and len(set(losses)) > 1
+  assert list((workdir / 'samples').glob('*.png')) and (workdir / 'samples' / 'progress.gif').stat().st_size > 100
+  assert list(workdir.glob('events.*'))
+  assert (workdir / 'checkpoints' / str(config['train']['steps'])).is_dir()
+  assert {'versions', 'devices'} <= set(json.loads((workdir / 'run.json').read_text()))
