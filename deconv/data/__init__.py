@@ -1,0 +1,12 @@
+"""Data: sources, and batches whose order is a pure function of (seed, step).
+
+Libraries that read data (Pillow, scikit-learn, grain, tensorflow-datasets) are imported when a source needs them.
+"""
+from deconv.data.batches import EvalBatches, TrainBatches
+from deconv.data.options import DataOptions
+from deconv.data.pixels import to_signed, to_uint8
+from deconv.data.source import ArraySource, Source
+from deconv.data.sources import SOURCES, open_source
+
+__all__ = ['ArraySource', 'DataOptions', 'EvalBatches', 'SOURCES', 'Source', 'TrainBatches', 'open_source', 'to_signed',
+           'to_uint8']

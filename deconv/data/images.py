@@ -1,0 +1,94 @@
+"""One image: from the bytes of a file to a square of uint8 pixels.
+
+The rule, everywhere: decode the first frame, turn it as its EXIF says, put transparent pixels on the background, make it
+grey (ITU-R 601 luma) or RGB, cut the centre square, resize it by Pillow's bicubic filter. Pillow widens the filter when it
+shrinks an image, so this is antialiased (the resize that Parmar et al. 2022, "On Aliased Resizing", recommend for FID).
+"""
+import io
+
+import numpy as np
+
+from deconv.errors import UserError
+
+
+class BrokenImage(Exception):
+  """The bytes are not an image that can be decoded; the message is the decoder's."""
+
+
+def decode(data, options):
+  """Decodes a PNG, JPEG or WebP file.
+
+  Args:
+    data: bytes of the file: palette, grey, RGB, CMYK, 8 or 16 bits, with or without transparency.
+    options: DataOptions; `channels`, `background`, `crop` and `image_size` are used.
+
+  Returns:
+    uint8 array (image_size, image_size, channels).
+
+  Raises:
+    BrokenImage: the bytes cannot be decoded to the end.
+  """
+  from PIL import Image, ImageOps
+  try:
+    image = Image.open(io.BytesIO(data))
+    image.load()  # a truncated file shows itself here
+    image = ImageOps.exif_transpose(image)
+    image = _opaque(image, options.background)
+    image = image.convert('L' if options.channels == 1 else 'RGB')
+  except MemoryError:
+    raise
+  except Exception as error:  # on damaged bytes Pillow raises OSError, SyntaxError, struct.error, IndexError and others
+    raise BrokenImage(f'{type(error).__name__}: {error}') from error
+  return _square(image, options)
+
+
+def fit(pixels, options):
+  """Crops and resizes decoded pixels, uint8 (h, w) or (h, w, 1 or 3), to (image_size, image_size, channels)."""
+  from PIL import Image
+  if pixels.ndim == 3 and pixels.shape[-1] == 1:
+    pixels = pixels[..., 0]
+  return _square(Image.fromarray(pixels).convert('L' if options.channels == 1 else 'RGB'), options)
+
+
+def centre_square(width, height, crop):
+  """The centre crop as (left, top, right, bottom) in pixels.
+
+  Its side is `crop`, or that of the largest square when `crop` is 0 or larger than the image; an odd margin leaves the
+  larger half right and below.
+  """
+  side = min(width, height, crop or width)
+  left, top = (width - side) // 2, (height - side) // 2
+  return left, top, left + side, top + side
+
+
+def _square(image, options):
+  from PIL import Image
+  box = centre_square(*image.size, options.crop)
+  size = (options.image_size, options.image_size)
+  if (box[2] - box[0], box[3] - box[1]) == size:
+    image = image.crop(box)
+  else:
+    image = image.resize(size, Image.Resampling.BICUBIC, box=box)
+  return np.asarray(image).reshape(options.image_shape)
+
+
+def _opaque(image, background):
+  """The image without transparency, on the background; 16-bit grey becomes 8-bit grey."""
+  from PIL import Image
+  if image.mode.startswith('I'):
+    # Pillow would clip to 255 here instead of scaling: 65535 / 257 = 255.
+    levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+    return Image.fromarray(np.round(levels / 257).astype(np.uint8))
+  if not image.has_transparency_data:
+    return image
+  canvas = Image.new('RGBA', image.size, (*background, 255))
+  return Image.alpha_composite(canvas, image.convert('RGBA'))
+
+
+def check_bytes(path):
+  """Returns the bytes of a file that the user named; UserError when it cannot be read."""
+  try:
+    with open(path, 'rb') as file:
+      return file.read()
+  except OSError as error:
+    raise UserError(f'cannot read {path}: {error.strerror or error}.') from error

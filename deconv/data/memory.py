@@ -1,0 +1,63 @@
+"""Small data sets are decoded once and kept in memory, where a batch is one gather."""
+import concurrent.futures
+import dataclasses
+import os
+
+from absl import logging
+import numpy as np
+
+from deconv.data.source import ArraySource
+
+
+def hold(source, options):
+  """Returns the source with its images in memory when they fit `options.memory_limit_mb`, else the source itself.
+
+  The decoded copy is kept on the source, so that it is made once however many batches are made of it.
+  """
+  if isinstance(source, ArraySource) and source.ready:
+    return source
+  if len(source) * np.prod(source.image_shape) > options.memory_limit_mb * 2**20:
+    return source
+  held = getattr(source, '_held', None)
+  if held is None:
+    held = _decode_all(source, options)
+    try:
+      source._held = held
+    except AttributeError:  # a source with __slots__ is decoded again next time
+      pass
+  return held
+
+
+def take(source, indices):
+  """A dict of arrays with one row an index, in that order."""
+  if isinstance(source, ArraySource) and source.ready:
+    return source.take(indices)
+  items = [source[int(index)] for index in indices]
+  return {name: np.stack([item[name] for item in items]) for name in items[0]}
+
+
+def _decode_all(source, options):
+  images = np.empty((len(source), *source.image_shape), np.uint8)
+  labels = None
+
+  def decode(index):
+    item = source[index]
+    images[index] = item['image']
+    return item.get('label')
+
+  threads = max(options.workers, os.cpu_count() or 1)
+  with concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix='decode') as pool:
+    # In chunks, because a future an image costs as much as decoding a small one.
+    chunks = [range(start, min(start + 64, len(source))) for start in range(0, len(source), 64)]
+    try:
+      labels = [label for chunk in pool.map(lambda chunk: [decode(index) for index in chunk], chunks) for label in chunk]
+    except BaseException:
+      pool.shutdown(wait=False, cancel_futures=True)
+      raise
+  labels = None if labels[0] is None else np.array(labels, np.int32)
+  # The crop has been made.
+  held = ArraySource(source.name, images, labels, dataclasses.replace(options, crop=0), source.class_names)
+  held.broken = getattr(source, 'broken', {})
+  held.fingerprint = source.fingerprint  # of the files, not of what was made of them
+  logging.info('%s: %d images in memory, %.0f MiB', source.name, len(source), images.nbytes / 2**20)
+  return held

@@ -1,0 +1,66 @@
+"""The fields of `config.data`, typed and checked."""
+import dataclasses
+
+from deconv.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+  """What is read and how; `DataOptions(**config.data)`.
+
+  Attributes:
+    source: a key of `deconv.data.SOURCES`.
+    path: folder or archive of the data set; for `tfds` its data_dir ('' is tfds' own default).
+    name: for `tfds`, the data set's name, such as 'cifar10'.
+    split: split that is trained on.
+    eval_split: split that is evaluated on, where the source has one.
+    image_size: height and width in pixels of what the network sees.
+    channels: 1 (grey) or 3 (RGB).
+    crop: side in pixels of the centre crop before the resize; 0 is the largest square.
+    background: RGB, 0 to 255, under transparent pixels.
+    on_broken: a file that cannot be decoded is passed over ('skip') or ends the run ('error').
+    memory_limit_mb: decoded data sets up to this many MiB are held in memory.
+    workers: threads or processes that decode what is not in memory.
+    worker_kind: 'thread' or 'process'.
+    prefetch: batches made ahead of the step.
+    flip: mirror each image with probability 1/2.
+
+  Raises:
+    UserError: a field has a value that means nothing.
+  """
+  source: str = 'digits'
+  path: str = ''
+  name: str = ''
+  split: str = 'train'
+  eval_split: str = 'test'
+  image_size: int = 32
+  channels: int = 1
+  crop: int = 0
+  background: tuple[int, int, int] = (255, 255, 255)
+  on_broken: str = 'skip'
+  memory_limit_mb: int = 1024
+  workers: int = 4
+  worker_kind: str = 'thread'
+  prefetch: int = 2
+  flip: bool = False
+
+  def __post_init__(self):
+    object.__setattr__(self, 'background', tuple(self.background))
+    self._one_of('channels', (1, 3))
+    self._one_of('on_broken', ('skip', 'error'))
+    self._one_of('worker_kind', ('thread', 'process'))
+    for field, least in dict(image_size=1, crop=0, memory_limit_mb=0, workers=1, prefetch=1).items():
+      if getattr(self, field) < least:
+        raise UserError(f'data.{field} is {getattr(self, field)}: it must be at least {least}.')
+    if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
+      raise UserError(f'data.background is {self.background}: it must be three numbers from 0 to 255, red, green, blue.')
+
+  def _one_of(self, field, values):
+    if getattr(self, field) not in values:
+      raise UserError(f'data.{field} is {getattr(self, field)!r}: it must be one of '
+                      f'{", ".join(repr(value) for value in values)}.')
+
+  @property
+  def image_shape(self):
+    """(height, width, channels) of what the network sees."""
+    return self.image_size, self.image_size, self.channels

@@ -1,0 +1,34 @@
+"""The sources by name."""
+import difflib
+
+from deconv.data import digits, mnist
+from deconv.errors import UserError
+
+# Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
+SOURCES = {
+    'digits': digits.open_digits,
+    'mnist': mnist.open_mnist,
+}
+
+
+def open_source(options, split=None):
+  """Opens the data.
+
+  Args:
+    options: DataOptions.
+    split: which part; None is `options.split`.
+
+  Returns:
+    A Source with at least one image.
+
+  Raises:
+    UserError: no source of this name, no such split, or the data are not there.
+  """
+  if options.source not in SOURCES:
+    near = difflib.get_close_matches(options.source, SOURCES, 1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ''
+    raise UserError(f"no data source '{options.source}'{hint}: data.source is one of {', '.join(SOURCES)}.")
+  source = SOURCES[options.source](options, options.split if split is None else split)
+  if not len(source):
+    raise UserError(f"split '{split or options.split}' of {source.name} has no images: choose another split or data.path.")
+  return source
