@@ -2,7 +2,6 @@
 import io
 import math
 import os
-import tempfile
 
 import numpy as np
 
@@ -105,17 +104,13 @@ def save_gif(path, frames, fps=8):
 def _write(path, content):
   """Writes bytes to a temporary file beside `path` and renames it: a reader never sees half a file."""
   path = os.path.abspath(os.fspath(path))
-  temporary = None
+  temporary = f'{path}.{os.getpid()}.tmp'
   try:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix='.' + os.path.basename(path))
-    with os.fdopen(descriptor, 'wb') as file:
+    with open(temporary, 'wb') as file:
       file.write(content)
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
     os.replace(temporary, path)
   except OSError as error:
-    if temporary and os.path.exists(temporary):
+    if os.path.exists(temporary):
       os.unlink(temporary)
     raise UserError(f"cannot write '{path}': {error.strerror}; choose a place that you can write to") from error

@@ -1,0 +1,15 @@
+"""Networks: MODELS maps `config.model.name` to a builder.
+
+A GAN's builder takes the other fields of `config.model` and `image_shape` (height, width, channels), `dtype`
+(computed in; parameters and statistics stay float32) and `batch_norm_axis` (mapped axis over which batch norm takes
+its statistics, or None). It returns
+(generator, discriminator, latent): two Linen modules, generator(z, train) and discriminator(images, train), and a
+`Latent`.
+"""
+from deconv.models import dcgan, gan28, mlp_gan
+
+MODELS = {
+    'dcgan': dcgan.build,
+    'gan28': gan28.build,
+    'mlp_gan': mlp_gan.build,
+}

@@ -4,4 +4,8 @@ A builder is called as `builder(config, make_optimizer, batch_norm_axis=None)` a
 `make_optimizer(scale=1.0)` returns the optax transformation of the config, its learning rate times `scale`;
 `batch_norm_axis` is None or the mapped axis over which batch norm takes its statistics.
 """
-TASKS = {}
+from deconv.tasks import gan
+
+TASKS = {
+    'gan': gan.build,
+}

@@ -1,0 +1,150 @@
+"""DCGAN: deep convolutional generative adversarial networks (Radford, Metz, Chintala 2015, arXiv 1511.06434).
+
+The network of figure 1 and section 3 for any resolution 4 * 2**n: z -> 4x4 -> n transposed convolutions of stride 2
+-> image; the discriminator is its mirror image with strided convolutions. No pooling, batch norm everywhere but on
+the generator's output and the discriminator's input, ReLU and tanh in the generator, LeakyReLU 0.2 in the
+discriminator, weights from N(0, 0.02).
+
+Two presets, where the paper and its authors' code (github.com/Newmu/dcgan_code, faces/train_uncond_dcgan.py) differ
+or the paper says nothing:
+
+| what                              | 'paper'                           | 'code'                              |
+|-----------------------------------|-----------------------------------|-------------------------------------|
+| batch norm of the projection of z | per channel (1024), like the rest | per unit (4 * 4 * 1024)             |
+| initial gain of batch norm        | 1                                 | N(1, 0.02)                          |
+| bias where no batch norm follows  | yes                               | no (last layer of the generator,    |
+|                                   |                                   | first and last of the discriminator)|
+
+Three more differences are not of the networks and have their own fields: an L2 penalty of 1e-5 on all parameters
+(`optimizer.l2`; in the code only), one network a minibatch (`objective.update_order = 'alternate'`; the paper does
+not say), and samples always normalised by their own batch (`eval.batch_stats = 'batch'`; the code keeps no running
+statistics). Convolutions before batch norm have no bias in both: batch norm would subtract it.
+"""
+import functools
+from typing import Any
+
+from flax import linen as nn
+import jax.numpy as jnp
+
+from deconv import layers
+from deconv.errors import UserError
+from deconv.models.latent import Latent
+
+PRESETS = ('paper', 'code')
+
+
+def _doublings(height, width):
+  """Number n of stride-2 layers between 4x4 and the image, which must be square with side 4 * 2**n, n >= 1."""
+  n = max(height // 4, 2).bit_length() - 1
+  if height != width or height != 4 * 2**n:
+    below, above = 4 * 2**n, 4 * 2**(n + 1)
+    near = f'{below}' if height <= below else f'{below} or {above}'
+    raise UserError(f'DCGAN makes square images of side 8, 16, 32, 64, ... (4 * 2**n), not {height}x{width}; '
+                    f'set data.image_size to {near}')
+  return n
+
+
+def _batch_norm(preset, momentum, axis_name, dtype):
+  gain = nn.initializers.ones if preset == 'paper' else _around_one
+  return functools.partial(nn.BatchNorm, momentum=momentum, axis_name=axis_name, dtype=dtype, scale_init=gain)
+
+
+def _around_one(key, shape, dtype=jnp.float32):
+  return 1 + nn.initializers.normal(0.02)(key, shape, dtype)
+
+
+class Generator(nn.Module):
+  """z (batch, latent) -> image (batch, resolution, resolution, channels) float32 in [-1, 1].
+
+  Attributes:
+    resolution: side of the image, 4 * 2**n.
+    channels: channels of the image.
+    width: channels of the last feature map; doubled at each halving of the resolution (paper: 128 at 32x32).
+    kernel_size: side of the window of every transposed convolution.
+    upsample: kind of deconv.layers.Upsample.
+    preset: 'paper' or 'code', see above.
+    momentum: decay of the running statistics a step.
+    axis_name: mapped axis over which batch norm takes its statistics, or None.
+    dtype: type that is computed in.
+  """
+  resolution: int
+  channels: int
+  width: int = 128
+  kernel_size: int = 5
+  upsample: str = 'deconv'
+  preset: str = 'paper'
+  momentum: float = 0.9
+  axis_name: str | None = None
+  dtype: Any = None
+
+  @nn.compact
+  def __call__(self, z, train):
+    n = _doublings(self.resolution, self.resolution)
+    norm = functools.partial(_batch_norm(self.preset, self.momentum, self.axis_name, self.dtype),
+                             use_running_average=not train)
+    up = functools.partial(layers.Upsample, kind=self.upsample, kernel_size=self.kernel_size, factor=2,
+    dtype=self.dtype,
+                           kernel_init=nn.initializers.normal(0.02))
+    features = self.width * 2**(n - 1)
+    x = nn.Dense(4 * 4 * features, use_bias=False, dtype=self.dtype, kernel_init=nn.initializers.normal(0.02),
+                 name='project')(z)
+    if self.preset == 'code':
+      x = norm(name='norm_0')(x).reshape(-1, 4, 4, features)
+    else:
+      x = norm(name='norm_0')(x.reshape(-1, 4, 4, features))
+    x = nn.relu(x)                                                                    # b 4 4 (width * 2**(n-1))
+    for i in range(1, n):
+      x = up(self.width * 2**(n - 1 - i), use_bias=False, name=f'up_{i}')(x)
+      x = nn.relu(norm(name=f'norm_{i}')(x))                               # b 4*2**i 4*2**i (width * 2**(n-1-i))
+    x = up(self.channels, use_bias=self.preset == 'paper', name=f'up_{n}')(x)         # b 4*2**n 4*2**n channels
+    return jnp.tanh(x.astype(jnp.float32))
+
+
+class Discriminator(nn.Module):
+  """Image (batch, resolution, resolution, channels) in [-1, 1] -> logit (batch,) float32, positive for 'real'.
+
+  Attributes: as in Generator, and
+    width: channels of the first feature map; doubled at each halving of the resolution.
+    leak: slope of LeakyReLU below zero.
+  """
+  width: int = 128
+  kernel_size: int = 5
+  leak: float = 0.2
+  preset: str = 'paper'
+  momentum: float = 0.9
+  axis_name: str | None = None
+  dtype: Any = None
+
+  @nn.compact
+  def __call__(self, x, train):
+    n = _doublings(*x.shape[1:3])
+    norm = functools.partial(_batch_norm(self.preset, self.momentum, self.axis_name, self.dtype),
+                             use_running_average=not train)
+    pad = (self.kernel_size - 1) // 2
+    # An even window needs (k - 2) / 2 on both sides to halve the side exactly; an odd one drops the last column.
+    down = functools.partial(layers.Conv, kernel_size=self.kernel_size, strides=2, padding=pad, dtype=self.dtype,
+                             kernel_init=nn.initializers.normal(0.02))
+    bias = self.preset == 'paper'
+    x = down(self.width, use_bias=bias, name='down_1')(x)                             # b 2*2**n 2*2**n width
+    x = nn.leaky_relu(x, self.leak)
+    for i in range(2, n + 1):
+      x = down(self.width * 2**(i - 1), use_bias=False, name=f'down_{i}')(x)
+      x = nn.leaky_relu(norm(name=f'norm_{i}')(x), self.leak)              # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
+    x = x.reshape(x.shape[0], -1).astype(jnp.float32)                                 # b (4 * 4 * width * 2**(n-1))
+    return nn.Dense(1, use_bias=bias, kernel_init=nn.initializers.normal(0.02), name='logit')(x)[:, 0]
+
+
+def build(*, image_shape, upsample='deconv', preset='paper', latent_size=100, width=128, kernel_size=5, leak=0.2,
+          batch_norm_momentum=0.9, dtype=None, batch_norm_axis=None):
+  """Returns (generator, discriminator, latent) for images of `image_shape` (height, width, channels).
+
+  Raises:
+    UserError: a size that is not 4 * 2**n, or an unknown preset.
+  """
+  _doublings(*image_shape[:2])
+  if preset not in PRESETS:
+    raise UserError(f"model.preset is '{preset}'; choose one of: {', '.join(PRESETS)}")
+  common = dict(width=width, kernel_size=kernel_size, preset=preset, momentum=batch_norm_momentum,
+                axis_name=batch_norm_axis, dtype=dtype)
+  generator = Generator(resolution=image_shape[0], channels=image_shape[2], upsample=upsample, **common)
+  return generator, Discriminator(leak=leak, **common), Latent(latent_size, 'uniform')
