@@ -28,7 +28,7 @@ def decode(data, options):
   Raises:
     BrokenImage: the bytes cannot be decoded to the end.
   """
-  from PIL import Image, ImageOps
+  from PIL import Image, ImageOps, UnidentifiedImageError
   try:
     image = Image.open(io.BytesIO(data))
     image.load()  # a truncated file shows itself here
@@ -37,6 +37,8 @@ def decode(data, options):
     image = image.convert('L' if options.channels == 1 else 'RGB')
   except MemoryError:
     raise
+  except UnidentifiedImageError as error:  # its own message holds an address, another one each time
+    raise BrokenImage('not an image file' if data else 'empty file') from error
   except Exception as error:  # on damaged bytes Pillow raises OSError, SyntaxError, struct.error, IndexError and others
     raise BrokenImage(f'{type(error).__name__}: {error}') from error
   return _square(image, options)

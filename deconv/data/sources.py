@@ -1,13 +1,17 @@
 """The sources by name."""
 import difflib
 
-from deconv.data import digits, mnist
+from deconv.data import celeba, digits, files, mnist, prepared
 from deconv.errors import UserError
 
 # Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
 SOURCES = {
     'digits': digits.open_digits,
     'mnist': mnist.open_mnist,
+    'folder': files.open_folder,
+    'zip': files.open_zip,
+    'tfds': prepared.open_tfds,
+    'celeba': celeba.open_celeba,
 }
 
 
