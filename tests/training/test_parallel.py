@@ -1,0 +1,196 @@
+"""Every way to run a step gives the numbers of one device."""
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from deconv.errors import UserError
+from deconv.training.parallel import Parallel
+from tests.training import tiny
+
+KEY = jax.random.key(7)
+
+
+def make_task(parallel, **kwargs):
+  return tiny.TinyTask(parallel.wrap_optimizer(optax.adam(1e-2)), parallel.batch_norm_axis, **kwargs)
+
+
+def batch_with_noise(step):
+  batch = tiny.make_batch(step)
+  batch['latent'] = np.random.default_rng([step, 1]).normal(size=batch['image'].shape).astype(np.float32)
+  return batch
+
+
+def run(parallel, batches, steps_per_call=1, **kwargs):
+  """Final state on the host, and the scalars of each step."""
+  task = make_task(parallel, **kwargs)
+  state = parallel.put_state(task.init(KEY, batches[0]))
+  step, scalars = parallel.train_step(task, steps_per_call), []
+  for i in range(0, len(batches), steps_per_call):
+    part = batches[i:i + steps_per_call]
+    if steps_per_call > 1:
+      part = [{name: np.stack([batch[name] for batch in part]) for name in part[0]}]
+    state, new = step(state, parallel.put_batch(part[0], stacked=steps_per_call > 1), KEY)
+    scalars.append(parallel.fetch(new))
+  return parallel.get_state(state), np.concatenate([np.atleast_1d(s['loss']) for s in scalars])
+
+
+def assert_close(a, b, **tolerance):
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **tolerance), a, b)
+
+
+def one_device():
+  return Parallel('jit', devices=jax.devices()[:1])
+
+
+@pytest.fixture(scope='module')
+def reference():
+  return run(one_device(), [batch_with_noise(i) for i in range(3)])
+
+
+@pytest.mark.parametrize('parallel', [
+    Parallel('jit'), Parallel('pmap'), Parallel('pmap', devices=jax.devices()[:2])], ids=['jit4', 'pmap4', 'pmap2'])
+def test_many_devices_equal_one(parallel, reference):
+  """Noise passed in; float32 sums in another order are all that differs."""
+  state, losses = run(parallel, [batch_with_noise(i) for i in range(3)])
+  np.testing.assert_allclose(losses, reference[1], rtol=1e-5)
+  assert_close(state, reference[0], rtol=1e-4, atol=1e-6)
+
+
+def test_local_batch_norm_is_not_synchronised(reference):
+  state, _ = run(Parallel('pmap', 'local'), [batch_with_noise(i) for i in range(3)])
+  dense = lambda state: state.networks['net'].params['dense']
+  assert np.abs(dense(state) - dense(reference[0])).max() > 1e-4
+
+
+def test_jit_draws_the_same_noise_on_any_number_of_devices():
+  batches = [tiny.make_batch(i) for i in range(2)]
+  assert_close(run(one_device(), batches), run(Parallel('jit'), batches), rtol=1e-4, atol=1e-6)
+
+
+def test_pmap_draws_other_noise_on_each_device_but_keeps_one_state():
+  parallel = Parallel('pmap')
+  task = make_task(parallel)
+  first = tiny.make_batch(0, size=2)
+  batch = {name: np.concatenate([x] * 4) for name, x in first.items()}  # the same images everywhere
+  step = parallel.train_step(task)
+  state, scalars = step(parallel.put_state(task.init(KEY, batch)), parallel.put_batch(batch), KEY)
+  for leaf in jax.tree.leaves((state, scalars)):
+    shards = [np.asarray(shard.data) for shard in leaf.addressable_shards]
+    assert len(shards) == 4 and all(np.array_equal(shards[0], shard) for shard in shards)
+  equal_noise = run(Parallel('pmap', devices=jax.devices()[:1]), [first])
+  assert abs(float(parallel.fetch(scalars)['loss']) - equal_noise[1][0]) > 1e-6
+
+
+def test_key_depends_on_the_step():
+  batch = tiny.make_batch(0)
+  losses = run(one_device(), [batch, batch], noise=10.0)[1]
+  task = make_task(one_device(), noise=10.0)
+  state = task.init(KEY, batch)
+  expected = task.train_step(state.replace(step=jnp.int32(1)), batch, jax.random.fold_in(KEY, 1))[1]['loss']
+  first = task.train_step(state, batch, jax.random.fold_in(KEY, 0))[1]['loss']
+  assert losses[0] == pytest.approx(float(first), rel=1e-5) and float(first) != pytest.approx(float(expected), rel=1e-3)
+
+
+@pytest.mark.parametrize('mode', ['jit', 'pmap'])
+def test_several_steps_a_call_equal_single_steps(mode):
+  batches = [tiny.make_batch(i) for i in range(8)]
+  single, stacked = run(Parallel(mode), batches), run(Parallel(mode), batches, steps_per_call=4)
+  assert_close(single, stacked, rtol=1e-5, atol=1e-7)
+  assert single[0].step == stacked[0].step == 8
+
+
+@pytest.mark.parametrize('mode', ['jit', 'pmap'])
+def test_eval_sums_are_those_of_the_whole_batch(mode):
+  parallel = Parallel(mode)
+  task = make_task(parallel)
+  batch = dict(tiny.make_batch(0), weight=np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32))
+  state = task.init(KEY, batch)
+  expected = task.eval_step(state, batch, KEY)
+  sums = parallel.fetch(parallel.eval_step(task)(parallel.put_state(state), parallel.put_batch(batch), KEY))
+  assert sums['count'] == 5
+  assert_close(sums, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize('mode', ['jit', 'pmap'])
+def test_donation_leaves_the_given_state_alone(mode):
+  parallel = Parallel(mode)
+  task = make_task(parallel)
+  batch = tiny.make_batch(0)
+  device_state = task.init(KEY, batch)
+  host_state = jax.tree.map(np.array, device_state)
+  step = parallel.train_step(task)
+  for given in (device_state, host_state):
+    state = parallel.put_state(given)
+    new, _ = step(state, parallel.put_batch(batch), KEY)
+    fetched = parallel.get_state(new)
+    before = jax.tree.map(np.copy, fetched)
+    step(new, parallel.put_batch(batch), KEY)
+    assert jax.tree.leaves(new)[1].is_deleted()  # it was donated
+    assert_close(fetched, before, rtol=0)
+  assert_close(device_state, host_state, rtol=0)
+
+
+@pytest.mark.parametrize('mode', ['jit', 'pmap'])
+def test_local_state_is_one_replica_on_one_device(mode):
+  parallel = Parallel(mode)
+  state = make_task(parallel).init(KEY, tiny.make_batch(0))
+  local = parallel.local_state(parallel.put_state(state))
+  assert_close(local, state, rtol=0)
+  assert all(len(leaf.sharding.device_set) == 1 for leaf in jax.tree.leaves(local))
+
+
+class Generates(tiny.TinyTask):
+  """Most of its work is done on images that it draws."""
+
+  def __init__(self, optimizer, declares):
+    super().__init__(optimizer)
+    if declares:
+      self.draw = lambda batch, key: {'latent': self._latent(batch, key)}
+
+  def _latent(self, batch, key):
+    return jax.random.normal(key, (len(batch['image']), 64))
+
+  def train_step(self, state, batch, key):
+    latent = batch['latent'] if 'latent' in batch else self._latent(batch, key)
+    for _ in range(8):
+      latent = jnp.tanh(latent @ jnp.ones((64, 64)))
+    return state.replace(step=state.step + 1), {'loss': latent.mean() + batch['image'].mean()}
+
+
+def test_what_a_task_draws_is_sharded_like_its_batch():
+  """Otherwise each device computes the generator for the whole batch."""
+  def flops(parallel, declares):
+    task = Generates(optax.sgd(0.1), declares)
+    batch = tiny.make_batch(0, size=64)
+    step = parallel.train_step(task)
+    lowered = step.lower(parallel.put_state(task.init(KEY, batch)), parallel.put_batch(batch), KEY)
+    return lowered.compile().cost_analysis()['flops']
+  whole = flops(one_device(), True)
+  assert flops(Parallel('jit'), True) < 0.4 * whole
+  assert flops(Parallel('jit'), False) > 0.8 * whole  # the reason for `draw`
+
+
+def test_a_second_trace_is_an_error():
+  parallel = one_device()
+  task = make_task(parallel)
+  step = parallel.train_step(task)
+  state = parallel.put_state(task.init(KEY, tiny.make_batch(0)))
+  state, _ = step(state, parallel.put_batch(tiny.make_batch(0)), KEY)
+  with pytest.raises(AssertionError, match='traced twice.*8,6,6,1.* -> .*4,6,6,1'):
+    step(state, parallel.put_batch(tiny.make_batch(0, size=4)), KEY)
+
+
+@pytest.mark.parametrize('mode', ['jit', 'pmap'])
+def test_a_batch_that_the_devices_cannot_divide(mode):
+  with pytest.raises(UserError, match='6 .*4 devices; make it 4 or 8'):
+    Parallel(mode).put_batch(tiny.make_batch(0, size=6))
+
+
+@pytest.mark.parametrize('kwargs, says', [
+    (dict(mode='pmpa'), 'choose jit or pmap'), (dict(batch_norm='global'), 'choose sync or local'),
+    (dict(mode='jit', batch_norm='local'), 'set one of the two')])
+def test_unknown_names(kwargs, says):
+  with pytest.raises(UserError, match=says):
+    Parallel(**kwargs)
