@@ -99,38 +99,48 @@ class Gan:
 
   def init(self, key, batch):
     """Returns the State at step 0; batch['image'] (n >= 1, height, width, channels) gives the shape."""
-    images = jnp.zeros((2, *batch['image'].shape[1:]), jnp.float32)
-    latents = jnp.zeros((2, self.latent.size), jnp.float32)
-    gen = self.generator.init(stream(key, 'gen'), latents, train=False)
-    disc = self.discriminator.init(stream(key, 'disc'), images, train=False)
-    return State(step=jnp.zeros((), jnp.int32), networks={
-        'gen': NetworkState.create(gen, self.optimizers['gen'], ema=self.ema_decay > 0),
-        'disc': NetworkState.create(disc, self.optimizers['disc'])})
+    images = jax.ShapeDtypeStruct((2, *batch['image'].shape[1:]), jnp.float32)
+    latents = jax.ShapeDtypeStruct((2, self.latent.size), jnp.float32)
+
+    @jax.jit  # one small program instead of a hundred; lazy_init leaves the networks' forward out of it
+    def create(key):
+      gen = self.generator.lazy_init(stream(key, 'gen'), latents, train=False)
+      disc = self.discriminator.lazy_init(stream(key, 'disc'), images, train=False)
+      return State(step=jnp.zeros((), jnp.int32), networks={
+          'gen': NetworkState.create(gen, self.optimizers['gen'], ema=self.ema_decay > 0),
+          'disc': NetworkState.create(disc, self.optimizers['disc'])})
+    return create(key)
 
   # Training.
+
+  def draw(self, batch, key):
+    """Returns the latents of a step, {'latent': (batch, latent)}; in the order 'alternate' also 'latent_disc'.
+
+    Whoever runs the step on many devices calls this to lay the latents out like the images, and hands them in.
+    """
+    names = ('latent', 'latent_disc') if self.update_order == 'alternate' else ('latent',)
+    return {name: self.latent.draw(stream(key, name), len(batch['image'])) for name in names}
 
   def train_step(self, state, batch, key):
     """One minibatch: both networks are updated once, in `update_order`.
 
     Args:
       state: State.
-      batch: 'image' uint8 (batch, height, width, channels); optional 'latent' (batch, latent) instead of drawn ones,
-        and
+      batch: 'image' uint8 (batch, height, width, channels); optional 'latent' (batch, latent) instead of drawn ones, and
         'latent_disc' for the discriminator's own in the order 'alternate'.
       key: PRNG key of this step (and device).
 
     Returns:
       (State, scalars): loss_gen and loss_disc (nats), accuracy_real and accuracy_fake of the discriminator in [0, 1].
     """
+    batch = {**self.draw(batch, key), **batch}
     reals = data.to_signed(batch['image'])
     gen, disc = state.networks['gen'], state.networks['disc']
-    latents = self._latents(batch, 'latent', key, len(reals))
-    fakes, pull, gen_stats = self._forward(gen.params, gen.batch_stats, latents)
+    fakes, pull, gen_stats = self._forward(gen.params, gen.batch_stats, batch['latent'])
 
     if self.update_order == 'alternate':
       gen, loss_gen = self._update_gen(gen, gen_stats, disc, fakes, pull, key)
-      latents = self._latents(batch, 'latent_disc', key, len(reals))
-      fakes, _, gen_stats = self._forward(gen.params, gen.batch_stats, latents)
+      fakes, _, gen_stats = self._forward(gen.params, gen.batch_stats, batch['latent_disc'])
       gen = gen.replace(batch_stats=gen_stats)
       disc, scalars = self._update_disc(disc, reals, fakes, key)
     else:
@@ -141,9 +151,6 @@ class Gan:
 
     gen = gen.average(self.ema_decay, state.step)
     return State(step=state.step + 1, networks={'gen': gen, 'disc': disc}), {'loss_gen': loss_gen, **scalars}
-
-  def _latents(self, batch, name, key, num):
-    return batch[name] if name in batch else self.latent.draw(stream(key, name), num)
 
   def _forward(self, params, batch_stats, latents):
     """Returns the images, the function that pulls their gradient back to (params,), and the new running statistics."""
@@ -185,10 +192,11 @@ class Gan:
     The discriminator normalises by its running statistics (reals and fakes mixed), so that an image's logit does not
     depend on its neighbours and sums over any batches add up exactly; the generator as `sample` does.
     """
+    batch = {**self.draw(batch, key), **batch}
     reals = data.to_signed(batch['image'])
     weight = batch['weight'] if 'weight' in batch else jnp.ones(len(reals))
     disc = state.networks['disc']
-    fakes = self._eval_generate(state, self._latents(batch, 'latent', key, len(reals)))
+    fakes = self._eval_generate(state, batch['latent'])
     judge = functools.partial(self.eval_discriminator.apply, disc.variables, train=False)
     real_logits, fake_logits = judge(reals), judge(fakes)
     return {'count': jnp.sum(weight),
@@ -198,8 +206,7 @@ class Gan:
             'accuracy_fake': jnp.sum(weight * (fake_logits < 0))}
 
   def summarize(self, sums):
-    """Returns the means of the sums of `eval_step`: loss_gen, loss_disc (nats), accuracy_real, accuracy_fake in [0,
-    1]."""
+    """Returns the means of the sums of `eval_step`: losses in nats, accuracies in [0, 1]."""
     return {name: float(value) / float(sums['count']) for name, value in sums.items() if name != 'count'}
 
   def pictures(self, state, batch, key):

@@ -19,6 +19,13 @@ class Task(Protocol):
   def init(self, key, batch):
     """Returns the `State` at step 0; the batch (any size >= 1) only tells the shapes."""
 
+  def draw(self, batch, key):
+    """Optional. Returns {name: array (batch, ...)}, what a step draws at random for each image.
+
+    The steps use the entries that the batch already has and draw the rest themselves by the same rule; a caller on many
+    devices hands them in to lay them out like the images.
+    """
+
   def train_step(self, state, batch, key):
     """Returns (state after one step with step + 1, {name: scalar}). `key` is already that of the step (and device)."""
 
