@@ -9,8 +9,10 @@ Two modes, which give the same numbers where they mean the same thing:
   and each device draws numbers of its own.
 """
 import functools
+import json
 
 import jax
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 import optax
@@ -223,3 +225,55 @@ def _one_trace(function):
       raise AssertionError(f'a step function was traced twice; what changed: {changed[:5] or "the structure"}')
     return function(*args)
   return once
+
+
+def from_first_process(read, template):
+  """Lets process 0 read something that the others are to have too.
+
+  Args:
+    read: called on process 0 only: () -> (tree of host arrays, what JSON can hold, int) or None.
+    template: tree of arrays with the shapes and types of that tree.
+
+  Returns:
+    What `read` returned, on every process.
+
+  Raises:
+    UserError: on every process, when `read` raised it.
+  """
+  first = jax.process_index() == 0
+  result, text, status, number = None, b'', 0, 0  # status: 0 = None, 1 = a result, 2 = an error
+  if first:
+    try:
+      result = read()
+      if result is not None:
+        status, text, number = 1, json.dumps(result[1]).encode(), result[2]
+    except UserError as error:
+      status, text = 2, str(error).encode()
+  status, length, number = (int(x) for x in _broadcast(np.array([status, len(text), number], np.int32)))
+  if status == 0:
+    return None
+  padded = np.zeros(length, np.uint8)
+  if first:
+    padded[:] = np.frombuffer(text, np.uint8)
+  text = bytes(_broadcast(padded)).decode()
+  if status == 2:
+    raise UserError(text)
+  tree = result[0] if first else jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), template)
+  return jax.tree.map(np.asarray, _broadcast(tree)), json.loads(text), number
+
+
+def any_process(flag):
+  """Whether the flag is set on any process; every process has to call this at the same step."""
+  if jax.process_count() == 1:
+    return bool(flag)
+  return bool(multihost_utils.process_allgather(np.int32(bool(flag))).any())
+
+
+def barrier(name):
+  """Returns when every process has come here."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)
+
+
+def _broadcast(tree):
+  return multihost_utils.broadcast_one_to_all(tree)
