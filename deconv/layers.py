@@ -1,10 +1,12 @@
-"""Flax Linen layers over deconv.ops: Conv and ConvTranspose.
+"""Flax Linen layers over deconv.ops: Conv, ConvTranspose, and Upsample with a choice of kinds.
 
-Parameters are float32 and named `kernel` and `bias`; `dtype` is the type that is computed in (None: the widest of input and
-parameters). Kernels have the layout of deconv.ops: (*window, c_in / groups, c_out) for a convolution and
+Parameters are float32 and named `kernel` and `bias`; `dtype` is the type that is computed in (None: the widest of input
+and parameters). Kernels have the layout of deconv.ops: (*window, c_in / groups, c_out) for a convolution and
 (*window, c_in, c_out / groups) for a transposed one.
 """
 from collections.abc import Callable, Sequence
+import difflib
+import functools
 import math
 from typing import Any
 
@@ -13,11 +15,12 @@ import jax
 import jax.numpy as jnp
 
 from deconv import ops
+from deconv.errors import UserError
 
 Initializer = Callable[..., jax.Array]
 
-# The default of every kernel: Radford et al. 2015, section 4. It does not look at the shape, so it cannot mistake which axis of a
-# transposed kernel is the input. Networks without batch norm want `fan_in_normal`.
+# The default of every kernel: Radford et al. 2015, section 4. It does not look at the shape, so it cannot mistake which
+# axis of a transposed kernel is the input. Networks without batch norm want `fan_in_normal`.
 default_kernel_init = nn.initializers.normal(0.02)
 
 
@@ -25,9 +28,10 @@ def fan_in_normal(scale: float = 1.0, strides: int | Sequence[int] = 1, groups: 
                   transposed: bool = False) -> Initializer:
   """Normal kernels of variance `scale / fan_in`, with the fan-in that an output pixel really has.
 
-  A pixel of a convolution sums window * c_in / groups products. A pixel of a transposed convolution with stride s sums only
-  one in s products of each dimension of the window (on average, where the stride does not divide it): variance_scaling of JAX knows
-  neither the stride nor the groups, and reads the fan-in of kernels in PyTorch's layout from the wrong axis.
+  A pixel of a convolution sums window * c_in / groups products. A pixel of a transposed convolution with stride s sums
+  only one in s products of each dimension of the window (on average, where the stride does not divide it):
+  variance_scaling of JAX knows neither the stride nor the groups, and reads the fan-in of kernels in PyTorch's layout
+  from the wrong axis.
 
   Args:
     scale: 1 keeps the variance of white inputs; 2 does so after a ReLU (He et al. 2015).
@@ -86,8 +90,8 @@ class Conv(nn.Module):
 class ConvTranspose(nn.Module):
   """Transposed convolution (batch, *spatial, c_in) -> (batch, *spatial', features) by deconv.ops.conv_transpose.
 
-  The adjoint of the convolution with the same arguments; 'SAME' multiplies the size by the strides exactly. Attributes as in
-  Conv, and `output_padding` as in PyTorch.
+  The adjoint of the convolution with the same arguments; 'SAME' multiplies the size by the strides exactly. Attributes
+  as in Conv, and `output_padding` as in PyTorch.
   """
   features: int
   kernel_size: int | Sequence[int]
@@ -110,3 +114,179 @@ class ConvTranspose(nn.Module):
     y = ops.conv_transpose(x, kernel, strides=self.strides, padding=self.padding, output_padding=self.output_padding,
                            dilation=self.dilation, groups=self.groups)
     return y if bias is None else y + bias
+
+
+class Upsample(nn.Module):
+  """Multiplies the spatial size by `factor` exactly and maps c_in channels to `features`, by one of many kinds.
+
+  "What if the decoder used X instead" is the field `kind`. Every kind has at most the parameters `kernel` and `bias`:
+
+  | kind                 | what it is | kernel |
+  |----------------------|------------|--------|
+  | deconv               | transposed convolution of side kernel_size, stride factor | (k, k, c_in, features) |
+  | deconv2 ... deconv5  | the same with that side whatever kernel_size says | the same |
+  | resize_nearest       | nearest-neighbour resize, convolution (Odena et al. 2016) | (k', k', c_in, features) |
+  | resize_bilinear      | bilinear resize, convolution | the same |
+  | subpixel             | convolution, depth_to_space (Shi et al. 2016) | (k', k', c_in, factor^2 features) |
+  | unpool               | unpooling by switches, convolution (Noh et al. 2015) | (k', k', c_in, features) |
+  | bilinear_deconv      | transposed convolution that starts as bilinear (Long et al. 2015) | (f', f', c_in, features) |
+  | bilinear_deconv_fixed | 1x1 convolution if c_in != features, fixed bilinear | (1, 1, c_in, features) or none |
+  | blur                 | deconv, then a fixed triangle filter that removes the frequencies k / factor | as deconv |
+
+  f' is 2 factor - factor % 2. k' is kernel_size rounded down to an odd number, because a convolution of stride 1 wants a middle tap: with
+  kernel_size 4 and factor 2, `deconv` and `resize_nearest` (k' = 3) both compute each output pixel from 2x2 input
+  pixels. Transposed convolutions are placed as PyTorch's with padding ceil((k - factor) / 2) and the output padding
+  that fills up the size (5x5/2: padding 2, output_padding 1; 4x4/2: 1, 0), the placement of the authors of DCGAN.
+
+  Attributes:
+    features: channels of the output.
+    kind: a key of KINDS.
+    kernel_size: side of the window of the kinds that say so above.
+    factor: output size over input size, an int >= 1.
+    use_bias: adds a bias for each channel.
+    dtype: type that is computed in.
+    kernel_init: initialiser of the kernel (of the mixing of channels for the bilinear kinds), or None: variance 2 /
+      fan_in with the fan-in of the kind (fan_in_normal).
+    bias_init: initialiser of the bias.
+    icnr: subpixel: start as nearest-neighbour upsampling (Aitken et al. 2017).
+  """
+  features: int
+  kind: str = 'deconv'
+  kernel_size: int = 4
+  factor: int = 2
+  use_bias: bool = True
+  dtype: Any = None
+  kernel_init: Initializer | None = default_kernel_init
+  bias_init: Initializer = nn.initializers.zeros
+  icnr: bool = True
+
+  @nn.compact
+  def __call__(self, x: jax.Array, switches: jax.Array | None = None) -> jax.Array:
+    """Upsamples.
+
+    Args:
+      x: (batch, *spatial, c_in).
+      switches: for kind 'unpool', of the shape of x: the second output of deconv.ops.max_pool with window `factor` on
+        an input of exactly the output's size. Other kinds ignore it.
+
+    Returns:
+      (batch, *(spatial * factor), features).
+
+    Raises:
+      UserError: an unknown kind, a size below 1, or 'unpool' without switches.
+    """
+    if self.kind not in KINDS:
+      near = difflib.get_close_matches(self.kind, KINDS, n=1)
+      hint = f"; did you mean '{near[0]}'" if near else ''
+      raise UserError(f"no kind of upsampling is called '{self.kind}'{hint}? There are: {', '.join(KINDS)}.")
+    if self.factor < 1 or self.kernel_size < 1:
+      raise UserError(f'Upsample: factor={self.factor} and kernel_size={self.kernel_size} must both be at least 1.')
+    if self.kind == 'unpool' and switches is None:
+      raise UserError("Upsample of kind 'unpool' needs the switches of a max pooling: call it as upsample(x, switches), "
+                      'or choose another kind for a network without pooling.')
+    y = KINDS[self.kind](self, x, switches)
+    if self.use_bias:
+      y = y + self.param('bias', self.bias_init, (self.features,), jnp.float32).astype(y.dtype)
+    return y
+
+
+def _kernel(module, x, window, features, fan_init, wrap=lambda init: init):
+  """Returns x and the parameter `kernel` (*window, c_in, features), both in the type that is computed in."""
+  init = wrap(module.kernel_init or fan_init)
+  kernel = module.param('kernel', init, (*window, x.shape[-1], features), jnp.float32)
+  return nn.dtypes.promote_dtype(x, kernel, dtype=module.dtype)
+
+
+def _deconv(module, x, switches, side=None):
+  del switches
+  dims, factor, side = x.ndim - 2, module.factor, side or module.kernel_size
+  x, kernel = _kernel(module, x, (side,) * dims, module.features, fan_in_normal(2.0, factor, transposed=True))
+  return _transpose(x, kernel, factor)
+
+
+def _transpose(x, kernel, factor, groups=1):
+  """Transposed convolution to exactly factor times the size, PyTorch's placement."""
+  dims, side = x.ndim - 2, kernel.shape[0]
+  if side < factor:  # pixels that no tap reaches
+    return ops.conv_transpose(x, kernel, strides=factor, output_padding=factor - side, groups=groups)
+  low = -(-(side - factor) // 2)
+  return ops.conv_transpose(x, kernel, strides=factor, padding=((low, side - factor - low),) * dims, groups=groups)
+
+
+def _odd(module):
+  return module.kernel_size - (module.kernel_size % 2 == 0)
+
+
+def _resize_nearest(module, x, switches):
+  del switches
+  dims, side = x.ndim - 2, _odd(module)
+  x, kernel = _kernel(module, x, (side,) * dims, module.features, fan_in_normal(2.0))
+  return ops.resize_nearest_conv(x, kernel, module.factor)
+
+
+def _resize_bilinear(module, x, switches):
+  del switches
+  x, kernel = _kernel(module, x, (_odd(module),) * (x.ndim - 2), module.features, fan_in_normal(2.0))
+  return ops.conv(ops.resize_bilinear(x, module.factor), kernel, padding='SAME')
+
+
+def _subpixel(module, x, switches):
+  del switches
+  dims, factor = x.ndim - 2, module.factor
+  wrap = (lambda init: ops.icnr(init, factor)) if module.icnr else (lambda init: init)
+  x, kernel = _kernel(module, x, (_odd(module),) * dims, module.features * factor ** dims, fan_in_normal(2.0), wrap)
+  return ops.depth_to_space(ops.conv(x, kernel, padding='SAME'), factor)
+
+
+def _unpool(module, x, switches):
+  x, kernel = _kernel(module, x, (_odd(module),) * (x.ndim - 2), module.features, fan_in_normal(2.0))
+  return ops.conv(ops.max_unpool(x, switches, window=module.factor), kernel, padding='SAME')
+
+
+def _bilinear_deconv(module, x, switches):
+  del switches
+  dims = x.ndim - 2
+  filter_ = ops.bilinear_kernel(module.factor, dims)
+  wrap = functools.partial(_bilinear_init, filter_=filter_)
+  x, kernel = _kernel(module, x, filter_.shape, module.features, fan_in_normal(2.0), wrap)
+  return _transpose(x, kernel, module.factor)
+
+
+def _bilinear_init(init, filter_):
+  """Interpolation in each channel: the channels are the same (Long et al. 2015), or mixed by a matrix drawn from
+  `init`."""
+  def bilinear(key, shape, dtype=jnp.float32):
+    c_in, c_out = shape[-2:]
+    mix = jnp.eye(c_in, dtype=dtype) if c_in == c_out else init(key, (1,) * filter_.ndim + (c_in, c_out), dtype)
+    return jnp.asarray(filter_, dtype)[..., None, None] * mix
+  return bilinear
+
+
+def _bilinear_deconv_fixed(module, x, switches):
+  del switches
+  if x.shape[-1] != module.features:
+    x, kernel = _kernel(module, x, (1,) * (x.ndim - 2), module.features, fan_in_normal(2.0))
+    x = ops.conv(x, kernel)
+  else:
+    x, = nn.dtypes.promote_dtype(x, dtype=module.dtype)
+  return ops.resize_bilinear(x, module.factor, border='zero')
+
+
+def _blur(module, x, switches):
+  return ops.blur(_deconv(module, x, switches), ops.box_filter(module.factor, 2))
+
+
+KINDS: dict[str, Callable[..., jax.Array]] = {
+    'deconv': _deconv,
+    'deconv2': functools.partial(_deconv, side=2),
+    'deconv3': functools.partial(_deconv, side=3),
+    'deconv4': functools.partial(_deconv, side=4),
+    'deconv5': functools.partial(_deconv, side=5),
+    'resize_nearest': _resize_nearest,
+    'resize_bilinear': _resize_bilinear,
+    'subpixel': _subpixel,
+    'unpool': _unpool,
+    'bilinear_deconv': _bilinear_deconv,
+    'bilinear_deconv_fixed': _bilinear_deconv_fixed,
+    'blur': _blur,
+}

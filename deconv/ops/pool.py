@@ -1,0 +1,240 @@
+"""Max pooling with switches, unpooling by switches, average pooling and unpooling; any number of spatial dimensions.
+
+Switches are what PyTorch's `return_indices` gives: for each pooled value the flat index, in the unpadded input plane of
+its channel (row-major over the spatial dimensions), of the pixel that it came from.
+
+Everything is made of one whole-array slice for each tap of the window, selections and sums: JAX differentiates that in
+every mode, and without scatters. Measured on two CPU cores, float32 (16, 64, 64, 64), forward and backward,
+window/stride 2/2 and 3/2: 4 and 15 ms, against 123 and 198 ms through lax.reduce_window; unpooling 1.9 and 3.4 ms
+against 8.5 and 7.5 ms by scatter-add.
+"""
+from collections.abc import Sequence
+import math
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+
+from deconv.ops.arguments import pad_pairs
+from deconv.ops.arguments import per_dim
+from deconv.ops.resize import resize_nearest
+
+
+def max_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None,
+             padding=0) -> tuple[jax.Array, jax.Array]:
+  """Max pooling that also returns its switches.
+
+  Args:
+    x: (batch, *spatial, channels).
+    window: side of the window, an int or one for each spatial dimension.
+    strides: steps of the window, by default the window itself (no overlap).
+    padding: an int, ints or (low, high) pairs by dimension, 'SAME' or 'VALID'; smaller than the window. Padding never
+      wins.
+
+  Returns:
+    y: (batch, *pooled, channels), pooled = (size + low + high - window) // strides + 1. NaN wins, as in PyTorch.
+    switches: int32 of the shape of y, flat indices into the unpadded plane; the first in row-major order on ties.
+    The gradient of y goes to the switches alone.
+
+  Raises:
+    ValueError: arguments that do not fit the shape of x; the message names them and the sizes.
+  """
+  windows = _Windows('max_pool', x.shape, window, strides, padding)
+  parts, inside = windows.slices(x), windows.inside()
+  # A running maximum. JAX's derivative of these selections is already the right one, to the winner alone.
+  best, offset, seen = parts[0], jnp.zeros(parts[0].shape, jnp.int32), inside[0]
+  for part, here, at in zip(parts[1:], inside[1:], windows.offsets[1:]):
+    wins = (part > best) | ((part != part) & (best == best))
+    if not (here.all() and seen.all()):
+      wins = (wins | ~seen) & here
+    best = jnp.where(wins, part, best)
+    offset = jnp.where(wins, at, offset)
+    seen = seen | here
+  return best, windows.starts + offset
+
+
+def max_unpool(y: jax.Array, switches: jax.Array, output_size: int | Sequence[int] | None = None, *,
+               window: int | Sequence[int] | None = None, strides: int | Sequence[int] | None = None,
+               padding=0) -> jax.Array:
+  """Puts every value at the pixel that its switch names, zeros elsewhere (Zeiler and Fergus 2014; Noh et al. 2015).
+
+  Where two windows chose the same pixel their values are added. That is deterministic in any order of execution, and
+  makes
+  unpooling the exact adjoint of picking the pixels at the switches: its gradient is a gather at the switches. (PyTorch
+  lets one of them win, which one is undefined, and its gradient ignores the loser; for windows that do not overlap both
+  are equal.)
+
+  Args:
+    y: (batch, *pooled, channels).
+    switches: integers of the shape of y, as from max_pool.
+    output_size: spatial size of the result: that of max_pool's input. By default pooled * strides, which fits windows
+      without overlap that cover the input exactly.
+    window, strides, padding: those of the max_pool that made the switches. With a window the work is done without a
+      scatter, and values whose switch lies outside of their window are dropped. Without it any switches do, by a slower
+      scatter-add; `output_size` is then required, and switches outside of the plane are dropped.
+
+  Returns:
+    (batch, *output_size, channels), the dtype of y.
+
+  Raises:
+    ValueError: arguments that do not fit the shapes; the message names them and the sizes.
+  """
+  if y.shape != switches.shape:
+    raise ValueError(f'max_unpool: switches of shape {switches.shape} do not fit y of shape {y.shape}')
+  if not jnp.issubdtype(switches.dtype, jnp.integer):
+    raise ValueError(f'max_unpool: switches must be integers, not {switches.dtype}')
+  dims = y.ndim - 2
+  if output_size is None:
+    if window is None:
+      raise ValueError('max_unpool: give output_size, or the window and strides of the pooling')
+    output_size = _unpooled_size(y, window, strides)
+  output_size = per_dim('max_unpool: output_size', output_size, dims)
+  if window is None:
+    return _scatter(y, switches, output_size)
+  windows = _Windows('max_unpool', (y.shape[0], *output_size, y.shape[-1]), window, strides, padding, pooled=y)
+  offset = switches - windows.starts
+  if windows.tiles:
+    # One selection over (b, m, k, m, k, c).
+    ones = [axis for d in range(dims) for axis in (y.shape[1 + d], 1)]
+    taps = np.reshape(windows.offsets, [side for k in windows.window for side in (1, k)] + [1])
+    y, offset = (a.reshape(a.shape[0], *ones, a.shape[-1]) for a in (y, offset))
+    return jnp.where(offset == taps, y, 0).reshape(y.shape[0], *output_size, y.shape[-1])
+  return windows.spread([jnp.where((offset == at) & here, y, 0) for at, here in zip(windows.offsets, windows.inside())])
+
+
+def avg_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None, padding=0, *,
+             count_padding: bool = True) -> jax.Array:
+  """Average pooling.
+
+  Args:
+    x: (batch, *spatial, channels), floating.
+    window, strides, padding: as in max_pool.
+    count_padding: divide by the whole window (PyTorch's count_include_pad=True) or by its pixels inside of x.
+
+  Returns:
+    (batch, *pooled, channels), the dtype of x; summed in float32 at least.
+
+  Raises:
+    ValueError: arguments that do not fit the shape of x.
+  """
+  windows = _Windows('avg_pool', x.shape, window, strides, padding)
+  wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  total = sum(windows.slices(wide))
+  return (total * jnp.asarray(windows.weights(count_padding), wide.dtype)).astype(x.dtype)
+
+
+def avg_unpool(y: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None, padding=0, *,
+               output_size: int | Sequence[int] | None = None, count_padding: bool = True) -> jax.Array:
+  """Average unpooling: spreads every value evenly over its window, the adjoint of avg_pool.
+
+  The sum of the image stays; avg_pool of the result is the input divided by the number of pixels of a window (when they
+  do not overlap). Repeating the values unchanged is resize_nearest.
+
+  Args:
+    y: (batch, *pooled, channels), floating.
+    window, strides, padding, count_padding: as in avg_pool.
+    output_size: spatial size of the result, that of avg_pool's input; by default pooled * strides.
+
+  Returns:
+    (batch, *output_size, channels), the dtype of y.
+
+  Raises:
+    ValueError: arguments that do not fit the shape of y.
+  """
+  output_size = _unpooled_size(y, window, strides) if output_size is None else output_size
+  output_size = per_dim('avg_unpool: output_size', output_size, y.ndim - 2)
+  windows = _Windows('avg_unpool', (y.shape[0], *output_size, y.shape[-1]), window, strides, padding, pooled=y)
+  wide = y.astype(jnp.promote_types(y.dtype, jnp.float32))
+  spread = wide * jnp.asarray(windows.weights(count_padding), wide.dtype)
+  if windows.tiles:
+    return resize_nearest(spread, windows.window).astype(y.dtype)
+  return windows.spread([spread] * len(windows.taps)).astype(y.dtype)
+
+
+def _unpooled_size(y, window, strides):
+  strides = per_dim('strides', window if strides is None else strides, y.ndim - 2)
+  return tuple(n * s for n, s in zip(y.shape[1:-1], strides))
+
+
+class _Windows:
+  """A window sliding over the spatial dimensions of an array (batch, *size, channels); one entry in every list is one
+  of its taps.
+
+  Taps are in row-major order, and so are the pixels of a window that they see.
+  """
+
+  def __init__(self, name, shape, window, strides, padding, pooled=None):
+    if len(shape) < 3:
+      raise ValueError(f'{name}: expected (batch, *spatial, channels), not shape {tuple(shape)}')
+    self.shape, self.size = tuple(shape), tuple(shape[1:-1])
+    dims = len(self.size)
+    self.window = per_dim(f'{name}: window', window, dims)
+    self.strides = self.window if strides is None else per_dim(f'{name}: strides', strides, dims)
+    self.padding = pad_pairs(padding, self.window, self.strides, self.size)
+    if any(max(pair) >= k for k, pair in zip(self.window, self.padding)):
+      raise ValueError(f'{name}: padding {self.padding} must be smaller than window {self.window}')
+    if any(n + sum(pair) < k for n, k, pair in zip(self.size, self.window, self.padding)):
+      raise ValueError(
+          f'{name}: window {self.window} is larger than spatial size {self.size} with padding {self.padding}')
+    self.pooled = tuple((n + sum(pair) - k) // s + 1
+                        for n, k, s, pair in zip(self.size, self.window, self.strides, self.padding))
+    if pooled is not None and pooled.shape[1:-1] != self.pooled:
+      raise ValueError(f'{name}: window {self.window} with strides {self.strides} and padding {self.padding} pools '
+                       f'output_size {self.size} to {self.pooled}, but y has {pooled.shape[1:-1]}')
+    self.taps = list(np.ndindex(*self.window))
+    # Windows side by side that cover the array exactly.
+    self.tiles = (self.window == self.strides and not any(low for low, _ in self.padding)
+                  and self.size == tuple(m * k for m, k in zip(self.pooled, self.window)))
+
+    # Flat index in the plane of the first pixel of each window (*pooled, 1), and how far each tap lies after it.
+    steps = [math.prod(self.size[d + 1:]) for d in range(dims)]
+    self.starts = np.zeros((*self.pooled, 1), np.int32)
+    for d, first in enumerate(self._per_axis([0] * dims)):
+      self.starts += (first * steps[d]).astype(np.int32).reshape([1] * d + [-1] + [1] * (dims - d))
+    self.offsets = [sum(at * step for at, step in zip(tap, steps)) for tap in self.taps]
+
+  def _per_axis(self, tap):
+    """Returns for each dimension which coordinate the tap of every window sees, (pooled,) ints, perhaps outside."""
+    return [np.arange(m) * s + at - low for at, m, s, (low, _) in zip(tap, self.pooled, self.strides, self.padding)]
+
+  def inside(self):
+    """Returns for each tap which windows see a pixel of x through it, bool (*pooled, 1)."""
+    masks = []
+    for tap in self.taps:
+      axes = [(at >= 0) & (at < n) for at, n in zip(self._per_axis(tap), self.size)]
+      masks.append(np.stack(np.meshgrid(*axes, indexing='ij')).all(0)[..., None])
+    return masks
+
+  def slices(self, x):
+    """Returns for each tap what it sees, each (batch, *pooled, channels), with zeros outside of x."""
+    if self.tiles:
+      # (b, m, k, m, k, c): the pixels of a window are axes of their own.
+      x = x.reshape(x.shape[0], *(i for pair in zip(self.pooled, self.window) for i in pair), x.shape[-1])
+      return [x[(slice(None), *(i for at in tap for i in (slice(None), at)))] for tap in self.taps]
+    pads = []
+    for n, k, s, m, (low, _) in zip(self.size, self.window, self.strides, self.pooled, self.padding):
+      pads.append((low, (m - 1) * s + k - low - n, 0))  # up to the last pixel that is seen: the high side may also crop
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+    return [x[(slice(None), *(slice(at, at + (m - 1) * s + 1, s) for at, m, s in zip(tap, self.pooled, self.strides)))]
+            for tap in self.taps]
+
+  def spread(self, parts):
+    """The adjoint of `slices`: adds every tap's part where the tap is, (batch, *size, channels)."""
+    batch, channels = parts[0].shape[0], parts[0].shape[-1]
+    placeholder = jax.ShapeDtypeStruct((batch, *self.size, channels), parts[0].dtype)
+    return jax.linear_transpose(self.slices, placeholder)(list(parts))[0]
+
+  def weights(self, count_padding):
+    """Returns one over the number of pixels that each average is divided by, broadcasting to (*pooled, 1)."""
+    return np.float64(1 / len(self.taps)) if count_padding else 1 / np.sum(self.inside(), axis=0)
+
+
+def _scatter(y, switches, output_size):
+  """Unpooling by any switches at all: scatter-add into the flat planes."""
+  batch, channels = y.shape[0], y.shape[-1]
+  plane = jnp.zeros((batch, math.prod(output_size), channels), y.dtype)
+  at = switches.reshape(batch, math.prod(y.shape[1:-1]), channels)
+  at = jnp.where(at < 0, plane.shape[1], at)  # a negative index would count from the end; beyond it, it is dropped
+  plane = plane.at[jnp.arange(batch)[:, None, None], at, jnp.arange(channels)].add(y.reshape(at.shape), mode='drop')
+  return plane.reshape(batch, *output_size, channels)
