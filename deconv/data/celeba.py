@@ -9,7 +9,7 @@ from deconv.errors import UserError
 _RANGES = {'train': (1, 162770), 'valid': (162771, 182637), 'test': (182638, 202599)}
 _PARTITION_NUMBERS = {'0': 'train', '1': 'valid', '2': 'test'}
 _PARTITION_FILES = ('list_eval_partition.txt', 'list_eval_partition.csv')
-_FOLDERS = ('img_align_celeba', 'celeba/img_align_celeba', '')  # torchvision keeps it in celeba/
+_FOLDERS = ('img_align_celeba', 'celeba/img_align_celeba')  # torchvision keeps it in celeba/
 _ARCHIVES = ('img_align_celeba.zip', 'celeba/img_align_celeba.zip')
 _SPLITS = ('train', 'valid', 'test', 'all')
 
@@ -65,9 +65,12 @@ def _open_archive(path, options, split, looked):
 
 
 def _open_folder(path, options, split, looked):
-  for place in () if path.lower().endswith('.zip') else [os.path.join(path, name).rstrip('/') for name in _FOLDERS]:
-    looked.append(f'{place}/*.jpg')
-    if os.path.isdir(place):
+  if path.lower().endswith('.zip'):
+    return None
+  for place in [*(os.path.join(path, name) for name in _FOLDERS), path]:
+    looked.append(os.path.join(place, '000001.jpg'))
+    # The folder itself only when the faces lie in it: it may be any folder, with other images below.
+    if os.path.isdir(place) and (place != path or any(map(_number, os.listdir(place)))):
       tree = trees.Folder(place)
       if tree.names():
         return _open_tree(tree, [place, os.path.dirname(place), path], options, split)
@@ -105,5 +108,6 @@ def _file_name(name):
 
 
 def _number(name):
-  stem = os.path.splitext(os.path.basename(name))[0]
-  return int(stem) if stem.isdecimal() else 0
+  """The number of a file such as 000001.jpg; 0 where it is none."""
+  stem, ending = os.path.splitext(os.path.basename(name))
+  return int(stem) if stem.isdecimal() and len(stem) == 6 and ending.lower() in ('.jpg', '.png') else 0

@@ -13,7 +13,7 @@ class EncodedSource:
 
   With `options.on_broken == 'skip'` a broken image is replaced by the next one that can be decoded (after the last comes
   the first), so that every index has an image and the order of the others stays. A subclass gives the four methods
-  below.
+  that raise NotImplementedError.
 
   Args:
     name: what to call it.
@@ -68,6 +68,10 @@ class EncodedSource:
       raise IndexError(index)
     return self._first_readable(index)
 
+  def load(self, indices):
+    """The items of many indices, as a list; faster than one by one where the storage reads faster so."""
+    return [self[index] for index in indices]
+
   def note_broken(self, index, reason, log=True):
     """Counts a broken image, and names it in the log the first time; UserError with `on_broken == 'error'`."""
     if index in self.broken:
@@ -103,6 +107,9 @@ class EncodedSource:
       raise
     except Exception as error:  # damaged archives raise zlib.error, BadZipFile, RuntimeError, EOFError, OSError
       raise images_lib.BrokenImage(f'{type(error).__name__}: {error}') from error
+    return self._item(data, label)
+
+  def _item(self, data, label):
     item = {'image': images_lib.decode(data, self.options)}
     if self.num_classes is not None:
       item['label'] = np.int32(label)

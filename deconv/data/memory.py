@@ -32,25 +32,29 @@ def take(source, indices):
   """A dict of arrays with one row an index, in that order."""
   if isinstance(source, ArraySource) and source.ready:
     return source.take(indices)
-  items = [source[int(index)] for index in indices]
+  items = _load(source, [int(index) for index in indices])
   return {name: np.stack([item[name] for item in items]) for name in items[0]}
+
+
+def _load(source, indices):
+  return source.load(indices) if hasattr(source, 'load') else [source[index] for index in indices]
 
 
 def _decode_all(source, options):
   images = np.empty((len(source), *source.image_shape), np.uint8)
-  labels = None
 
-  def decode(index):
-    item = source[index]
-    images[index] = item['image']
-    return item.get('label')
+  def decode(chunk):
+    items = _load(source, chunk)
+    for index, item in zip(chunk, items):
+      images[index] = item['image']
+    return [item.get('label') for item in items]
 
   threads = max(options.workers, os.cpu_count() or 1)
   with concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix='decode') as pool:
     # In chunks, because a future an image costs as much as decoding a small one.
     chunks = [range(start, min(start + 64, len(source))) for start in range(0, len(source), 64)]
     try:
-      labels = [label for chunk in pool.map(lambda chunk: [decode(index) for index in chunk], chunks) for label in chunk]
+      labels = [label for chunk in pool.map(decode, chunks) for label in chunk]
     except BaseException:
       pool.shutdown(wait=False, cancel_futures=True)
       raise

@@ -5,6 +5,7 @@ import os
 import re
 
 from deconv.data import encoded
+from deconv.data import images as images_lib
 from deconv.errors import UserError
 
 
@@ -22,7 +23,7 @@ class PreparedSource(encoded.EncodedSource):
 
   def __init__(self, builder, split, options):
     import tensorflow_datasets as tfds
-    features = builder.info.features
+    features = dict(builder.info.features.items())
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if not images:
       raise UserError(f"the data set '{builder.name}' has no image at the top of its records: choose another data.name.")
@@ -43,6 +44,17 @@ class PreparedSource(encoded.EncodedSource):
 
   def __len__(self):
     return len(self._records)
+
+  def load(self, indices):
+    # One call for all records is several times faster than a call for each.
+    records = self._records.__getitems__(list(indices))
+    items = []
+    for index, record in zip(indices, records):
+      try:
+        items.append(self._item(record[self._image], record.get('label')))
+      except images_lib.BrokenImage:
+        items.append(self[index])
+    return items
 
   def _read(self, index):
     record = self._records[index]
@@ -68,7 +80,7 @@ def open_tfds(options, split):
   if not options.name:
     raise UserError("data source 'tfds' needs --config.data.name=NAME, a data set of tensorflow-datasets such as cifar10.")
   builder = find_builder(options.name, options.path)
-  command = f'python -m scripts.prepare_tfds {options.name}' + (f' --data_dir={options.path}' if options.path else '')
+  command = f'python scripts/prepare_tfds.py {options.name}' + (f' --data_dir={options.path}' if options.path else '')
   if not builder.is_prepared():
     raise UserError(f"the data set '{options.name}' is not prepared in {builder.data_dir}: run '{command}', or set "
                     '--config.data.path to the data_dir where it is.')
@@ -108,7 +120,7 @@ def find_builder(name, data_dir):
     # Without the file format tfds looks for tfrecord, which it cannot read without TensorFlow.
     return tfds.builder(name, data_dir=data_dir, file_format='array_record')
   except tfds.core.DatasetNotFoundError as error:
-    near = difflib.get_close_matches(name, tfds.list_builders(), 1)
+    near = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), 1)
     hint = f" (did you mean '{near[0]}'?)" if near else ''
     raise UserError(f"tensorflow-datasets knows no data set '{name}'{hint}, and none of that name is prepared in "
                     f'{data_dir}: set --config.data.name to one of its names.') from error
