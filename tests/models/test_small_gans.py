@@ -1,0 +1,113 @@
+"""The 28x28 GAN, the MLP GAN and the latent codes."""
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from deconv.errors import UserError
+from deconv.models import MODELS
+from deconv.models.latent import Latent
+
+KEY = jax.random.key(0)
+
+
+def count(tree):
+  return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+
+
+def variables_of(module, *args):
+  return jax.eval_shape(lambda *args: module.init(KEY, *args, train=False), *args)
+
+
+def test_gan28_parameters_by_hand():
+  generator, discriminator, spec = MODELS['gan28'](image_shape=(28, 28, 1))
+  assert spec == Latent(100, 'normal')
+  gen = variables_of(generator, jnp.zeros((2, 100)))['params']
+  assert gen['up_1']['kernel'].shape == (4, 4, 128, 128) and gen['up_2']['kernel'].shape == (4, 4, 128, 64)
+  assert gen['image']['kernel'].shape == (7, 7, 64, 1)
+  assert count(gen) == (100 + 1) * 7 * 7 * 128 + (16 * 128 + 1) * 128 + (16 * 128 + 1) * 64 + 49 * 64 + 1
+  disc = variables_of(discriminator, jnp.zeros((2, 28, 28, 1)))['params']
+  assert count(disc) == (25 * 1 + 1) * 64 + (25 * 64 + 1) * 128 + 7 * 7 * 128 + 1
+  images = jax.eval_shape(lambda v, z: generator.apply(v, z, train=False), variables_of(generator, jnp.zeros((2, 100))),
+                          jnp.zeros((5, 100)))
+  assert images.shape == (5, 28, 28, 1)
+
+
+def test_gan28_makes_28_pixels_only():
+  with pytest.raises(UserError, match='28x28, not 32x32.*dcgan'):
+    MODELS['gan28'](image_shape=(32, 32, 1))
+
+
+def test_gan28_drops_features_in_training_only():
+  _, discriminator, _ = MODELS['gan28'](image_shape=(28, 28, 1), width=4)
+  x = jax.random.normal(KEY, (3, 28, 28, 1))
+  variables = jax.jit(lambda x: discriminator.lazy_init(KEY, x, train=False))(x)
+  train = jax.jit(lambda key: discriminator.apply(variables, x, train=True, rngs={'dropout': key}))
+  a, b = (train(jax.random.key(i)) for i in range(2))
+  assert np.abs(a - b).max() > 1e-4
+  jax.eval_shape(lambda: discriminator.apply(variables, x, train=False))  # asks for no random stream
+
+
+def test_mlp_parameters_by_hand():
+  generator, discriminator, _ = MODELS['mlp_gan'](image_shape=(28, 28, 1))
+  gen = variables_of(generator, jnp.zeros((2, 100)))['params']
+  assert count(gen) == 101 * 128 + 129 * 128 + 129 * 784
+  disc = variables_of(discriminator, jnp.zeros((2, 28, 28, 1)))['params']
+  assert count(disc) == 785 * 128 + 129 * 128 + 129
+
+
+def test_mlp_by_hand():
+  generator, discriminator, _ = MODELS['mlp_gan'](image_shape=(2, 3, 1), hidden=4, depth=1, leak=0.5, latent_size=3)
+  z = jax.random.normal(KEY, (5, 3))
+  variables = generator.init(KEY, z, train=False)
+  p = variables['params']
+  h = np.asarray(z @ p['hidden_1']['kernel'])
+  images = np.tanh(np.where(h > 0, h, h / 2) @ p['image']['kernel']).reshape(5, 2, 3, 1)
+  np.testing.assert_allclose(generator.apply(variables, z, train=True), images, atol=1e-6)
+  variables = discriminator.init(KEY, images, train=False)
+  p = variables['params']
+  h = images.reshape(5, 6) @ np.asarray(p['hidden_1']['kernel'])
+  logits = (np.where(h > 0, h, h / 2) @ p['logit']['kernel'])[:, 0]
+  np.testing.assert_allclose(discriminator.apply(variables, images, train=True), logits, atol=1e-6)
+
+
+def test_mlp_refuses_an_upsampling_that_it_has_not():
+  with pytest.raises(UserError, match='subpixel'):
+    MODELS['mlp_gan'](image_shape=(28, 28, 1), upsample='subpixel')
+
+
+@pytest.mark.parametrize('name, size', [('gan28', 28), ('mlp_gan', 12), ('dcgan', 16)])
+def test_bfloat16_gives_float32_images_and_logits(name, size):
+  width = {} if name == 'mlp_gan' else {'width': 2}
+  generator, discriminator, spec = MODELS[name](image_shape=(size, size, 3), dtype=jnp.bfloat16, **width)
+
+  def run(key):
+    z = spec.draw(key, 2)
+    gen = generator.lazy_init(key, z, train=False)
+    images = generator.apply(gen, z, train=False)
+    disc = discriminator.lazy_init(key, images, train=False)
+    return gen, disc, images, discriminator.apply(disc, images, train=False)
+  gen, disc, images, logits = jax.eval_shape(run, KEY)
+  assert images.dtype == logits.dtype == jnp.float32 and images.shape == (2, size, size, 3) and logits.shape == (2,)
+  assert {leaf.dtype for leaf in jax.tree.leaves([gen, disc])} == {jnp.dtype('float32')}
+
+
+def test_misspelt_field_fails():
+  with pytest.raises(TypeError, match='widht'):
+    MODELS['dcgan'](image_shape=(32, 32, 1), widht=3)
+
+
+def test_latents_have_their_distribution():
+  uniform, normal = (np.asarray(Latent(50, kind).draw(KEY, 400)) for kind in ('uniform', 'normal'))
+  assert uniform.shape == (400, 50) and uniform.min() >= -1 and uniform.max() <= 1
+  np.testing.assert_allclose([uniform.mean(), uniform.var()], [0, 1 / 3], atol=0.02)
+  np.testing.assert_allclose([normal.mean(), normal.var()], [0, 1], atol=0.04)
+
+
+def test_interpolation():
+  line = Latent(2, 'uniform').interpolate(jnp.array([0., 1.]), jnp.array([1., -1.]), 5)
+  np.testing.assert_allclose(line, [[0, 1], [.25, .5], [.5, 0], [.75, -.5], [1, -1]], atol=1e-6)
+  arc = Latent(2, 'normal').interpolate(jnp.array([2., 0.]), jnp.array([0., 2.]), 3)
+  np.testing.assert_allclose(arc, [[2, 0], [2**.5, 2**.5], [0, 2]], atol=1e-5)
+  same = Latent(2, 'normal').interpolate(jnp.array([1., 2.]), jnp.array([1., 2.]), 4)
+  np.testing.assert_allclose(same, [[1, 2]] * 4, atol=1e-3)
