@@ -1,0 +1,52 @@
+"""What has changed between two configs of one workdir, and whether it changes the experiment."""
+import fnmatch
+import json
+
+from deconv.training import optimizers
+
+# Fields that change how a run is watched, stored or fed, but no number that it computes. All others are scientific.
+# The images of data.path are compared by their fingerprint, not by where they lie.
+OPERATIONAL = ('log.*', 'samples.*', 'checkpoint.*', 'eval.every', 'data.path', 'data.workers', 'data.worker_kind',
+               'data.prefetch', 'data.memory_limit_mb', 'train.steps_per_call', 'compilation_cache')
+# The length of a run is operational too, unless the learning rates of its steps depend on it.
+LENGTH = ('train.steps', 'train.epochs')
+
+
+def to_plain(config):
+  """Returns the config (ConfigDict or dict) as JSON would read it back: tuples are lists."""
+  if hasattr(config, 'to_dict'):
+    config = config.to_dict()
+  return json.loads(json.dumps(config))
+
+
+def flatten(config, prefix=''):
+  """Returns {'section.field': value}."""
+  flat = {}
+  for name, value in config.items():
+    flat.update(flatten(value, f'{prefix}{name}.') if isinstance(value, dict) else {f'{prefix}{name}': value})
+  return flat
+
+
+def scientific_changes(old, new):
+  """Returns 'field: old -> new' for every field whose change makes another experiment of it, in alphabetical order.
+
+  Args:
+    old: plain dict (`to_plain`), the config of the workdir.
+    new: plain dict, the config that is to go on in it.
+  """
+  length_matters = any(optimizers.depends_on_total(optimizers.OptimizerOptions(**config['optimizer']))
+                       for config in (old, new) if _readable(config))
+  old, new = flatten(old), flatten(new)
+  changes = []
+  for field in sorted({*old, *new}):
+    operational = any(fnmatch.fnmatchcase(field, pattern) for pattern in OPERATIONAL)
+    operational |= field in LENGTH and not length_matters
+    before, after = (json.dumps(flat[field]) if field in flat else '(absent)' for flat in (old, new))
+    if before != after and not operational:
+      changes.append(f'{field}: {before} -> {after}')
+  return changes
+
+
+def _readable(config):
+  fields = optimizers.OptimizerOptions.__dataclass_fields__
+  return set(config.get('optimizer', ())) <= set(fields)

@@ -1,0 +1,312 @@
+"""The training loop of every task: config and folder in, trained state out."""
+import collections
+import contextlib
+import dataclasses
+import difflib
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from deconv import data
+from deconv.errors import UserError
+from deconv.tasks import TASKS
+from deconv.tasks.random import stream
+from deconv.training import (compilation_cache, config_diff, evaluation, finite, optimizers, parallel as parallel_lib,
+                             pictures, provenance)
+from deconv.training.checkpoint import Checkpoints
+from deconv.training.interrupt import Interrupt
+from deconv.training.window import Timing, Window
+from deconv.training.workdir import Workdir
+from deconv.training.writers import MetricWriter, Progress
+
+# Calls whose results have not been looked at: the device always has one to go on with, and a failure is noticed soon.
+MAX_IN_FLIGHT = 2
+# Steps after which several processes ask each other whether one of them was told to stop.
+STEPS_BETWEEN_STOP_CHECKS = 16
+
+
+@dataclasses.dataclass
+class Run:
+  """What a run is made of; see `prepare`."""
+  config: Any
+  parallel: parallel_lib.Parallel
+  source: data.Source
+  batches: data.TrainBatches
+  task: Any
+  total_steps: int
+  learning_rate: Any
+  key: jax.Array
+
+
+def train(config, workdir, *, allow_config_change=False):
+  """Trains from a config to the end, or goes on where the workdir's last checkpoint stands.
+
+  Args:
+    config: ConfigDict with the fields of configs/base.py.
+    workdir: path of the folder that gets everything that the run writes.
+    allow_config_change: go on although the config would make another experiment than the one in the workdir.
+
+  Returns:
+    The final State, one replica, as host arrays.
+
+  Raises:
+    UserError: a mistake that the user can mend; NonFiniteError is one of them.
+    SystemExit: status 0, after SIGTERM or Ctrl-C and the checkpoint that they cause.
+  """
+  called = provenance.process_seconds()
+  compilation_cache.enable(config.compilation_cache)
+  plain = config_diff.to_plain(config)
+  folder = Workdir(workdir)
+  folder.check_config(plain, allow_config_change)
+  run = prepare(config)
+  writes = run.parallel.process_index == 0
+  fingerprint = run.source.fingerprint()
+  folder.check_data(fingerprint, allow_config_change)
+  progress = Progress(run.total_steps, run.task.loss_names, enabled=writes)
+
+  with contextlib.ExitStack() as stack:
+    if writes:
+      folder.lock()
+      stack.callback(folder.unlock)
+    checkpoints = stack.enter_context(Checkpoints(
+        folder.file('checkpoints'), config.checkpoint.keep, config.checkpoint.best_metric, config.checkpoint.best_is))
+    state, meta, step = start_state(run, checkpoints)
+    if step >= run.total_steps:
+      progress.say(f'{folder.path} is finished: it stands at step {step} of {run.total_steps}; nothing was done')
+      return state
+
+    about = {**provenance.describe(), 'data': {'source': run.source.name, 'images': len(run.source)},
+             'data_fingerprint': fingerprint, 'batch_size': config.train.batch_size, 'steps': run.total_steps,
+             'resumed_from': step, 'train_call_seconds': round(called, 3), 'earlier': _earlier(folder.run)}
+    writer = MetricWriter(folder.path, config.log.tensorboard, step, enabled=writes)
+    stack.callback(writer.close)
+    if writes:
+      folder.write_json('config.json', plain)
+      folder.write_json('run.json', about)
+    stack.callback(progress.close)
+    interrupt = stack.enter_context(Interrupt())
+    loop = Loop(run, folder, checkpoints, writer, progress, interrupt, about)
+    return loop.go(state, meta, step)
+
+
+def prepare(config):
+  """Opens the data, builds the task and checks what can be checked before anything is written.
+
+  Raises:
+    UserError: see the parts.
+  """
+  parallel = parallel_lib.Parallel(**config.parallel)
+  parallel.check_batch(config.train.batch_size)
+  parallel.check_batch(config.eval.batch_size, 'eval.batch_size')
+  for field in ('log.every', 'train.steps_per_call'):
+    section, name = field.split('.')
+    if config[section][name] < 1:
+      raise UserError(f'{field}={config[section][name]} must be at least 1; change it')
+  options = data.DataOptions(**config.data)
+  optimizer = optimizers.OptimizerOptions(**config.optimizer)
+  if config.task not in TASKS:
+    near = difflib.get_close_matches(config.task, TASKS, n=1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ''
+    raise UserError(f"task='{config.task}' does not exist{hint}; choose one of: {', '.join(TASKS)}")
+  source = data.open_source(options)
+  batches = data.TrainBatches(source, config.train.batch_size, config.seed, options, parallel.process_index,
+                              parallel.process_count)
+  total = total_steps(config.train, batches.steps_per_epoch)
+
+  def make_optimizer(scale=1.0):
+    return parallel.wrap_optimizer(optimizers.make_optimizer(optimizer, total, scale))
+  task = TASKS[config.task](config, make_optimizer, batch_norm_axis=parallel.batch_norm_axis)
+  return Run(config, parallel, source, batches, task, total, optimizers.learning_rate(optimizer, total),
+             jax.random.key(config.seed))
+
+
+def total_steps(train, steps_per_epoch):
+  """Returns the length of a run in steps, from `train.steps` or `train.epochs`.
+
+  Raises:
+    UserError: not exactly one of them is above 0.
+  """
+  if (train.steps > 0) == (train.epochs > 0) or train.steps < 0 or train.epochs < 0:
+    raise UserError(f'set one of train.steps (now {train.steps}) and train.epochs (now {train.epochs}) above 0 and the other '
+                    'to 0')
+  return train.steps or max(1, round(train.epochs * steps_per_epoch))
+
+
+def start_state(run, checkpoints):
+  """Returns (state on the host, meta, step) of the newest checkpoint, or of a fresh start with meta None."""
+  example = {name: x[:1] for name, x in run.batches.at(0).items()}
+  key = stream(run.key, 'init')
+  template = jax.eval_shape(run.task.init, key, example)
+  restored = checkpoints.restore_latest(template)
+  return restored or (jax.tree.map(np.asarray, run.task.init(key, example)), None, 0)
+
+
+class Loop:
+  """The steps of a run and what happens between them."""
+
+  def __init__(self, run, folder, checkpoints, writer, progress, interrupt, about):
+    self.run, self.folder, self.checkpoints = run, folder, checkpoints
+    self.writer, self.progress, self.interrupt, self.about = writer, progress, interrupt, about
+    self.writes = run.parallel.process_index == 0
+    self.step_key = stream(run.key, 'train')
+    self.timing = Timing()
+    self.pending = collections.deque()  # (steps done before the call, steps in it, its scalars)
+    self.step_functions = {}
+    self.evaluation = evaluation.Evaluation(run, folder, writer, progress)
+    self.pictures = pictures.Pictures(run, folder, writer)
+
+  def go(self, state, meta, step):
+    """Runs from `step` to the end and returns the final state on the host."""
+    run, total = self.run, self.run.total_steps
+    self.window = Window(meta and meta['window'])
+    self.last_checkpoint = step if meta else None
+    self.first_step = step
+    state = run.parallel.put_state(state)
+    if meta and not meta['between_done']:  # interrupted after the step, before what was due after it
+      self.between(state, step)
+    batches = run.batches.iterate(step)
+    self.progress.start(step)
+    try:
+      while step < total:
+        num = steps_of_call(step, run.config, total)
+        state = self.call(state, step, num, self.next_batch(batches, num))
+        step += num
+        stop = self.told_to_stop(step)
+        if stop and step < total:
+          self.stop(state, step)
+        if step == total or any(due(step, run.config)):
+          self.drain()
+          self.between(state, step)
+    finally:
+      batches.close()
+    self.checkpoints.wait()
+    self.pictures.save_gif(step)
+    self.about['finished'] = True
+    self.write_about()
+    self.progress.close()
+    self.progress.say(f'finished: step {step} of {total}; everything is in {self.folder.path}')
+    return run.parallel.get_state(state)
+
+  def next_batch(self, batches, num):
+    """Returns the batch of `num` steps on the devices."""
+    began = time.perf_counter()
+    parts = [next(batches) for _ in range(num)]
+    self.timing.waited(time.perf_counter() - began)
+    if num == 1:
+      return self.run.parallel.put_batch(parts[0])
+    return self.run.parallel.put_batch({name: np.stack([part[name] for part in parts]) for name in parts[0]}, stacked=True)
+
+  def call(self, state, step, num, batch):
+    """Starts a call of `num` steps and returns the state after it, which may not have been computed yet."""
+    compiles = num not in self.step_functions
+    if compiles:
+      self.drain()
+      self.timing.pause()
+      self.step_functions[num] = self.run.parallel.train_step(self.run.task, num)
+    while len(self.pending) >= MAX_IN_FLIGHT:
+      self.retire()
+    state, scalars = self.step_functions[num](state, batch, self.step_key)
+    self.pending.append((step, num, scalars))
+    if compiles:
+      self.drain()
+      self.timing.start()
+      if 'first_step_seconds' not in self.about:
+        self.about['first_step_seconds'] = round(provenance.process_seconds(), 3)
+        self.write_about()
+    return state
+
+  def drain(self):
+    """Returns when every call has been looked at."""
+    while self.pending:
+      self.retire()
+
+  def retire(self):
+    """Waits for the oldest call, checks its scalars and writes the lines that are due."""
+    config = self.run.config
+    first, num, scalars = self.pending.popleft()
+    scalars = {name: np.atleast_1d(x) for name, x in self.run.parallel.fetch(scalars).items()}
+    for i in range(num):
+      step = first + i + 1
+      values = {name: x[i] for name, x in scalars.items()}
+      finite.check_scalars(values, step, self.last_checkpoint)
+      self.window.add(values)
+      self.timing.trained(config.train.batch_size)
+      if step % config.log.every == 0 or step == self.run.total_steps:
+        self.log(step)
+    self.progress.step(first + num)
+
+  def log(self, step):
+    """Writes a line with the means of the window."""
+    numbers = {**self.window.take(), 'learning_rate': float(self.run.learning_rate(step - 1)),
+               'epoch': step / self.run.batches.steps_per_epoch, **self.timing.take()}
+    self.writer.write(step, 'train', numbers)
+    self.progress.numbers(step, numbers)
+
+  def between(self, state, step):
+    """Does what is due after a step: pictures, evaluation, checkpoint, in this order, so that the last one covers all."""
+    self.timing.pause()
+    final = step == self.run.total_steps
+    sample, evaluate, save = due(step, self.run.config)
+    metrics = None
+    if sample or (final and self.run.config.samples.every):
+      self.pictures.draw(state, step)
+    if evaluate or final:
+      metrics, protocol = self.evaluation.evaluate(state, step)
+      self.about['evaluation'] = {'step': step, 'protocol': protocol}
+      self.write_about()
+    if save or final or (metrics and self.run.config.checkpoint.best_metric):
+      self.save(state, step, metrics, between_done=True)
+    self.timing.start()
+
+  def save(self, state, step, metrics=None, between_done=True):
+    """Starts to write a checkpoint; all lines up to its step are on disk before."""
+    host = self.run.parallel.get_state(state)
+    finite.check_state(host, step, self.last_checkpoint)
+    self.writer.flush()
+    self.checkpoints.save(step, host, {'window': self.window.saved(), 'between_done': between_done}, metrics)
+    self.last_checkpoint = step
+
+  def told_to_stop(self, step):
+    """Whether to stop after this step: the same answer in all processes."""
+    if self.run.parallel.process_count == 1:
+      return bool(self.interrupt)
+    return step % STEPS_BETWEEN_STOP_CHECKS == 0 and parallel_lib.any_process(self.interrupt)
+
+  def stop(self, state, step):
+    """Saves and leaves."""
+    self.drain()
+    self.save(state, step, between_done=not any(due(step, self.run.config)))
+    self.checkpoints.wait()
+    self.pictures.save_gif(step)
+    self.write_about()
+    self.progress.close()
+    self.progress.say(f'{self.interrupt.signal or "another process"} came: step {step} of {self.run.total_steps} is saved in '
+                      f'{self.folder.path}; run the same command again to go on')
+    raise SystemExit(0)
+
+  def write_about(self):
+    if self.writes:
+      self.folder.write_json('run.json', self.about)
+
+
+def due(step, config):
+  """Returns whether after this step there are (pictures, an evaluation, a checkpoint) to make."""
+  return tuple(every > 0 and step % every == 0
+               for every in (config.samples.every, config.eval.every, config.checkpoint.every))
+
+
+def steps_of_call(step, config, total):
+  """Returns how many steps the call that starts at `step` makes: train.steps_per_call, or 1 where that would jump over
+  something that is due. A function of the step alone, so that a resumed run makes the same calls."""
+  num = config.train.steps_per_call
+  jumps = step % num or step + num > total or any(any(due(i, config)) for i in range(step + 1, step + num))
+  return 1 if jumps else num
+
+
+def _earlier(run):
+  """The records of the processes that worked in this folder before, oldest first."""
+  if not run:
+    return []
+  return [*run.get('earlier', ()), {name: value for name, value in run.items() if name != 'earlier'}]

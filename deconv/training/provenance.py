@@ -1,0 +1,67 @@
+"""Where the numbers of a run come from: versions, devices, commit, command."""
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import jax
+
+import deconv
+
+_LIBRARIES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'grain', 'tensorflow-datasets', 'scikit-learn',
+              'pillow')
+_IMPORTED = time.time()
+
+
+def describe():
+  """Returns what run.json says about the machine and the code: a dict that JSON can hold."""
+  commit, changed = git_commit()
+  device = jax.devices()[0]
+  return {
+      'started': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
+      'command': sys.orig_argv,
+      'git_commit': commit,
+      'git_changed_files': changed,
+      'versions': {'deconv': deconv.__version__, 'python': platform.python_version(), **_versions()},
+      'devices': {'platform': device.platform, 'kind': device.device_kind, 'count': jax.device_count(),
+                  'processes': jax.process_count()},
+      'machine': {'system': platform.platform(), 'cores': os.cpu_count()},
+  }
+
+
+def git_commit():
+  """Returns (commit, number of changed tracked files) of the repository that holds this package; (None, None) if none."""
+  folder = os.path.dirname(os.path.abspath(deconv.__file__))
+
+  def git(*arguments):
+    return subprocess.run(['git', '-C', folder, *arguments], capture_output=True, text=True, timeout=10, check=True).stdout
+  try:
+    git('ls-files', '--error-unmatch', '__init__.py')  # an installed copy may lie inside somebody else's repository
+    return git('rev-parse', 'HEAD').strip(), len(git('status', '--porcelain', '--untracked-files=no').splitlines())
+  except (OSError, subprocess.SubprocessError):
+    return None, None
+
+
+def process_seconds():
+  """Returns the seconds since this process was started; where the system does not tell, since this module was imported."""
+  try:
+    with open('/proc/self/stat') as file:
+      started_ticks = int(file.read().rsplit(')', 1)[1].split()[19])
+    with open('/proc/uptime') as file:
+      uptime = float(file.read().split()[0])
+    return uptime - started_ticks / os.sysconf('SC_CLK_TCK')
+  except (OSError, ValueError, IndexError):
+    return time.time() - _IMPORTED
+
+
+def _versions():
+  versions = {}
+  for name in _LIBRARIES:
+    try:
+      versions[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+      pass
+  return versions

@@ -1,0 +1,104 @@
+"""The folder of a run: who may write to it, and the JSON files in it."""
+import json
+import os
+import tempfile
+
+from deconv.errors import UserError
+from deconv.training import config_diff
+
+
+class Workdir:
+  """A folder that belongs to one config.
+
+  Attributes:
+    path: absolute path.
+    config: the config that it belongs to, a plain dict, or None.
+    run: the content of run.json, or None.
+  """
+
+  def __init__(self, path):
+    """Makes the folder if need be.
+
+    Raises:
+      UserError: it cannot be written, or it holds checkpoints of nobody knows what.
+    """
+    self.path = os.path.abspath(os.path.expanduser(path))
+    try:
+      os.makedirs(self.path, exist_ok=True)
+      with tempfile.TemporaryFile(dir=self.path):
+        pass
+    except OSError as error:
+      raise UserError(f"cannot write to the workdir '{path}': {error.strerror}; choose another --workdir") from error
+    self.config = self._read('config.json')
+    self.run = self._read('run.json')
+    if self.config is None and os.path.isdir(self.file('checkpoints')) and os.listdir(self.file('checkpoints')):
+      raise UserError(f"the workdir '{path}' has checkpoints but no config.json that says what they are; "
+                      'choose another --workdir')
+
+  def file(self, *names):
+    """Returns the path of something in the folder."""
+    return os.path.join(self.path, *names)
+
+  def lock(self):
+    """Keeps other runs out until this process ends.
+
+    Raises:
+      UserError: another run is writing to the folder.
+    """
+    try:
+      import fcntl
+    except ImportError:  # not on Windows
+      return
+    self._lock = open(self.file('.lock'), 'a')
+    try:
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise UserError(f"another run is writing to the workdir '{self.path}'; wait for it, or choose another --workdir") from error
+    except OSError:  # a file system without locks
+      pass
+
+  def unlock(self):
+    """Lets other runs in again."""
+    if getattr(self, '_lock', None) is not None:
+      self._lock.close()
+      self._lock = None
+
+  def check_config(self, config, allow_change=False):
+    """Raises UserError with the list of differences when a config would make another experiment of the folder's own.
+
+    Args:
+      config: plain dict.
+      allow_change: accept it nevertheless.
+    """
+    if self.config is None or allow_change:
+      return
+    changes = config_diff.scientific_changes(self.config, config)
+    if changes:
+      raise UserError(f"the workdir '{self.path}' belongs to another config ({'; '.join(changes)}): choose another --workdir, "
+                      'or pass --allow_config_change to go on with the new values')
+
+  def check_data(self, fingerprint, allow_change=False):
+    """Raises UserError when the folder's run was trained on other data."""
+    before = (self.run or {}).get('data_fingerprint', fingerprint)
+    if before != fingerprint and not allow_change:
+      raise UserError(f"the data have changed since this run began (fingerprint {before} -> {fingerprint}): put back the old "
+                      'ones, choose another --workdir, or pass --allow_config_change')
+
+  def write_json(self, name, content):
+    """Writes a file whole or not at all."""
+    temporary = self.file(f'.{name}.tmp')
+    with open(temporary, 'w') as file:
+      json.dump(content, file, indent=2)
+      file.write('\n')
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(temporary, self.file(name))
+
+  def _read(self, name):
+    try:
+      with open(self.file(name)) as file:
+        return json.load(file)
+    except FileNotFoundError:
+      return None
+    except (OSError, ValueError) as error:
+      raise UserError(f"cannot read '{self.file(name)}': {error}; mend it or choose another --workdir") from error

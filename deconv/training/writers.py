@@ -1,0 +1,169 @@
+"""What a run says: metrics.jsonl, TensorBoard events, and a progress bar or plain lines.
+
+Only process 0 writes; on the others the same objects do nothing.
+"""
+import glob
+import json
+import math
+import os
+import sys
+
+from absl import logging
+import rich.console
+import rich.progress
+
+from deconv.errors import UserError
+
+
+class MetricWriter:
+  """Appends to metrics.jsonl (the truth: one JSON object a line) and, if wanted, to TensorBoard event files."""
+
+  def __init__(self, folder, tensorboard=True, resume_step=0, enabled=True):
+    """Opens the files; what an earlier process wrote after `resume_step` is dropped, for it will be written again.
+
+    Args:
+      folder: the workdir.
+      tensorboard: also write events.* files.
+      resume_step: step of the checkpoint that the run goes on from; 0 at the start.
+      enabled: False = do nothing.
+
+    Raises:
+      UserError: TensorBoard events are wanted without tensorboardX.
+    """
+    self._file = self._events = None
+    if not enabled:
+      return
+    if tensorboard:
+      try:
+        from tensorboardX import SummaryWriter
+      except ImportError as error:
+        raise UserError('log.tensorboard needs the package tensorboardX: run `pip install tensorboardX`, or set '
+                        '--config.log.tensorboard=False') from error
+    path = os.path.join(folder, 'metrics.jsonl')
+    truncate(path, resume_step)
+    self._file = open(path, 'a')
+    if tensorboard:
+      again = bool(glob.glob(os.path.join(glob.escape(folder), 'events.*')))
+      self._events = SummaryWriter(folder, purge_step=resume_step + 1 if again else None)
+
+  def write(self, step, split, numbers):
+    """Writes one line.
+
+    Args:
+      step: int, steps done.
+      split: 'train' or 'eval'.
+      numbers: {name: number}; what is not finite becomes null, since JSON has no nan.
+    """
+    if not self._file:
+      return
+    numbers = {name: value if isinstance(value, int) else float(value) for name, value in numbers.items()}
+    line = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+    self._file.write(json.dumps({'step': step, 'split': split, **line}) + '\n')
+    self._file.flush()
+    if self._events:
+      for name, value in numbers.items():
+        self._events.add_scalar(f'{split}/{name}', value, step)
+
+  def image(self, step, name, image):
+    """Shows an image, uint8 (height, width, 1 or 3), in TensorBoard."""
+    if self._events:
+      self._events.add_image(name, image, step, dataformats='HWC')
+
+  def flush(self):
+    """Returns when all lines are on disk."""
+    if self._file:
+      self._file.flush()
+      os.fsync(self._file.fileno())
+    if self._events:
+      self._events.flush()
+
+  def close(self):
+    """Flushes and closes the files."""
+    if self._file:
+      self.flush()
+      self._file.close()
+    if self._events:
+      self._events.close()
+    self._file = self._events = None
+
+
+def truncate(path, step):
+  """Drops the lines of a metrics file that come after a step, and lines that a killed process left half written."""
+  if not os.path.exists(path):
+    return
+  with open(path, 'rb') as file:
+    lines = file.read().splitlines(keepends=True)
+  kept = [line for line in lines if _is_up_to(line, step)]
+  if len(kept) == len(lines):
+    return
+  logging.info('Dropped %d of %d lines of %s: they come after step %d and are written again.', len(lines) - len(kept),
+               len(lines), path, step)
+  temporary = f'{path}.tmp'
+  with open(temporary, 'wb') as file:
+    file.writelines(kept)
+    file.flush()
+    os.fsync(file.fileno())
+  os.replace(temporary, path)
+
+
+def _is_up_to(line, step):
+  if not line.endswith(b'\n'):
+    return False
+  try:
+    return json.loads(line)['step'] <= step
+  except (ValueError, KeyError, TypeError):
+    return False
+
+
+class Progress:
+  """A bar with losses and images a second on a terminal, a line now and then elsewhere."""
+
+  def __init__(self, total_steps, loss_names, enabled=True, console=None):
+    """Shows nothing yet.
+
+    Args:
+      total_steps: length of the run.
+      loss_names: the scalars that are shown.
+      enabled: False = show nothing at all.
+      console: rich.console.Console; None = standard output.
+    """
+    self.total_steps = total_steps
+    self.loss_names = loss_names
+    self._console = console or rich.console.Console(file=sys.stdout)
+    self._enabled = enabled
+    self._bar = self._task = None
+
+  def start(self, step):
+    """Shows the bar at a step."""
+    if self._enabled and self._console.is_terminal:
+      self._bar = rich.progress.Progress(
+          rich.progress.TextColumn('step'), rich.progress.MofNCompleteColumn(), rich.progress.BarColumn(),
+          rich.progress.TextColumn('{task.fields[numbers]}'), rich.progress.TimeRemainingColumn(), console=self._console)
+      self._task = self._bar.add_task('', total=self.total_steps, completed=step, numbers='')
+      self._bar.start()
+
+  def step(self, step):
+    """Moves the bar."""
+    if self._bar:
+      self._bar.update(self._task, completed=step)
+
+  def numbers(self, step, numbers):
+    """Shows the numbers of a line of metrics.jsonl."""
+    parts = [f'{name} {numbers[name]:.4g}' for name in self.loss_names if name in numbers]
+    if 'images_per_second' in numbers:
+      parts.append(f"{numbers['images_per_second']:.0f} images/s")
+    if self._bar:
+      self._bar.update(self._task, completed=step, numbers='  '.join(parts))
+    else:
+      self.say('  '.join([f'step {step}/{self.total_steps}', *parts]))
+
+  def say(self, text):
+    """Shows a line of text, above the bar where there is one."""
+    if self._enabled:
+      self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+  def close(self):
+    """Leaves the bar as it is."""
+    if self._bar:
+      self._bar.stop()
+      self._bar = None
