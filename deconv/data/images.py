@@ -67,10 +67,10 @@ def _square(image, options):
   from PIL import Image
   box = centre_square(*image.size, options.crop)
   size = (options.image_size, options.image_size)
-  if (box[2] - box[0], box[3] - box[1]) == size:
-    image = image.crop(box)
-  else:
-    image = image.resize(size, Image.Resampling.BICUBIC, box=box)
+  if box != (0, 0, *image.size):
+    image = image.crop(box)  # not resize(box=...), whose filter reaches across the edge of the box
+  if image.size != size:
+    image = image.resize(size, Image.Resampling.BICUBIC)
   return np.asarray(image).reshape(options.image_shape)
 
 
