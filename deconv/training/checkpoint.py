@@ -114,6 +114,23 @@ class Checkpoints:
       return self._restore_latest(template)
     return parallel.from_first_process(lambda: self._restore_latest(template), template)
 
+  def restore(self, step, template):
+    """Reads the checkpoint of one step.
+
+    Returns:
+      (state of host arrays, meta, step).
+
+    Raises:
+      UserError: there is none of that step, it is damaged, or of another network or optimizer.
+    """
+    if step not in self.steps():
+      raise UserError(f"'{self.folder}' has no checkpoint of step {step}; it has: {', '.join(map(str, self.steps())) or 'none'}")
+    try:
+      return (*self._read(step, template), step)
+    except _Damaged as error:
+      raise UserError(f"the checkpoint of step {step} is damaged: {error}; take another of: "
+                      f"{', '.join(map(str, self.steps()))}") from error
+
   def wait(self):
     """Returns when everything that was started is on disk."""
     if self._manager:

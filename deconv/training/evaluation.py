@@ -5,29 +5,42 @@ import jax
 from deconv import data
 from deconv.errors import UserError
 from deconv.tasks.random import stream
-from deconv.training.pictures import Pictures
 
 
 class Evaluation:
   """Evaluates a state. The same random numbers are used each time, so that values of different steps can be compared."""
 
-  def __init__(self, run, folder, writer, progress):
-    self._run, self._writer, self._progress = run, writer, progress
-    self._pictures = Pictures(run, folder, writer)
+  def __init__(self, run, writer=None, progress=None, pictures=None):
+    """Makes the evaluation of a run; writer, progress and pictures are for `evaluate` alone."""
+    self._run, self._writer, self._progress, self._pictures = run, writer, progress, pictures
     self._key = stream(run.key, 'eval')
     self._step_function = run.parallel.eval_step(run.task)
     self._batches = None
     self._opened = False
 
   def evaluate(self, state, step):
-    """Writes one line with split 'eval' and returns (metrics, protocol): ({}, {}) where a task measures nothing.
+    """Measures, writes one line with split 'eval' and the pictures, and returns (metrics, protocol).
 
     Args:
       state: State on the devices.
       step: int.
     """
+    metrics, images, protocol = self.measure(state)
+    self._pictures.save(step, images)
+    if metrics:
+      self._writer.write(step, 'eval', metrics)
+      shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
+      self._progress.say(f'step {step}: eval  {shown}')
+    return metrics, protocol
+
+  def measure(self, state):
+    """Returns ({metric: number}, {name: uint8 picture}, protocol), all empty where a task measures nothing.
+
+    Args:
+      state: State on the devices.
+    """
     config, task = self._run.config, self._run.task
-    metrics, protocol = {}, {}
+    metrics, images, protocol = {}, {}, {}
     batches = self._eval_batches()
     if batches is not None:
       metrics.update(task.summarize(self._sums(state, batches)))
@@ -38,12 +51,7 @@ class Evaluation:
                                                      config.eval.num_samples)
       metrics.update(numbers)
       protocol['samples'] = extra
-      self._pictures.save(step, images)
-    if metrics:
-      self._writer.write(step, 'eval', metrics)
-      shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
-      self._progress.say(f'step {step}: eval  {shown}')
-    return metrics, protocol
+    return metrics, images, protocol
 
   def _sums(self, state, batches):
     """Sums over a whole pass. They are additive, so only their last addition, in float64, happens on the host."""

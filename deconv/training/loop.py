@@ -106,20 +106,33 @@ def prepare(config):
       raise UserError(f'{field}={config[section][name]} must be at least 1; change it')
   options = data.DataOptions(**config.data)
   optimizer = optimizers.OptimizerOptions(**config.optimizer)
-  if config.task not in TASKS:
-    near = difflib.get_close_matches(config.task, TASKS, n=1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ''
-    raise UserError(f"task='{config.task}' does not exist{hint}; choose one of: {', '.join(TASKS)}")
+  check_task(config.task)
   source = data.open_source(options)
   batches = data.TrainBatches(source, config.train.batch_size, config.seed, options, parallel.process_index,
                               parallel.process_count)
   total = total_steps(config.train, batches.steps_per_epoch)
 
-  def make_optimizer(scale=1.0):
-    return parallel.wrap_optimizer(optimizers.make_optimizer(optimizer, total, scale))
-  task = TASKS[config.task](config, make_optimizer, batch_norm_axis=parallel.batch_norm_axis)
+  task = build_task(config, parallel, total)
   return Run(config, parallel, source, batches, task, total, optimizers.learning_rate(optimizer, total),
              jax.random.key(config.seed))
+
+
+def check_task(name):
+  """Raises UserError when there is no task of this name."""
+  if name not in TASKS:
+    near = difflib.get_close_matches(name, TASKS, n=1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ''
+    raise UserError(f"task='{name}' does not exist{hint}; choose one of: {', '.join(TASKS)}")
+
+
+def build_task(config, parallel, total):
+  """Returns the Task of a config, whose optimizers' schedules end at step `total`."""
+  check_task(config.task)
+  optimizer = optimizers.OptimizerOptions(**config.optimizer)
+
+  def make_optimizer(scale=1.0):
+    return parallel.wrap_optimizer(optimizers.make_optimizer(optimizer, total, scale))
+  return TASKS[config.task](config, make_optimizer, batch_norm_axis=parallel.batch_norm_axis)
 
 
 def total_steps(train, steps_per_epoch):
@@ -154,15 +167,14 @@ class Loop:
     self.timing = Timing()
     self.pending = collections.deque()  # (steps done before the call, steps in it, its scalars)
     self.step_functions = {}
-    self.evaluation = evaluation.Evaluation(run, folder, writer, progress)
     self.pictures = pictures.Pictures(run, folder, writer)
+    self.evaluation = evaluation.Evaluation(run, writer, progress, self.pictures)
 
   def go(self, state, meta, step):
     """Runs from `step` to the end and returns the final state on the host."""
     run, total = self.run, self.run.total_steps
     self.window = Window(meta and meta['window'])
     self.last_checkpoint = step if meta else None
-    self.first_step = step
     state = run.parallel.put_state(state)
     if meta and not meta['between_done']:  # interrupted after the step, before what was due after it
       self.between(state, step)
@@ -227,25 +239,28 @@ class Loop:
     config = self.run.config
     first, num, scalars = self.pending.popleft()
     scalars = {name: np.atleast_1d(x) for name, x in self.run.parallel.fetch(scalars).items()}
+    self.timing.trained(num * config.train.batch_size)
+    timed = {}
     for i in range(num):
       step = first + i + 1
       values = {name: x[i] for name, x in scalars.items()}
       finite.check_scalars(values, step, self.last_checkpoint)
       self.window.add(values)
-      self.timing.trained(config.train.batch_size)
       if step % config.log.every == 0 or step == self.run.total_steps:
-        self.log(step)
+        timed = timed or self.timing.take()  # the steps of a call end together: its lines share their times
+        self.log(step, timed)
     self.progress.step(first + num)
 
-  def log(self, step):
-    """Writes a line with the means of the window."""
+  def log(self, step, timed):
+    """Writes a line with the means of the window and {name: number} of the times."""
     numbers = {**self.window.take(), 'learning_rate': float(self.run.learning_rate(step - 1)),
-               'epoch': step / self.run.batches.steps_per_epoch, **self.timing.take()}
+               'epoch': step / self.run.batches.steps_per_epoch, **timed}
     self.writer.write(step, 'train', numbers)
     self.progress.numbers(step, numbers)
 
   def between(self, state, step):
     """Does what is due after a step: pictures, evaluation, checkpoint, in this order, so that the last one covers all."""
+    timed = self.timing.running
     self.timing.pause()
     final = step == self.run.total_steps
     sample, evaluate, save = due(step, self.run.config)
@@ -257,8 +272,9 @@ class Loop:
       self.about['evaluation'] = {'step': step, 'protocol': protocol}
       self.write_about()
     if save or final or (metrics and self.run.config.checkpoint.best_metric):
-      self.save(state, step, metrics, between_done=True)
-    self.timing.start()
+      self.save(state, step, metrics)
+    if timed:
+      self.timing.start()
 
   def save(self, state, step, metrics=None, between_done=True):
     """Starts to write a checkpoint; all lines up to its step are on disk before."""

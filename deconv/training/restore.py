@@ -1,0 +1,37 @@
+"""A trained state for those who do not train: sampling and evaluation, with or without the data set at hand."""
+import os
+
+import jax
+import numpy as np
+
+from deconv.errors import UserError
+from deconv.training import loop
+from deconv.training.checkpoint import Checkpoints
+from deconv.training.parallel import Parallel
+
+
+def restore(config, workdir, step=None, task=None):
+  """Reads a checkpoint of a run. The folder is only looked at, so a run that is still training is not disturbed.
+
+  Args:
+    config: the run's ConfigDict.
+    workdir: its folder.
+    step: of which checkpoint; None = the newest that is intact.
+    task: the Task of the run, where it is there already; it is built without the data set otherwise.
+
+  Returns:
+    (task, state of host arrays, step).
+
+  Raises:
+    UserError: there is no such checkpoint, or it does not fit the config.
+  """
+  task = task or loop.build_task(config, Parallel(**config.parallel), total=1)
+  size = config.data.image_size
+  example = {'image': np.zeros((1, size, size, config.data.channels), np.uint8)}
+  template = jax.eval_shape(task.init, jax.random.key(0), example)
+  with Checkpoints(os.path.join(workdir, 'checkpoints'), read_only=True) as checkpoints:
+    found = checkpoints.restore_latest(template) if step is None else checkpoints.restore(step, template)
+  if found is None:
+    raise UserError(f"'{workdir}' has no checkpoint yet: train it first, or wait for the first one")
+  state, _, step = found
+  return task, state, step

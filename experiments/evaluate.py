@@ -1,0 +1,39 @@
+"""Measures a trained run: `python -m experiments.evaluate --workdir=DIR [--step=N] [--config.eval.num_samples=10000]`.
+
+Prints the metrics with their protocol and writes them to DIR/evaluation/STEP.json, the pictures beside it. Fields of the
+run's config may be overridden: where the data lie, how many samples, averaged parameters or not.
+"""
+import json
+import os
+
+from absl import flags
+
+from experiments import command
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'folder of a run')
+_STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
+
+
+def main(config):
+  from deconv import plots
+  from deconv.training import loop, restore
+  from deconv.training.evaluation import Evaluation
+  run = loop.prepare(config)
+  _, state, step = restore.restore(config, _WORKDIR.value, _STEP.value, run.task)
+  metrics, images, protocol = Evaluation(run).measure(run.parallel.put_state(state))
+
+  folder = os.path.join(_WORKDIR.value, 'evaluation')
+  for name, image in images.items():
+    plots.save_png(os.path.join(folder, f'{name}_{step:08d}.png'), image)
+  report = {'step': step, 'metrics': metrics, 'protocol': protocol, 'images_seen': step * config.train.batch_size}
+  path = os.path.join(folder, f'{step:08d}.json')
+  command.write_json(path, report)
+  print(f'{_WORKDIR.value} at step {step}')
+  for name, value in sorted(metrics.items()):
+    print(f'  {name:28s} {value:.6g}')
+  print(f'  protocol: {json.dumps(protocol)}')
+  print(f'written: {path}' + ''.join(f', {name}_{step:08d}.png' for name in images))
+
+
+if __name__ == '__main__':
+  command.run(main, config_from='workdir')
