@@ -196,8 +196,11 @@ def prepare(name, data_dir='', manual_dir='', verify=True):
   if manual_dir and not os.path.isdir(manual_dir):
     raise UserError(f'--manual_dir={manual_dir} is not a folder: put the files there first.')
   builder = prepared.find_builder(name, data_dir)
-  if builder.is_prepared():
+  if prepared.is_readable(builder):
     return str(builder.data_dir)
+  if builder.is_prepared():
+    raise UserError(f'{builder.data_dir} holds a copy in a format that only TensorFlow reads: remove it, or choose another '
+                    '--data_dir.')
   try:
     os.makedirs(os.path.expanduser(data_dir or prepared.default_data_dir()), exist_ok=True)
   except OSError as error:

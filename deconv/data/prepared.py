@@ -38,7 +38,7 @@ class PreparedSource(encoded.EncodedSource):
     try:
       self._records = builder.as_data_source(split=split, decoders=decoders)
     except (ValueError, AssertionError) as error:
-      raise UserError(f"'{split}' is not a split of tensorflow-datasets ({error}): write for example "
+      raise UserError(f"split '{split}' of data set '{builder.name}' cannot be read ({error}): write for example "
                       "'train[:90%]'.") from error
     self.check()
 
@@ -117,8 +117,7 @@ def find_builder(name, data_dir):
                     f'({error}): pip install tensorflow-datasets array-record importlib-resources.') from error
   data_dir = os.path.expanduser(data_dir or default_data_dir())
   try:
-    # Without the file format tfds looks for tfrecord, which it cannot read without TensorFlow.
-    return tfds.builder(name, data_dir=data_dir, file_format='array_record')
+    return tfds.builder(name, data_dir=data_dir)
   except tfds.core.DatasetNotFoundError as error:
     near = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), 1)
     hint = f" (did you mean '{near[0]}'?)" if near else ''
