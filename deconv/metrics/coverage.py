@@ -65,8 +65,8 @@ def measure(samples, reference, heldout, labels, num_classes, seed=0):
 def summarize(counts):
   """Returns {'coverage', 'entropy'} of the number of samples in each class, as `measure` defines them."""
   shares = np.asarray(counts, np.float64) / np.sum(counts)
-  entropy = -sum(p * math.log(p) for p in shares if p > 0)
-  return {'coverage': float(np.mean(shares >= LEAST_SHARE / len(shares))), 'entropy': entropy}
+  entropy = sum(-p * math.log(p) for p in shares if p > 0)
+  return {'coverage': float(np.mean(shares >= LEAST_SHARE / len(shares))), 'entropy': float(entropy)}
 
 
 def _features(images):

@@ -16,7 +16,8 @@ def shapes(module, *args):
   def run(*args):
     variables = module.init(KEY, *args, train=False)
     _, captured = module.apply(variables, *args, train=False, capture_intermediates=True, mutable=['intermediates'])
-    return {name: value['__call__'][0] for name, value in captured['intermediates'].items() if name != '__call__'}, variables
+    layers = {name: value for name, value in captured['intermediates'].items() if name != '__call__'}
+    return {name: value['__call__'][0] for name, value in layers.items()}, variables
   outputs, variables = jax.eval_shape(run, *args)
   return {name: value.shape[1:] for name, value in outputs.items()}, variables
 

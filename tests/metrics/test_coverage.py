@@ -1,0 +1,54 @@
+"""Class coverage: by hand, and by the classifier on real digits and on a generator that has collapsed."""
+import math
+
+import numpy as np
+import pytest
+
+from deconv import data
+from deconv.metrics import coverage
+
+
+@pytest.mark.parametrize('counts, share, entropy', [
+    ([10] * 10, 1.0, math.log(10)),
+    ([100] + [0] * 9, 0.1, 0.0),
+    ([50, 50, 0, 0], 0.5, math.log(2)),
+    # Of 1,000 samples a class of ten needs 10: nine has too few.
+    ([981, 10, 9, 0, 0, 0, 0, 0, 0, 0], 0.2, -sum(p * math.log(p) for p in (.981, .01, .009))),
+])
+def test_by_hand(counts, share, entropy):
+  numbers = coverage.summarize(counts)
+  assert numbers['coverage'] == pytest.approx(share) and numbers['entropy'] == pytest.approx(entropy)
+
+
+def test_classifier_tells_digits_apart():
+  source = data.open_source(data.DataOptions(image_size=16), 'all')
+  reference, heldout, labels = coverage.split(source, 1000, seed=0)
+  assert len(reference) == 800 and len(heldout) == 200 and len(labels[0]) == 800 and len(labels[1]) == 200
+  numbers, protocol = coverage.measure(heldout, reference, heldout, labels, 10)
+  assert numbers['classifier_accuracy'] > 0.95 and numbers['coverage'] == 1 and numbers['entropy'] > 2.2
+  assert sum(protocol['class_counts']) == 200 and '0.01 of the samples' in protocol['coverage_is']
+  # The classifier's count of each class is about the true one: features and labels belong together.
+  assert np.abs(np.bincount(labels[1], minlength=10) - protocol['class_counts']).max() <= 6
+  ones = reference[labels[0] == 1][:40]
+  collapsed, _ = coverage.measure(ones, reference, heldout, labels, 10)
+  assert collapsed['coverage'] == pytest.approx(0.1) and collapsed['entropy'] < 0.3
+
+
+def test_split_is_a_function_of_its_seed_and_shares_no_image():
+  options = data.DataOptions(image_size=8)
+  images = np.arange(50, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
+  source = data.ArraySource('ramp', images, None, options)
+  first, again, other = (coverage.split(source, 20, seed)[:2] for seed in (0, 0, 1))
+  np.testing.assert_array_equal(first[0], again[0])
+  assert not np.array_equal(first[0], other[0])
+  values = [set(part[:, 0, 0, 0].tolist()) for part in first]
+  assert len(values[0]) == 16 and len(values[1]) == 4 and not values[0] & values[1]
+  assert coverage.split(source, 20, 0)[2] is None
+
+
+def test_large_images_are_averaged_down():
+  images = np.zeros((1, 64, 64, 3), np.uint8)
+  images[0, :4, :4] = [255, 0, 51]
+  features = coverage._features(images)
+  assert features.shape == (1, 16 * 16 * 3)
+  np.testing.assert_allclose(features[0, :6], [1, 0, 0.2, 0, 0, 0], atol=1e-6)
