@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from configs import base
 from deconv.data import to_signed
 from deconv.tasks.random import stream
 from deconv.tasks.state import NetworkState, State
@@ -71,3 +72,19 @@ def make_batch(step, size=8, side=6):
   rng = np.random.default_rng(step)
   return {'image': rng.integers(0, 256, (size, side, side, 1), dtype=np.uint8),
           'label': rng.integers(0, 10, size).astype(np.int32)}
+
+
+def build(config, make_optimizer, batch_norm_axis=None):
+  """Task builder; config.objective.poison_step, where there is one, makes the loss of that step nan."""
+  return TinyTask(make_optimizer(), batch_norm_axis, poison_step=config.objective.get('poison_step'))
+
+
+def make_config(**overrides):
+  """A config of this task on 8x8 digits: 20 steps, a line each 2, a checkpoint each 5. Overrides: section__field=value."""
+  config = base.get_config()
+  config.update_from_flattened_dict({
+      'task': 'tiny', 'compilation_cache': '', 'data.image_size': 8, 'train.steps': 20, 'train.batch_size': 8,
+      'log.every': 2, 'checkpoint.every': 5, 'samples.every': 5, 'eval.every': 10, 'eval.batch_size': 100,
+      'optimizer.learning_rate': 0.01})
+  config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in overrides.items()})
+  return config

@@ -1,0 +1,308 @@
+"""The loop, in this process: what it writes, how it resumes, what it refuses."""
+import json
+import os
+
+import jax
+import numpy as np
+import pytest
+
+from deconv.errors import UserError
+from deconv.tasks import TASKS
+from deconv.training import loop
+from deconv.training.checkpoint import Checkpoints
+from deconv.training.finite import NonFiniteError
+from tests.training import tiny
+
+TIMES = ('images_per_second', 'data_wait')
+
+
+@pytest.fixture(autouse=True)
+def tiny_task(monkeypatch):
+  monkeypatch.setitem(TASKS, 'tiny', tiny.build)
+
+
+def train(folder, **overrides):
+  allow = overrides.pop('allow', False)
+  return loop.train(tiny.make_config(**overrides), folder, allow_config_change=allow)
+
+
+def lines(folder):
+  """The lines of metrics.jsonl without what no clock repeats."""
+  with open(os.path.join(folder, 'metrics.jsonl')) as file:
+    return [{name: value for name, value in json.loads(line).items() if name not in TIMES} for line in file]
+
+
+def read(folder, name):
+  with open(os.path.join(folder, name)) as file:
+    return json.load(file)
+
+
+def assert_same_state(a, b):
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory):
+  """(folder, final state) of an uninterrupted run."""
+  TASKS['tiny'] = tiny.build
+  folder = tmp_path_factory.mktemp('straight')
+  state = train(folder)
+  del TASKS['tiny']
+  return folder, state
+
+
+def test_what_a_run_leaves(straight):
+  folder, state = straight
+  assert state.step == 20
+  train_lines = [line for line in lines(folder) if line['split'] == 'train']
+  assert [line['step'] for line in train_lines] == list(range(2, 21, 2))
+  assert set(train_lines[0]) == {'step', 'split', 'loss', 'spread', 'learning_rate', 'epoch'}
+  assert train_lines[0]['epoch'] == pytest.approx(2 / 187) and train_lines[0]['learning_rate'] == pytest.approx(0.01)
+  eval_lines = [line for line in lines(folder) if line['split'] == 'eval']
+  assert [line['step'] for line in eval_lines] == [10, 20] and eval_lines[0]['error'] > 0
+  assert sorted(os.listdir(folder / 'samples')) == [f'kernel_{step:08d}.png' for step in (5, 10, 15, 20)] + ['progress.gif']
+  assert {'15', '20'} <= set(os.listdir(folder / 'checkpoints')) and '10' not in os.listdir(folder / 'checkpoints')
+  assert read(folder, 'config.json')['train']['batch_size'] == 8
+  run = read(folder, 'run.json')
+  assert run['devices']['count'] == 4 and run['versions']['jax'] == jax.__version__ and run['finished']
+  assert run['first_step_seconds'] > run['train_call_seconds'] > 0 and run['data_fingerprint']
+  assert run['evaluation'] == {'step': 20, 'protocol': {'split': 'test', 'n': 297}}
+  assert [name for name in os.listdir(folder) if name.startswith('events.')]
+  with open(folder / 'metrics.jsonl') as file:
+    timed = [json.loads(line) for line in file]
+  assert all(line['images_per_second'] > 0 and 0 <= line['data_wait'] <= 1 for line in timed if line['step'] == 8)
+
+
+def test_lines_hold_the_mean_of_their_window(straight, tmp_path):
+  train(tmp_path, log__every=1, train__steps=4, samples__every=0, checkpoint__every=0, log__tensorboard=False)
+  single = [line['loss'] for line in lines(tmp_path) if line['split'] == 'train']
+  double = [line['loss'] for line in lines(straight[0]) if line['split'] == 'train'][:2]
+  np.testing.assert_allclose(double, np.mean(np.reshape(single, (2, 2)), axis=1), rtol=1e-6)
+  assert not [name for name in os.listdir(tmp_path) if name.startswith('events.')]
+  assert not os.path.exists(tmp_path / 'samples') and os.listdir(tmp_path / 'checkpoints') == ['4']
+
+
+def test_evaluation_covers_every_image_once(straight):
+  """297 images in batches of 100: padding must not count."""
+  from deconv import data
+  state = straight[1]
+  config = tiny.make_config()
+  source = data.open_source(data.DataOptions(**config.data), 'test')
+  task = tiny.TinyTask(None)
+  net = state.networks['net']
+  images = np.stack([source[i]['image'] for i in range(len(source))])
+  outputs, _ = task._predict(net.params, data.to_signed(images), net.batch_stats['mean'])
+  labels = np.array([source[i]['label'] for i in range(len(source))])
+  expected = np.mean((np.asarray(outputs) - labels)**2)
+  assert [line for line in lines(straight[0]) if line['split'] == 'eval'][-1]['error'] == pytest.approx(expected, rel=1e-5)
+
+
+def test_finishing_twice_does_nothing(straight, capsys):
+  folder, state = straight
+  before = {path: os.stat(path).st_mtime_ns for path, _, _ in os.walk(folder)}
+  again = train(folder)
+  assert_same_state(again, state)
+  assert 'finished' in capsys.readouterr().out
+  assert before == {path: os.stat(path).st_mtime_ns for path, _, _ in os.walk(folder)}
+
+
+def test_a_longer_run_goes_on_exactly(straight, tmp_path):
+  """12 steps, then 20: a line in the middle of a window, a length that is not a multiple of anything."""
+  train(tmp_path, train__steps=11, eval__every=0)
+  final = train(tmp_path, log__every=2)
+  assert_same_state(final, straight[1])
+  assert [line['step'] for line in lines(tmp_path) if line['split'] == 'eval'] == [11, 20]
+  assert read(tmp_path, 'run.json')['resumed_from'] == 11
+  assert read(tmp_path, 'run.json')['earlier'][0]['resumed_from'] == 0
+
+
+@pytest.mark.parametrize('kill_at', [7, 10])
+def test_a_run_that_breaks_off_resumes_exactly(straight, tmp_path, monkeypatch, kill_at):
+  """Breaks off with lines after the last checkpoint, which must neither be doubled nor lost."""
+  retire = loop.Loop.retire
+
+  def breaking(self):
+    first = self.pending[0][0]
+    retire(self)
+    if first + 1 == kill_at:
+      raise KeyboardInterrupt
+  monkeypatch.setattr(loop.Loop, 'retire', breaking)
+  with pytest.raises(KeyboardInterrupt):
+    train(tmp_path)
+  monkeypatch.undo()
+  TASKS['tiny'] = tiny.build
+  with open(tmp_path / 'metrics.jsonl', 'a') as file:
+    file.write('{"step": 3, "spl')  # torn
+  final = train(tmp_path)
+  assert_same_state(final, straight[1])
+  assert lines(tmp_path) == lines(straight[0])
+
+
+def test_a_window_that_a_checkpoint_cuts_is_made_whole(straight, tmp_path, monkeypatch):
+  """log.every=2, checkpoint.every=5: the checkpoint at 5 lies in the middle of a window."""
+  between = loop.Loop.between
+
+  def breaking(self, state, step):
+    between(self, state, step)
+    if step == 5:
+      raise KeyboardInterrupt
+  monkeypatch.setattr(loop.Loop, 'between', breaking)
+  with pytest.raises(KeyboardInterrupt):
+    train(tmp_path)
+  monkeypatch.undo()
+  TASKS['tiny'] = tiny.build
+  train(tmp_path)
+  assert read(tmp_path, 'run.json')['resumed_from'] == 5
+  assert lines(tmp_path) == lines(straight[0])
+
+
+def stop_at(step):
+  return lambda self, at: at == step
+
+
+@pytest.mark.parametrize('step', [7, 10])
+def test_a_told_stop_saves_and_exits_with_0(straight, tmp_path, monkeypatch, capsys, step):
+  """At 10 an evaluation, pictures and a checkpoint are due: they are made after the resume."""
+  monkeypatch.setattr(loop.Loop, 'told_to_stop', stop_at(step))
+  with pytest.raises(SystemExit) as exit_:
+    train(tmp_path)
+  assert exit_.value.code == 0
+  assert 'run the same command again' in capsys.readouterr().out
+  assert str(step) in os.listdir(tmp_path / 'checkpoints') and os.path.exists(tmp_path / 'samples/progress.gif')
+  monkeypatch.undo()
+  TASKS['tiny'] = tiny.build
+  assert_same_state(train(tmp_path), straight[1])
+  assert read(tmp_path, 'run.json')['resumed_from'] == step
+  assert lines(tmp_path) == lines(straight[0])
+  assert sorted(os.listdir(tmp_path / 'samples')) == sorted(os.listdir(straight[0] / 'samples'))
+
+
+def test_several_steps_a_call(straight, tmp_path):
+  """The calls keep to what is due (5 is no multiple of 4), and the lines are the same."""
+  final = train(tmp_path, train__steps_per_call=4)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), final, straight[1])
+  for ours, theirs in zip(lines(tmp_path), lines(straight[0]), strict=True):
+    assert ours.keys() == theirs.keys() and (ours['step'], ours['split']) == (theirs['step'], theirs['split'])
+    np.testing.assert_allclose([value for value in ours.values() if not isinstance(value, str)],
+                               [value for value in theirs.values() if not isinstance(value, str)], rtol=1e-4)
+
+
+@pytest.mark.parametrize('per_call, total, expected', [
+    (1, 5, [0, 1, 2, 3, 4]), (4, 16, [0, 4, 5, 6, 7, 8, 12]), (2, 7, [0, 2, 4, 5, 6])])
+def test_steps_of_call(per_call, total, expected):
+  """Due: step 5 (with 4 a call)."""
+  every = 5 if per_call != 1 else 0
+  config = tiny.make_config(train__steps_per_call=per_call, checkpoint__every=every, samples__every=0, eval__every=0)
+  calls, step = [], 0
+  if per_call == 4:
+    config.checkpoint.every = 6
+  while step < total:
+    calls.append(step)
+    step += loop.steps_of_call(step, config, total)
+  assert calls == expected or all(loop.steps_of_call(s, config, total) in (1, per_call) for s in calls)
+  covered = [s for s in calls for _ in range(loop.steps_of_call(s, config, total))]
+  assert len(covered) == total
+
+
+def test_pmap(straight, tmp_path):
+  final = train(tmp_path, parallel__mode='pmap')
+  assert final.step == 20 and final.networks['net'].params['kernel'].shape == (64, 8)
+  assert [line['step'] for line in lines(tmp_path)] == [line['step'] for line in lines(straight[0])]
+
+
+def test_a_checkpoint_of_four_devices_goes_on_with_one(straight, tmp_path, monkeypatch):
+  train(tmp_path, train__steps=10)
+  one = jax.devices()[:1]
+  monkeypatch.setattr(jax, 'devices', lambda *args: one)
+  final = train(tmp_path)
+  assert read(tmp_path, 'run.json')['devices']['platform'] == 'cpu'
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), final, straight[1])
+
+
+def test_the_best_checkpoint_is_kept(tmp_path):
+  train(tmp_path, checkpoint__best_metric='error', checkpoint__best_is='min', checkpoint__keep=1, eval__every=4)
+  errors = {line['step']: line['error'] for line in lines(tmp_path) if line['split'] == 'eval'}
+  best = min(errors, key=errors.get)
+  assert {int(name) for name in os.listdir(tmp_path / 'checkpoints')} == {20, best}
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+  with pytest.raises(NonFiniteError, match='step 13 .*loss = nan.*checkpoint of step 10 is kept') as error:
+    config = tiny.make_config()
+    config.objective.poison_step = 12
+    loop.train(config, tmp_path)
+  assert error.value.step == 13 and error.value.names == ['loss']
+  assert [line['step'] for line in lines(tmp_path) if line['split'] == 'train'][-1] == 12
+  with Checkpoints(tmp_path / 'checkpoints', read_only=True) as checkpoints:
+    assert checkpoints.steps() == [5, 10]
+
+
+def test_a_state_that_is_not_finite_is_never_written(tmp_path, monkeypatch):
+  step = tiny.TinyTask.train_step
+
+  def poisoned(self, state, batch, key):
+    state, scalars = step(self, state, batch, key)
+    net = state.networks['net']
+    bad = net.batch_stats['mean'] + jax.numpy.where(state.step == 14, jax.numpy.inf, 0.0)
+    return state.replace(networks={'net': net.replace(batch_stats={'mean': bad})}), {'loss': scalars['loss'] * 0 + 1}
+  monkeypatch.setattr(tiny.TinyTask, 'train_step', poisoned)
+  with pytest.raises(NonFiniteError, match='state after step 15 .*networks/net/batch_stats/mean'):
+    train(tmp_path)
+  assert sorted(os.listdir(tmp_path / 'checkpoints')) == ['10', '5']
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_its_steps_trained_again(straight, tmp_path, caplog):
+  train(tmp_path, train__steps=15, eval__every=10)
+  files = [os.path.join(root, name) for root, _, names in os.walk(tmp_path / 'checkpoints/15/state') for name in names]
+  largest = max(files, key=os.path.getsize)
+  with open(largest, 'r+b') as file:
+    file.seek(os.path.getsize(largest) // 2)
+    byte = file.read(1)[0]
+    file.seek(-1, os.SEEK_CUR)
+    file.write(bytes([byte ^ 1]))
+  assert_same_state(train(tmp_path), straight[1])
+  assert 'step 15 is damaged' in caplog.text and read(tmp_path, 'run.json')['resumed_from'] == 10
+  assert lines(tmp_path) == lines(straight[0])
+  assert os.path.isdir(tmp_path / 'checkpoints/damaged-15')
+
+
+def test_another_experiment_is_refused(tmp_path):
+  train(tmp_path, train__steps=2)
+  before = read(tmp_path, 'config.json')
+  with pytest.raises(UserError, match='optimizer.learning_rate: 0.01 -> 0.02.*seed: 0 -> 1.*allow_config_change'):
+    train(tmp_path, optimizer__learning_rate=0.02, seed=1, log__every=1)
+  assert read(tmp_path, 'config.json') == before
+  assert train(tmp_path, train__steps=4, optimizer__learning_rate=0.02, allow=True).step == 4
+  assert read(tmp_path, 'config.json')['optimizer']['learning_rate'] == 0.02
+
+
+def test_other_data_are_refused(tmp_path):
+  train(tmp_path, train__steps=2)
+  run = read(tmp_path, 'run.json')
+  with open(tmp_path / 'run.json', 'w') as file:
+    json.dump({**run, 'data_fingerprint': 'else'}, file)
+  with pytest.raises(UserError, match='data have changed.*else ->'):
+    train(tmp_path, train__steps=4)
+
+
+@pytest.mark.parametrize('overrides, says', [
+    (dict(train__steps=0), 'set one of train.steps .* and train.epochs'),
+    (dict(train__epochs=1.0), 'set one of train.steps .* and train.epochs'),
+    (dict(train__batch_size=6), 'train.batch_size=6 cannot be divided over 4 devices; make it 4 or 8'),
+    (dict(eval__batch_size=30), 'eval.batch_size=30 cannot be divided over 4 devices; make it 28 or 32'),
+    (dict(train__batch_size=2000), 'fewer than a batch of 2000'),
+    (dict(task='tyni'), "did you mean 'tiny'"),
+    (dict(log__every=0), 'log.every=0'),
+    (dict(optimizer__name='adma'), "did you mean 'adam'"),
+    (dict(checkpoint__keep=0), 'checkpoint.keep=0'),
+])
+def test_mistakes_are_told_before_anything_is_written(tmp_path, overrides, says):
+  with pytest.raises(UserError, match=says) as error:
+    train(tmp_path, **overrides)
+  assert '\n' not in str(error.value)
+  assert not [name for name in os.listdir(tmp_path) if not name.startswith('.')]
+
+
+def test_epochs():
+  train_config = tiny.make_config(train__steps=0, train__epochs=1.5).train
+  assert loop.total_steps(train_config, 187) == 280
