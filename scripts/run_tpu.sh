@@ -5,7 +5,7 @@
 #
 # NAME and ZONE are those of the TPU VM. Each host gets a copy of this folder, a virtual environment, and runs the same command; JAX finds its peers
 # by itself (--distributed=auto). Run it again to resume. The data set lies where `data.path` says, on every host (a mounted disk or a copy).
-# --workdir lies on a file system that all hosts share: each host writes its part of a checkpoint there, host 0 the rest.
+# Host 0 writes to --workdir: a disk that outlives the slice, if the run is to be resumed on another.
 set -euo pipefail
 
 if [ $# -lt 3 ]; then

@@ -1,0 +1,69 @@
+"""Compiles the train step of a config for a TPU topology, without a TPU, and prints memory, FLOPs and collectives.
+
+  pip install "jax[tpu]"
+  python scripts/compile_for_tpu.py --config=configs/dcgan_celeba.py --topology=v3:2x2 [--config.train.batch_size=1024]
+
+The data set need not be there. It proves that the step compiles, fits the memory and how the devices talk to each other; not the
+numbers, the speed or the input. Takes 20 s (v3) to some minutes (v5e, v6e) on two cores.
+"""
+import collections
+import os
+import re
+import sys
+
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # nothing runs; without it JAX would look for a chip
+os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from absl import flags
+
+from deconv.errors import UserError
+from experiments import command
+
+_TOPOLOGY = flags.DEFINE_string('topology', 'v3:2x2', 'such as v3:2x2, v4:2x2x2, v5e:4x4, v6e:2x4')
+_COLLECTIVES = r'\b(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\('
+
+
+def main(config):
+  import jax
+  from jax.experimental import topologies
+  import jax.numpy as jnp
+  import numpy as np
+
+  from deconv.training import loop
+  from deconv.training.parallel import Parallel
+  try:
+    topology = topologies.get_topology_desc(platform='tpu', topology_name=_TOPOLOGY.value)
+  except RuntimeError as error:
+    raise UserError(f"no topology '{_TOPOLOGY.value}' ({str(error).splitlines()[0]}): pip install \"jax[tpu]\", and give a "
+                    'topology such as v3:2x2') from error
+
+  parallel = Parallel(**config.parallel, devices=topology.devices)
+  parallel.check_batch(config.train.batch_size)
+  task = loop.build_task(config, parallel, total=config.train.steps or 1)
+  steps, devices = config.train.steps_per_call, parallel.device_count
+  image = (config.data.image_size, config.data.image_size, config.data.channels)
+  key = jax.eval_shape(lambda: jax.random.key(0))
+  state = jax.eval_shape(task.init, key, {'image': np.zeros((1, *image), np.uint8)})
+  batch = (config.train.batch_size, *image)
+  if parallel.mode == 'pmap':
+    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct((devices, *x.shape), x.dtype), state)
+    batch = (devices, *((steps,) if steps > 1 else ()), batch[0] // devices, *image)
+  elif steps > 1:
+    batch = (steps, *batch)
+
+  step = parallel.train_step(task, steps)
+  compiled = step.lower(state, {'image': jax.ShapeDtypeStruct(batch, jnp.uint8)}, key).compile()
+  memory, text = compiled.memory_analysis(), compiled.as_text()
+  mib = 2**20
+  print(f'{_TOPOLOGY.value}: {devices} devices, parallel.mode={parallel.mode}, train.dtype={config.train.dtype}, '
+        f'batch {config.train.batch_size}, {steps} steps a call')
+  print(f'  a device: {memory.argument_size_in_bytes / mib:.0f} MiB arguments, {memory.temp_size_in_bytes / mib:.0f} MiB '
+        f'temporary, {memory.alias_size_in_bytes / mib:.0f} MiB donated')
+  print(f"  a device: {compiled.cost_analysis()['flops'] / 1e9:.2f} GFLOP a call")
+  found = collections.Counter(re.findall(_COLLECTIVES, text))
+  print('  collectives: ' + (', '.join(f'{number} {name}' for name, number in sorted(found.items())) or 'none'))
+
+
+if __name__ == '__main__':
+  command.run(main)
