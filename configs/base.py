@@ -116,6 +116,7 @@ def get_config(model='dcgan', task='gan'):
   )
   config.samples = _dict(
       every=500,                 # steps between sample grids
+      every_epochs=0.0,          # passes over the data between sample grids, instead of `every`; 0 = off
       num=64,                    # images in a grid
       gif_fps=8,                 # frames a second of progress.gif
   )
@@ -131,7 +132,8 @@ def get_config(model='dcgan', task='gan'):
 _SMOKE = {
     'train.batch_size': 8, 'train.epochs': 0.0, 'train.steps': 4, 'train.steps_per_call': 1,
     'checkpoint.every': 2, 'eval.every': 0, 'eval.batch_size': 8, 'eval.num_samples': 16,
-    'samples.every': 2, 'samples.num': 4, 'log.every': 1, 'data.workers': 1, 'data.memory_limit_mb': 64,
+    'samples.every': 2, 'samples.every_epochs': 0.0, 'samples.num': 4, 'log.every': 1,
+    'data.workers': 1, 'data.memory_limit_mb': 64,
 }
 
 

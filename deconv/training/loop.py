@@ -1,6 +1,7 @@
 """The training loop of every task: config and folder in, trained state out."""
 import collections
 import contextlib
+import copy
 import dataclasses
 import difflib
 import time
@@ -111,6 +112,9 @@ def prepare(config):
   batches = data.TrainBatches(source, config.train.batch_size, config.seed, options, parallel.process_index,
                               parallel.process_count)
   total = total_steps(config.train, batches.steps_per_epoch)
+  if config.samples.every_epochs > 0:
+    config = copy.deepcopy(config)  # config.json keeps what the user said
+    config.samples.every = max(1, round(config.samples.every_epochs * batches.steps_per_epoch))
 
   task = build_task(config, parallel, total)
   return Run(config, parallel, source, batches, task, total, optimizers.learning_rate(optimizer, total),
