@@ -108,7 +108,8 @@ def _load_file(name):
   """Returns the config of 'FILE.py:VARIANT' before any override."""
   path, _, variant = name.partition(':')
   if not os.path.isfile(path):
-    near = difflib.get_close_matches(path, _config_files(), 1, 0.6)
+    names = {os.path.basename(file): file for file in _config_files()}
+    near = [names[name] for name in difflib.get_close_matches(os.path.basename(path), names, 1, 0.6)]
     raise UserError(f"there is no config file '{path}'" + (f"; did you mean '{near[0]}'?" if near else _listing()))
   spec = importlib.util.spec_from_file_location('experiment_config', path)
   if spec is None:
