@@ -34,6 +34,15 @@ MODELS = {
     ),
 }
 
+# The fields of `config.objective`, by task.
+OBJECTIVES = {
+    'gan': dict(
+        name='non_saturating',     # a key of deconv.objectives.gan.OBJECTIVES: non_saturating | minimax
+        update_order='disc_then_gen',  # disc_then_gen | simultaneous | alternate (see deconv/tasks/gan.py)
+        disc_learning_rate_scale=1.0,  # learning rate of the discriminator as a multiple of the generator's
+    ),
+}
+
 
 def get_config(model='dcgan', task='gan'):
   """Returns the default config of one model under one task; locked, so that a misspelt field fails at once."""
@@ -46,11 +55,7 @@ def get_config(model='dcgan', task='gan'):
       upsample='deconv',         # a kind of deconv.layers.Upsample: what doubles the resolution
       **MODELS[model])
 
-  config.objective = _dict(
-      name='non_saturating',     # a key of deconv.objectives.gan.OBJECTIVES: non_saturating | minimax
-      update_order='disc_then_gen',  # disc_then_gen | simultaneous | alternate (see deconv/tasks/gan.py)
-      disc_learning_rate_scale=1.0,  # learning rate of the discriminator as a multiple of the generator's
-  )
+  config.objective = _dict(**OBJECTIVES[task])
 
   config.data = _dict(
       source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | zip | tfds | celeba
