@@ -164,7 +164,8 @@ def _head_box(path):
     return tfds.features.BBox(0.0, 0.0, 0.0, 0.0)
   root = ElementTree.parse(path).getroot()
   width, height = (float(root.findtext(f'size/{side}')) for side in ('width', 'height'))
-  left, top, right, bottom = (float(root.findtext(f'object/bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
+  left, top, right, bottom = (
+      float(root.findtext(f'object/bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
   return tfds.features.BBox(top / height, left / width, bottom / height, right / width)
 
 
@@ -199,12 +200,13 @@ def prepare(name, data_dir='', manual_dir='', verify=True):
   if prepared.is_readable(builder):
     return str(builder.data_dir)
   if builder.is_prepared():
-    raise UserError(f'{builder.data_dir} holds a copy in a format that only TensorFlow reads: remove it, or choose another '
-                    '--data_dir.')
+    raise UserError(f'{builder.data_dir} holds a copy in a format that only TensorFlow reads: remove it, or choose '
+                    'another --data_dir.')
+  root = os.path.expanduser(data_dir or prepared.default_data_dir())
   try:
-    os.makedirs(os.path.expanduser(data_dir or prepared.default_data_dir()), exist_ok=True)
+    os.makedirs(root, exist_ok=True)
   except OSError as error:
-    raise UserError(f'cannot write to --data_dir={data_dir} ({error.strerror}): choose another folder.') from error
+    raise UserError(f'cannot write to --data_dir={root} ({error.strerror}): choose another folder.') from error
   import requests
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core.download import downloader
@@ -213,24 +215,25 @@ def prepare(name, data_dir='', manual_dir='', verify=True):
   if not sys.stderr.isatty():
     tfds.disable_progress_bar()
   config = tfds.download.DownloadConfig(manual_dir=manual_dir or None)
-  with tempfile.TemporaryDirectory(prefix='prepare_tfds_') as scratch:
+  with tempfile.TemporaryDirectory(prefix='unpacked_', dir=root) as scratch:
     if builder.name in _SPLITS:
       # The two methods in which the builders call TensorFlow are replaced by this one.
       builder._split_generators = lambda downloads: _SPLITS[builder.name](  # pylint: disable=protected-access
           builder, lambda file: _fetch(builder, downloads, file, manual_dir, verify), scratch)
       config = tfds.download.DownloadConfig()  # _fetch looks in manual_dir itself
     elif importlib.util.find_spec('tensorflow') is None:
-      raise UserError(f"'{name}' can only be prepared with TensorFlow: pip install tensorflow (or tensorflow-cpu), then "
-                      f"run this again; without it there are {', '.join(_SPLITS)}.")
+      raise UserError(f"'{name}' can only be prepared with TensorFlow: pip install tensorflow (or tensorflow-cpu), "
+                      f"then run this again; without it there are {', '.join(_SPLITS)}.")
     elif builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not manual_dir:
-      raise UserError(f"the files of '{name}' are only given to people: {' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())} "
-                      'Then run this again with --manual_dir=FOLDER.')
+      instructions = ' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+      raise UserError(f"the files of '{name}' are only given to people: {instructions} Then run this "
+                      'again with --manual_dir=FOLDER.')
     try:
       builder.download_and_prepare(file_format='array_record', download_config=config)
     except (requests.exceptions.RequestException, tfds.download.DownloadError, ConnectionError) as error:
       raise UserError(_cannot_download(builder, manual_dir, error)) from error
     finally:
-      _remove_unfinished(os.path.expanduser(data_dir or prepared.default_data_dir()))
+      _remove_unfinished(root)
   return str(builder.data_dir)
 
 
@@ -243,14 +246,14 @@ def _fetch(builder, downloads, file, manual_dir, verify):
     try:
       return os.fspath(downloads.download(url))
     except NonMatchingChecksumError as error:
-      raise UserError(f'{url} no longer gives the registered file: fetch {file} from {_PAGES[builder.name]} by hand and '
-                      'use --manual_dir.') from error
+      raise UserError(f'{url} no longer gives the registered file: fetch {file} from {_PAGES[builder.name]} by hand '
+                      'and use --manual_dir.') from error
   if verify:
     with open(path, 'rb') as opened:
       found = hashlib.file_digest(opened, 'sha256').hexdigest()
     if found != info.checksum:
-      raise UserError(f'{path} is not the registered file (SHA-256 {found}, expected {info.checksum}): fetch it again, or '
-                      'pass --noverify if it holds the same data, only packed otherwise.')
+      raise UserError(f'{path} is not the registered file (SHA-256 {found}, expected {info.checksum}): fetch it again, '
+                      'or pass --noverify if it holds the same data, only packed otherwise.')
   return path
 
 

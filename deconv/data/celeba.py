@@ -87,8 +87,8 @@ def _open_tree(tree, places, options, split):
     else:
       names = [name for name in names if partition.get(_file_name(name)) == split]
   if not names:
-    raise UserError(f"none of the images in {tree.path} belongs to CelebA's split '{split}': choose another split, such "
-                    "as 'all', or give the complete set.")
+    raise UserError(f"none of the images in {tree.path} belongs to CelebA's split '{split}': choose another split, "
+                    "such as 'all', or give the complete set.")
   return files.FileSource('celeba', tree, names, None, options)
 
 

@@ -11,9 +11,9 @@ from deconv.errors import UserError
 class EncodedSource:
   """The common part: decoding, and what happens to images that cannot be decoded.
 
-  With `options.on_broken == 'skip'` a broken image is replaced by the next one that can be decoded (after the last comes
-  the first), so that every index has an image and the order of the others stays. A subclass gives the four methods
-  that raise NotImplementedError.
+  With `options.on_broken == 'skip'` a broken image is replaced by the next one that can be decoded (after the last
+  comes the first), so that every index has an image and the order of the others stays. A subclass gives the four
+  methods that raise NotImplementedError.
 
   Args:
     name: what to call it.
@@ -97,8 +97,8 @@ class EncodedSource:
       except images_lib.BrokenImage as error:
         self.note_broken(candidate, str(error), log)
     index, reason = min(self.broken.items())
-    raise UserError(f'none of the {len(self)} images in {self.place} can be decoded (the first is {self._title(index)}: '
-                    f'{reason}): set --config.data.path to a set of PNG, JPEG or WebP images.')
+    raise UserError(f'none of the {len(self)} images in {self.place} can be decoded (the first is '
+                    f'{self._title(index)}: {reason}): set --config.data.path to a set of PNG, JPEG or WebP images.')
 
   def _decode(self, index):
     try:

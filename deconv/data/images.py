@@ -1,8 +1,8 @@
 """One image: from the bytes of a file to a square of uint8 pixels.
 
-The rule, everywhere: decode the first frame, turn it as its EXIF says, put transparent pixels on the background, make it
-grey (ITU-R 601 luma) or RGB, cut the centre square, resize it by Pillow's bicubic filter. Pillow widens the filter when it
-shrinks an image, so this is antialiased (the resize that Parmar et al. 2022, "On Aliased Resizing", recommend for FID).
+The rule, everywhere: decode the first frame, turn it as its EXIF says, put transparent pixels on the background, make
+it grey (ITU-R 601 luma) or RGB, cut the centre square, resize it by Pillow's bicubic filter. Pillow widens the filter
+when it shrinks an image, so this is antialiased.
 """
 import io
 

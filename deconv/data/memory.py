@@ -41,6 +41,7 @@ def _load(source, indices):
 
 
 def _decode_all(source, options):
+  logging.info('%s: decoding %d images into memory', source.name, len(source))
   images = np.empty((len(source), *source.image_shape), np.uint8)
 
   def decode(chunk):

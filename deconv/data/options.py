@@ -53,7 +53,7 @@ class DataOptions:
       if getattr(self, field) < least:
         raise UserError(f'data.{field} is {getattr(self, field)}: it must be at least {least}.')
     if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
-      raise UserError(f'data.background is {self.background}: it must be three numbers from 0 to 255, red, green, blue.')
+      raise UserError(f'data.background is {self.background}: it must be red, green, blue, each 0 to 255.')
 
   def _one_of(self, field, values):
     if getattr(self, field) not in values:

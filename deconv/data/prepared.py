@@ -4,6 +4,8 @@ import hashlib
 import os
 import re
 
+from absl import logging
+
 from deconv.data import encoded
 from deconv.data import images as images_lib
 from deconv.errors import UserError
@@ -26,7 +28,7 @@ class PreparedSource(encoded.EncodedSource):
     features = dict(builder.info.features.items())
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if not images:
-      raise UserError(f"the data set '{builder.name}' has no image at the top of its records: choose another data.name.")
+      raise UserError(f"the records of data set '{builder.name}' hold no image: choose another data.name.")
     self._image = 'image' if 'image' in images else images[0]
     label = features.get('label')
     classes = label.names if isinstance(label, tfds.features.ClassLabel) else None
@@ -78,7 +80,8 @@ def open_tfds(options, split):
     UserError: no such data set or split, or it is not prepared as array_record.
   """
   if not options.name:
-    raise UserError("data source 'tfds' needs --config.data.name=NAME, a data set of tensorflow-datasets such as cifar10.")
+    raise UserError("data source 'tfds' needs --config.data.name=NAME, a data set of tensorflow-datasets such as "
+                    'cifar10.')
   builder = find_builder(options.name, options.path)
   command = f'python scripts/prepare_tfds.py {options.name}' + (f' --data_dir={options.path}' if options.path else '')
   if not builder.is_prepared():
@@ -116,6 +119,8 @@ def find_builder(name, data_dir):
     raise UserError('prepared data sets are read by tensorflow-datasets, which cannot be imported '
                     f'({error}): pip install tensorflow-datasets array-record importlib-resources.') from error
   data_dir = os.path.expanduser(data_dir or default_data_dir())
+  verbosity = logging.get_verbosity()
+  logging.set_verbosity(logging.ERROR)  # it warns of each folder that is not prepared, which the caller says better
   try:
     return tfds.builder(name, data_dir=data_dir)
   except tfds.core.DatasetNotFoundError as error:
@@ -123,3 +128,5 @@ def find_builder(name, data_dir):
     hint = f" (did you mean '{near[0]}'?)" if near else ''
     raise UserError(f"tensorflow-datasets knows no data set '{name}'{hint}, and none of that name is prepared in "
                     f'{data_dir}: set --config.data.name to one of its names.') from error
+  finally:
+    logging.set_verbosity(verbosity)

@@ -34,5 +34,6 @@ def open_source(options, split=None):
     raise UserError(f"no data source '{options.source}'{hint}: data.source is one of {', '.join(SOURCES)}.")
   source = SOURCES[options.source](options, options.split if split is None else split)
   if not len(source):
-    raise UserError(f"split '{split or options.split}' of {source.name} has no images: choose another split or data.path.")
+    raise UserError(f"split '{split or options.split}' of {source.name} has no images: choose another split or "
+                    'data.path.')
   return source

@@ -77,8 +77,9 @@ def stream(make, first, length, source, options):
     batches = steps.to_iter_dataset(grain.ReadOptions(options.workers, max(options.workers, options.prefetch)))
   else:
     _parse_flags()
+    ahead = max(1, options.prefetch // options.workers)
     batches = steps.to_iter_dataset(grain.ReadOptions(1, 1)).mp_prefetch(
-        grain.MultiprocessingOptions(options.workers, per_worker_buffer_size=max(1, options.prefetch // options.workers)))
+        grain.MultiprocessingOptions(options.workers, per_worker_buffer_size=ahead))
   return _Ahead(iter(batches), source)
 
 

@@ -17,6 +17,11 @@ def _is_image(name):
           and not any(part.startswith('.') for part in parts))
 
 
+def _unreadable(error):
+  raise UserError(f'the folder {error.filename} cannot be read ({error.strerror}): change its permissions or remove '
+                  'it.') from error
+
+
 class Folder:
   """The image files below a folder, links followed; hidden ones and `__MACOSX` left out.
 
@@ -31,14 +36,12 @@ class Folder:
     if not os.path.isdir(path):
       what = 'is not a folder' if os.path.exists(path) else 'does not exist'
       raise UserError(f'{path} {what}: set --config.data.path to the folder of the images.')
-    if not os.access(path, os.R_OK | os.X_OK):
-      raise UserError(f'the folder {path} cannot be read: change its permissions.')
     self.path = path
 
   def names(self):
     """Paths below the folder, with '/', sorted."""
     names, seen = [], set()
-    for folder, subfolders, files in os.walk(self.path, followlinks=True):
+    for folder, subfolders, files in os.walk(self.path, followlinks=True, onerror=_unreadable):
       real = os.path.realpath(folder)
       if real in seen:  # a link to a folder above
         subfolders.clear()

@@ -44,7 +44,8 @@ def test_archive_with_the_official_partition(tmp_path):
   assert_splits(tmp_path / 'img_align_celeba.zip', faces)
 
 
-@pytest.mark.parametrize('place', ['img_align_celeba', 'celeba/img_align_celeba', 'img_align_celeba/img_align_celeba', ''])
+@pytest.mark.parametrize('place', [
+    'img_align_celeba', 'celeba/img_align_celeba', 'img_align_celeba/img_align_celeba', ''])
 def test_folder_with_a_comma_separated_partition(tmp_path, place):
   faces = archives.celeb_a(str(tmp_path / 'made'))
   root = tmp_path / 'root'

@@ -48,7 +48,7 @@ def test_subfolders_are_labels(make):
       zip(['dog', 'cat', 'cat', 'eel'], pictures.numbered(4).values()))}
   source = open_source(make(files))
   assert source.class_names == ('cat', 'dog', 'eel') and source.num_classes == 3
-  assert [(pictures.number(source[i]['image']), source[i]['label']) for i in range(4)] == [(1, 0), (2, 0), (0, 1), (3, 2)]
+  assert numbers(source) == [1, 2, 0, 3] and [source[i]['label'] for i in range(4)] == [0, 0, 1, 2]
   assert source[0]['label'].dtype == np.int32 and source[0]['label'].shape == ()
 
 
@@ -131,7 +131,8 @@ def test_wrong_paths(tmp_path):
   for source, path, message in [
       ('folder', '', 'data.path=FOLDER'), ('folder', '/no/such', 'does not exist'), ('folder', archive, 'source=zip'),
       ('folder', folder + '/000000.png', 'is not a folder'), ('zip', '', 'data.path=FILE.zip'),
-      ('zip', '/no/such.zip', 'does not exist'), ('zip', folder, 'source=folder'), ('zip', text, 'complete zip archive')]:
+      ('zip', '/no/such.zip', 'does not exist'), ('zip', folder, 'source=folder'),
+      ('zip', text, 'complete zip archive')]:
     with pytest.raises(UserError, match=message):
       open_source(DataOptions(source=source, path=path))
 

@@ -13,7 +13,8 @@ SEEDS = st.integers(-2**63, 2**63 - 1)
 def test_every_image_at_most_once_an_epoch(num_images, data, seed, epoch):
   batch_size = data.draw(st.integers(1, num_images))
   steps = num_images // batch_size
-  seen = np.concatenate([order.epoch_indices(num_images, batch_size, seed, epoch * steps + step) for step in range(steps)])
+  seen = np.concatenate([
+      order.epoch_indices(num_images, batch_size, seed, epoch * steps + step) for step in range(steps)])
   assert len(seen) == steps * batch_size == len(set(seen.tolist()))
   assert seen.min() >= 0 and seen.max() < num_images
   if num_images % batch_size == 0:

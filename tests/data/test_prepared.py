@@ -44,7 +44,8 @@ def test_splits_and_parts_of_them(options):
 
 
 def test_images_of_any_size_get_the_common_crop_and_resize(data_dir):
-  source = open_source(DataOptions(source='tfds', name='oxford_iiit_pet', path=data_dir, image_size=16, channels=3), 'all')
+  options = DataOptions(source='tfds', name='oxford_iiit_pet', path=data_dir, image_size=16, channels=3)
+  source = open_source(options, 'all')
   assert source.num_classes == 37 and source.class_names[4] == 'beagle' and len(source) == 4
   assert {source[index]['image'].shape for index in range(4)} == {(16, 16, 3)}
 

@@ -10,8 +10,8 @@ from PIL import Image
 from tests.data import pictures
 
 ATTRIBUTES = (
-    '5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair Blurry '
-    'Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male '
+    '5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair '
+    'Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male '
     'Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks '
     'Sideburns Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace '
     'Wearing_Necktie Young').split()
@@ -61,7 +61,7 @@ def celeb_a(folder):
   """Writes the five files for seven faces, 3 train, 2 valid, 2 test; returns {file name: JPEG bytes}."""
   faces = {f'{i:06d}.jpg': pictures.encode(pictures.smooth(218, 178, i), 'JPEG', quality=90) for i in range(1, 8)}
   os.makedirs(folder, exist_ok=True)
-  pictures.write_zip(f'{folder}/img_align_celeba.zip', {f'img_align_celeba/{name}': data for name, data in faces.items()})
+  pictures.write_zip(f'{folder}/img_align_celeba.zip', {f'img_align_celeba/{name}': faces[name] for name in faces})
   rows = {
       'list_eval_partition.txt': ([], [[part] for part in (0, 0, 0, 1, 1, 2, 2)]),
       'list_attr_celeba.txt': (ATTRIBUTES, [[1 if (i + j) % 3 else -1 for j in range(40)] for i in range(7)]),
