@@ -50,7 +50,7 @@ class Evaluation:
       numbers, images, extra = task.evaluate_samples(local, self._run.source, stream(self._key, 'samples'),
                                                      config.eval.num_samples)
       metrics.update(numbers)
-      protocol['samples'] = extra
+      protocol['samples'] = {'split': config.data.split, **extra}
     return metrics, images, protocol
 
   def _sums(self, state, batches):
