@@ -1,4 +1,4 @@
-"""DCGAN at 64x64 on a folder of anime faces (or any other faces): 50 epochs, and a film of the training, a frame an epoch.
+"""DCGAN at 64x64 on a folder of anime faces (or other faces): 50 epochs, and a film of them with a frame an epoch.
 
   python -m experiments.main --config=configs/dcgan_anime.py --workdir=runs/dcgan_anime --config.data.path=DIR
 

@@ -5,8 +5,8 @@
 DIR holds img_align_celeba.zip, its unpacked folder, or a prepared tfds copy. The paper's own faces (350,000 crops of
 photographs from the web) were never published; CelebA is what everybody uses instead.
 
-Variants: `:code` follows the authors' repository where it differs from the paper (deconv/models/dcgan.py has the
-  list). Their 25 epochs, one network a minibatch, are 12.5 of ours, where a step updates both.
+Variant `:code` follows the authors' repository where it differs from the paper (deconv/models/dcgan.py has the list).
+Their 25 epochs, one network a minibatch, are 12.5 of ours, where a step updates both.
 
 Cost: 18.9 and 17.2 million parameters. Not measured on an accelerator.
 Not run: no copy of CelebA and no accelerator were at hand; the network is tested layer by layer.

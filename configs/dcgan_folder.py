@@ -3,9 +3,8 @@
   python -m experiments.main --config=configs/dcgan_folder.py --workdir=runs/dcgan_folder --config.data.path=DIR
 
 DIR is any tree of PNG, JPEG or WebP; `--config.data.source=zip` reads an archive in place. Other sizes, 8 to 256 and
-more in powers of two:
-`--config.data.image_size=128`; grey: `--config.data.channels=1`. A broken file is skipped and named once,
-`--config.data.on_broken=error` stops.
+more in powers of two: `--config.data.image_size=128`; grey: `--config.data.channels=1`. A broken file is skipped and
+named once; `--config.data.on_broken=error` stops at it.
 
 Cost: as configs/dcgan_anime.py.
 Not run: the data have to be brought; `:smoke` runs the same code on the embedded digits.

@@ -18,18 +18,19 @@ def nearest(queries, references, exclude_self=False, chunk=1000):
   Returns:
     (distances float32 (n,), indices int64 (n,)): root mean square pixel difference on the scale [0, 1].
   """
-  flat = [np.reshape(x, (len(x), -1)).astype(np.float32) / 255 for x in (queries, references)]
-  norms = np.sum(flat[1]**2, axis=1)
+  flat = np.reshape(references, (len(references), -1)).astype(np.float32) / 255
+  norms = np.sum(flat**2, axis=1)
   distances, indices = [], []
   for start in range(0, len(queries), chunk):
-    part = flat[0][start:start + chunk]
-    squares = norms - 2 * part @ flat[1].T                  # |a - b|^2 without |a|^2, which does not move the minimum
+    part = queries[start:start + chunk]
+    part = part.reshape(len(part), -1).astype(np.float32) / 255
+    squares = norms - 2 * part @ flat.T                     # |a - b|^2 without |a|^2, which does not move the minimum
     if exclude_self:
       squares[np.arange(len(part)), np.arange(start, start + len(part))] = np.inf
     best = np.argmin(squares, axis=1)
     indices.append(best)
     # From the difference itself: the expanded square cancels badly for near copies, the very case looked for.
-    distances.append(np.sqrt(np.mean((part - flat[1][best])**2, axis=1)))
+    distances.append(np.sqrt(np.mean((part - flat[best])**2, axis=1)))
   return np.concatenate(distances), np.concatenate(indices)
 
 
