@@ -1,0 +1,151 @@
+"""Runs in processes of their own: killed, told to stop, and two at once."""
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+TIMES = ('images_per_second', 'data_wait')
+
+
+def start(workdir, overrides=None, sleep=0.0, distributed=None, env=None):
+  options = {'workdir': str(workdir), 'sleep': sleep, 'distributed': distributed,
+             'overrides': {'log__tensorboard': False, 'train__steps': 40, **(overrides or {})}}
+  return subprocess.Popen([sys.executable, '-m', 'tests.training.run_tiny', json.dumps(options)], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+
+
+def finish(process, timeout=120):
+  """Output of a process that must end well."""
+  try:
+    out, err = process.communicate(timeout=timeout)
+  finally:
+    process.kill()
+  assert process.returncode == 0, f'{process.returncode}\n{out}\n{err}'
+  return out
+
+
+def lines(folder, times=False):
+  with open(folder / 'metrics.jsonl') as file:
+    found = [json.loads(line) for line in file]
+  return [{name: value for name, value in line.items() if times or name not in TIMES} for line in found]
+
+
+def wait_for_step(process, folder, step, timeout=120):
+  """Returns once metrics.jsonl has a line of a step, or a later one."""
+  end = time.time() + timeout
+  while time.time() < end and process.poll() is None:
+    try:
+      if lines(folder)[-1]['step'] >= step:
+        return
+    except (OSError, ValueError, IndexError):
+      pass
+    time.sleep(0.01)
+  pytest.fail(f'step {step} did not come: {process.communicate() if process.poll() is not None else "too slow"}')
+
+
+def arrays_of(folder):
+  """The checksums of the newest checkpoint: equal for states that are equal bit for bit."""
+  newest = max((path for path in (folder / 'checkpoints').iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+  description = json.loads((newest / 'meta/metadata').read_text())
+  return description['step'], description['arrays']
+
+
+@pytest.fixture(scope='module')
+def environment(tmp_path_factory):
+  return {'JAX_COMPILATION_CACHE_DIR': str(tmp_path_factory.mktemp('programs')),
+          'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+
+
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory, environment):
+  folder = tmp_path_factory.mktemp('straight')
+  finish(start(folder, env=environment))
+  return folder
+
+
+def test_kill_9_then_resume_equals_an_uninterrupted_run(straight, tmp_path, environment):
+  rng = random.Random(time.time_ns())
+  first = rng.randrange(6, 18)
+  for step in (first, first + rng.randrange(6, 18)):
+    process = start(tmp_path, sleep=0.02, env=environment)
+    wait_for_step(process, tmp_path, step)
+    time.sleep(rng.random() * 0.1)  # somewhere inside a step or a checkpoint
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+  assert lines(tmp_path)[-1]['step'] < 40
+  finish(start(tmp_path, env=environment))
+  assert json.loads((tmp_path / 'run.json').read_text())['resumed_from'] > 0
+  assert lines(tmp_path) == lines(straight)
+  assert arrays_of(tmp_path) == arrays_of(straight)
+  assert sorted(os.listdir(tmp_path / 'samples')) == sorted(os.listdir(straight / 'samples'))
+  for name in os.listdir(straight / 'samples'):
+    assert (tmp_path / 'samples' / name).read_bytes() == (straight / 'samples' / name).read_bytes()
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_exits_with_0(straight, tmp_path, environment, number):
+  process = start(tmp_path, sleep=0.02, env=environment)
+  wait_for_step(process, tmp_path, 12)
+  process.send_signal(number)
+  out = finish(process)
+  assert f'{number.name} came' in out and 'run the same command again' in out
+  step = max(int(name) for name in os.listdir(tmp_path / 'checkpoints') if name.isdigit())
+  assert 12 <= step < 40 and f'step {step} of 40' in out
+  finish(start(tmp_path, env=environment))
+  assert json.loads((tmp_path / 'run.json').read_text())['resumed_from'] == step
+  assert lines(tmp_path) == lines(straight)
+  assert arrays_of(tmp_path) == arrays_of(straight)
+
+
+def test_two_runs_in_one_workdir_are_refused(tmp_path, environment):
+  first = start(tmp_path, {'train__steps': 10_000}, sleep=0.02, env=environment)
+  try:
+    wait_for_step(first, tmp_path, 2)
+    second = start(tmp_path, {'train__steps': 10_000}, env=environment)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 1 and 'another run is writing' in err
+  finally:
+    first.kill()
+    first.communicate()
+
+
+def train_in_two(folder, environment, overrides):
+  """Trains in two processes with two devices each, on loopback; returns what they said."""
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    address = f'127.0.0.1:{free.getsockname()[1]}'
+  flags = os.environ['XLA_FLAGS'].replace('device_count=4', 'device_count=2')
+  processes = [start(folder, overrides, distributed=(address, 2, i), env={**environment, 'XLA_FLAGS': flags})
+               for i in range(2)]
+  try:
+    return [finish(process) for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+
+
+def test_two_processes_train_one_run_and_resume_it(straight, tmp_path, environment):
+  """The numbers are those of one process with four devices."""
+  train_in_two(tmp_path, environment, {'train__steps': 10})
+  outs = train_in_two(tmp_path, environment, {})
+  assert 'finished' in outs[0] and outs[1] == ''
+  run = json.loads((tmp_path / 'run.json').read_text())
+  assert run['resumed_from'] == 10 and run['devices'] == {'platform': 'cpu', 'kind': 'cpu', 'count': 4, 'processes': 2}
+  for ours, theirs in zip(lines(tmp_path), lines(straight), strict=True):
+    assert ours.pop('split') == theirs.pop('split')
+    assert ours == {name: pytest.approx(value, rel=1e-4) for name, value in theirs.items()}
+
+
+def test_two_processes_under_pmap(tmp_path, environment):
+  train_in_two(tmp_path, environment, {'train__steps': 4, 'eval__every': 0, 'data__eval_split': 'none',
+                                       'parallel__mode': 'pmap'})
+  assert [line['step'] for line in lines(tmp_path)] == [2, 4] and arrays_of(tmp_path)[0] == 4
