@@ -1,0 +1,55 @@
+"""Which changes of a config are another experiment."""
+import pytest
+
+from configs import base
+from deconv.training import config_diff
+
+
+def changes(before=None, **after):
+  configs = [base.get_config(), base.get_config()]
+  for config, overrides in zip(configs, (before or {}, after)):
+    config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in overrides.items()})
+  return config_diff.scientific_changes(*map(config_diff.to_plain, configs))
+
+
+def test_no_change():
+  assert changes() == []
+
+
+def test_scientific_fields():
+  assert changes(seed=1, optimizer__learning_rate=1e-3, data__background=(0, 0, 0), model__width=64) == [
+      'data.background: [255, 255, 255] -> [0, 0, 0]', 'model.width: 128 -> 64', 'optimizer.learning_rate: 0.0002 -> 0.001',
+      'seed: 0 -> 1']
+
+
+@pytest.mark.parametrize('field, value', [
+    ('log__every', 1), ('log__tensorboard', False), ('samples__num', 4), ('checkpoint__keep', 9), ('eval__every', 7),
+    ('data__workers', 9), ('data__path', 'elsewhere'), ('data__prefetch', 8), ('data__worker_kind', 'process'),
+    ('data__memory_limit_mb', 1), ('train__steps_per_call', 4), ('compilation_cache', ''), ('train__steps', 99),
+    ('train__epochs', 2.0)])
+def test_operational_fields(field, value):
+  assert changes(**{field: value}) == []
+
+
+@pytest.mark.parametrize('field, value', [
+    ('eval__num_samples', 5), ('eval__use_ema', False), ('data__split', 'all'), ('data__flip', True),
+    ('train__batch_size', 64), ('train__dtype', 'bfloat16'), ('parallel__mode', 'pmap'), ('task', 'vae')])
+def test_fields_that_look_operational_but_are_not(field, value):
+  assert len(changes(**{field: value})) == 1
+
+
+def test_the_length_matters_to_a_schedule_that_ends_with_the_run():
+  cosine = {'optimizer__schedule': 'cosine'}
+  assert changes(cosine, train__steps=9, **cosine) == ['train.steps: 0 -> 9']
+  bounded = {'optimizer__schedule': 'cosine', 'optimizer__decay_steps': 5}
+  assert changes(bounded, train__steps=9, **bounded) == []
+
+
+def test_fields_that_come_and_go():
+  old, new = {'a': 1, 'b': {'c': 2}, 'optimizer': {}}, {'a': 1, 'b': {'d': [1, 2]}, 'optimizer': {}}
+  assert config_diff.scientific_changes(old, new) == ['b.c: 2 -> (absent)', 'b.d: (absent) -> [1, 2]']
+
+
+def test_tuples_are_lists():
+  config = base.get_config()
+  assert config_diff.to_plain(config)['data']['background'] == [255, 255, 255]

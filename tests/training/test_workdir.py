@@ -1,0 +1,63 @@
+"""The folder of a run."""
+import os
+import time
+
+import pytest
+
+from deconv.errors import UserError
+from deconv.training import provenance
+from deconv.training.workdir import Workdir
+
+
+def test_json_files_come_back(tmp_path):
+  folder = Workdir(tmp_path / 'a/b')
+  assert folder.config is None and folder.run is None
+  folder.write_json('config.json', {'a': [1, 2.5, None]})
+  folder.write_json('run.json', {'data_fingerprint': 'x'})
+  again = Workdir(tmp_path / 'a/b')
+  assert again.config == {'a': [1, 2.5, None]} and again.run == {'data_fingerprint': 'x'}
+  assert sorted(os.listdir(tmp_path / 'a/b')) == ['config.json', 'run.json']
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+  (tmp_path / 'file').write_text('')
+  for place in (tmp_path / 'file', tmp_path / 'file/below', '/proc/nowhere'):
+    with pytest.raises(UserError, match='cannot write to the workdir.*choose another'):
+      Workdir(place)
+
+
+def test_checkpoints_of_nobody_knows_what(tmp_path):
+  os.makedirs(tmp_path / 'checkpoints/5')
+  with pytest.raises(UserError, match='no config.json'):
+    Workdir(tmp_path)
+
+
+def test_a_broken_file_is_named(tmp_path):
+  (tmp_path / 'config.json').write_text('{"a":')
+  with pytest.raises(UserError, match='config.json'):
+    Workdir(tmp_path)
+
+
+def test_one_run_at_a_time(tmp_path):
+  first, second = Workdir(tmp_path), Workdir(tmp_path)
+  first.lock()
+  with pytest.raises(UserError, match='another run'):
+    second.lock()
+  first.unlock()
+  second.lock()
+  second.unlock()
+
+
+def test_provenance(monkeypatch, tmp_path):
+  about = provenance.describe()
+  assert about['devices']['count'] == 4 and about['versions']['jax'] and about['command']
+  commit, changed = provenance.git_commit()
+  assert commit is None or (len(commit) == 40 and changed >= 0)
+  monkeypatch.setattr(provenance.deconv, '__file__', str(tmp_path / '__init__.py'))
+  assert provenance.git_commit() == (None, None)
+
+
+def test_process_seconds_count():
+  before = provenance.process_seconds()
+  time.sleep(0.05)
+  assert 0.03 < provenance.process_seconds() - before < 5 and before > 0
