@@ -1,0 +1,98 @@
+"""Images a second of the data sources, on files that it makes: JPEG of CelebA's size, cropped to 108 and resized to 64.
+
+  python scripts/benchmark_data.py [--images=2000] [--rounds=5] [--workers=2]
+
+The ways are measured in turn, round by round, and the median of the rounds is printed with the slowest and the fastest,
+so that whatever else the machine does falls on all of them alike.
+"""
+import argparse
+import dataclasses
+import os
+import statistics
+import sys
+import tempfile
+import time
+import zipfile
+
+import numpy as np
+from PIL import Image
+
+if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
+  sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from deconv.data import DataOptions, TrainBatches, open_source  # noqa: E402
+
+_BATCH = 128
+
+
+def _make(root, count):
+  """Writes a folder and an archive of smooth random JPEG files of 178x218 pixels; returns their mean size in bytes."""
+  random = np.random.RandomState(0)
+  folder, archive = os.path.join(root, 'images'), os.path.join(root, 'images.zip')
+  os.makedirs(folder)
+  sizes = []
+  with zipfile.ZipFile(archive, 'w') as members:
+    for index in range(count):
+      coarse = Image.fromarray(random.randint(0, 256, (28, 23, 3)).astype(np.uint8))
+      path = os.path.join(folder, f'{index:06d}.jpg')
+      coarse.resize((178, 218), Image.Resampling.BICUBIC).save(path, quality=90)
+      members.write(path, f'images/{index:06d}.jpg')
+      sizes.append(os.path.getsize(path))
+  return folder, archive, statistics.mean(sizes)
+
+
+def _rate(batches, steps):
+  """Images a second of so many batches, after one that is not counted."""
+  iterator = batches.iterate()
+  next(iterator)
+  start = time.perf_counter()
+  for _ in range(steps):
+    next(iterator)
+  rate = steps * _BATCH / (time.perf_counter() - start)
+  iterator.close()
+  return rate
+
+
+def main():
+  """Prints the table."""
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--images', type=int, default=2000)
+  parser.add_argument('--rounds', type=int, default=5)
+  parser.add_argument('--workers', type=int, default=2)
+  args = parser.parse_args()
+  with tempfile.TemporaryDirectory() as root:
+    folder, archive, size = _make(root, args.images)
+    options = DataOptions(source='folder', path=folder, image_size=64, channels=3, crop=108, memory_limit_mb=0,
+                          workers=args.workers, prefetch=4)
+    in_archive = dataclasses.replace(options, source='zip', path=archive)
+    steps = args.images // _BATCH
+    held = {}
+
+    def decode_into_memory():
+      start = time.perf_counter()
+      held['batches'] = TrainBatches(open_source(options), _BATCH, 0, dataclasses.replace(options, memory_limit_mb=1024))
+      return args.images / (time.perf_counter() - start)
+
+    def streamed(options, kind):
+      return _rate(TrainBatches(open_source(options), _BATCH, 0, dataclasses.replace(options, worker_kind=kind)), steps)
+
+    ways = {
+        'decode into memory (once, at the start)': decode_into_memory,
+        'batches from memory': lambda: _rate(held['batches'], 20 * steps),
+        'folder, threads': lambda: streamed(options, 'thread'),
+        'folder, processes': lambda: streamed(options, 'process'),
+        'zip, threads': lambda: streamed(in_archive, 'thread'),
+        'zip, processes': lambda: streamed(in_archive, 'process'),
+    }
+    rates = {way: [] for way in ways}
+    for _ in range(args.rounds):
+      for way, measure in ways.items():
+        rates[way].append(measure())
+  print(f'{args.images} JPEG files of {size / 1000:.1f} kB, {args.workers} workers, {os.cpu_count()} cores, '
+        f'{args.rounds} rounds; images a second: median (slowest to fastest)')
+  for way, found in rates.items():
+    print(f'  {way:42} {statistics.median(found):9.0f}  ({min(found):.0f} to {max(found):.0f})')
+
+
+if __name__ == '__main__':
+  main()
