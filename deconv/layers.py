@@ -129,14 +129,15 @@ class Upsample(nn.Module):
   | resize_bilinear      | bilinear resize, convolution | the same |
   | subpixel             | convolution, depth_to_space (Shi et al. 2016) | (k', k', c_in, factor^2 features) |
   | unpool               | unpooling by switches, convolution (Noh et al. 2015) | (k', k', c_in, features) |
-  | bilinear_deconv      | transposed convolution that starts as bilinear (Long et al. 2015) | (f', f', c_in, features) |
+  | bilinear_deconv      | transposed convolution, bilinear at first (Long et al. 2015) | (f', f', c_in, features) |
   | bilinear_deconv_fixed | 1x1 convolution if c_in != features, fixed bilinear | (1, 1, c_in, features) or none |
   | blur                 | deconv, then a fixed triangle filter that removes the frequencies k / factor | as deconv |
 
-  f' is 2 factor - factor % 2. k' is kernel_size rounded down to an odd number, because a convolution of stride 1 wants a middle tap: with
-  kernel_size 4 and factor 2, `deconv` and `resize_nearest` (k' = 3) both compute each output pixel from 2x2 input
-  pixels. Transposed convolutions are placed as PyTorch's with padding ceil((k - factor) / 2) and the output padding
-  that fills up the size (5x5/2: padding 2, output_padding 1; 4x4/2: 1, 0), the placement of the authors of DCGAN.
+  f' is 2 factor - factor % 2. k' is kernel_size rounded down to an odd number, because a convolution of stride 1 wants
+  a middle tap: with kernel_size 4 and factor 2, `deconv` and `resize_nearest` (k' = 3) both compute each output pixel
+  from 2x2 input pixels. Transposed convolutions are placed as PyTorch's with padding ceil((k - factor) / 2) and the
+  output padding that fills up the size (5x5/2: padding 2, output_padding 1; 4x4/2: 1, 0), the placement of the authors
+  of DCGAN.
 
   Attributes:
     features: channels of the output.
@@ -182,8 +183,8 @@ class Upsample(nn.Module):
     if self.factor < 1 or self.kernel_size < 1:
       raise UserError(f'Upsample: factor={self.factor} and kernel_size={self.kernel_size} must both be at least 1.')
     if self.kind == 'unpool' and switches is None:
-      raise UserError("Upsample of kind 'unpool' needs the switches of a max pooling: call it as upsample(x, switches), "
-                      'or choose another kind for a network without pooling.')
+      raise UserError("Upsample of kind 'unpool' needs the switches of a max pooling: call upsample(x, switches), or "
+                      'choose another kind for a network without pooling.')
     y = KINDS[self.kind](self, x, switches)
     if self.use_bias:
       y = y + self.param('bias', self.bias_init, (self.features,), jnp.float32).astype(y.dtype)

@@ -68,8 +68,8 @@ def blur_upsample(x: jax.Array, factor: int | Sequence[int] = 2, *, order: int =
 def upsample_filter(x: jax.Array, factor: int | Sequence[int], taps, *, border: str = 'edge') -> jax.Array:
   """Zero insertion followed by a separable filter: `y[i * factor + t - low] += x[i] * taps[t]`.
 
-  low = (len(taps) - factor) // 2 keeps the image in its place. Each of the `factor` phases of the output is a short sum over shifted inputs. The depthwise transposed convolution
-  with these taps (at border='zero'), without its zeros.
+  low = (len(taps) - factor) // 2 keeps the image in its place. Each of the `factor` phases of the output is a short sum
+  over shifted inputs. The depthwise transposed convolution with these taps (at border='zero'), without its zeros.
 
   Args:
     x: (batch, *spatial, channels), floating.
@@ -88,6 +88,8 @@ def upsample_filter(x: jax.Array, factor: int | Sequence[int], taps, *, border: 
   factors = per_dim('factor', factor, dims)
   if border not in _BORDERS:
     raise ValueError(f"border must be one of {', '.join(_BORDERS)}, not {border!r}")
+  if not len(taps):
+    raise ValueError('taps is empty: a filter needs at least one tap')
   taps = [np.asarray(taps, np.float64)] * dims if np.ndim(taps[0]) == 0 else [np.asarray(t, np.float64) for t in taps]
   if len(taps) != dims:
     raise ValueError(f'taps has {len(taps)} filters for {dims} spatial dimensions')

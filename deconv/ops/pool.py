@@ -167,7 +167,7 @@ class _Windows:
   def __init__(self, name, shape, window, strides, padding, pooled=None):
     if len(shape) < 3:
       raise ValueError(f'{name}: expected (batch, *spatial, channels), not shape {tuple(shape)}')
-    self.shape, self.size = tuple(shape), tuple(shape[1:-1])
+    self.size = tuple(shape[1:-1])
     dims = len(self.size)
     self.window = per_dim(f'{name}: window', window, dims)
     self.strides = self.window if strides is None else per_dim(f'{name}: strides', strides, dims)
