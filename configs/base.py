@@ -32,6 +32,20 @@ MODELS = {
         depth=2,              # number of hidden layers
         leak=0.2,             # slope of LeakyReLU below zero
     ),
+    'vae_mlp': dict(
+        latent_size=20,       # length of z, standard normal
+        hidden=500,           # units of each hidden layer of encoder and decoder
+        depth=1,              # number of hidden layers
+        activation='relu',    # relu | tanh | elu | leaky_relu | gelu | silu
+    ),
+    'vae_conv': dict(
+        latent_size=32,       # length of z, standard normal
+        width=32,             # channels at half the image's resolution; doubled at each halving, up to max_width
+        max_width=256,        # upper limit of the channels
+        hidden=256,           # units of the dense layers next to z
+        blocks=0,             # residual blocks at each resolution below the image's
+        activation='relu',    # relu | tanh | elu | leaky_relu | gelu | silu
+    ),
 }
 
 # The fields of `config.objective`, by task.
@@ -40,6 +54,21 @@ OBJECTIVES = {
         name='non_saturating',     # a key of deconv.objectives.gan.OBJECTIVES: non_saturating | minimax
         update_order='disc_then_gen',  # disc_then_gen | simultaneous | alternate (see deconv/tasks/gan.py)
         disc_learning_rate_scale=1.0,  # learning rate of the discriminator as a multiple of the generator's
+    ),
+    'vae': dict(
+        name='elbo',               # a key of deconv.objectives.regularizers.REGULARIZERS (elbo | capacity | ...), or iwae
+        likelihood='bernoulli',    # bernoulli | gaussian_fixed | gaussian_learned | gaussian_pixel | logistic_mixture
+        binarization='dynamic',    # bernoulli: dynamic | static | grey (targets are grey levels: no likelihood)
+        binarization_seed=0,       # static: of the draw
+        noise_scale=0.1,           # gaussian_fixed: standard deviation of a pixel, in units of the range from black to white
+        mixtures=5,                # logistic_mixture: components
+        samples=1,                 # codes drawn for each training image; iwae: the k of its bound
+        beta=1.0,                  # elbo: weight of the KL divergence; 1 = the ELBO, else beta-VAE
+        warmup_steps=0,            # elbo: steps over which that weight rises linearly from 0
+        free_bits=0.0,             # elbo: nats of each latent (mean over the batch) that cost nothing extra
+        gamma=1000.0,              # capacity: weight of |KL - C|
+        capacity_nats=25.0,        # capacity: final C, nats
+        capacity_steps=100_000,    # capacity: steps over which C rises linearly from 0
     ),
 }
 
@@ -117,6 +146,8 @@ def get_config(model='dcgan', task='gan'):
       batch_size=256,            # images a batch
       num_samples=1000,          # generated images that an evaluation draws
       use_ema=True,              # evaluate and sample the averaged parameters where there are any
+      importance_samples=0,      # vae: codes an image for the estimate of log p(x) ('nll'); 0 = no estimate
+      importance_chunk=10,       # vae: how many of them are decoded at once; memory grows with it times batch_size
       batch_stats='running',     # normalise samples by running statistics | by those of the batch ('batch')
   )
   config.samples = _dict(
@@ -131,6 +162,15 @@ def get_config(model='dcgan', task='gan'):
   )
   config.compilation_cache = 'auto'  # folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = off
   return config.lock()
+
+
+def set_model(config, name):
+  """Puts another model into a config: the fields that both models have keep their values, the others get its defaults."""
+  old = config.model
+  new = _dict(name=name, upsample=old.upsample, **MODELS[name])
+  new.update({field: value for field, value in old.items() if field in new and field != 'name'})
+  with config.unlocked():
+    config.model = new
 
 
 # Overrides that make any experiment end in seconds on two cores; finish() applies them to ':smoke'.

@@ -14,9 +14,11 @@ from ml_collections import config_dict
 from ml_collections import config_flags
 
 from deconv.errors import UserError
+from deconv.training import config_diff
 
 _OVERRIDE = re.compile(r'^--?(?:no)?config\.([\w.\[\]]+)(?:=(.*))?$', re.DOTALL)
 _FILE = re.compile(r'^--?config(?:=(.*))?$', re.DOTALL)
+_MODEL = re.compile(r'^--?config\.model\.name(?:=(.*))?$', re.DOTALL)
 _WORKDIR = re.compile(r'^--?workdir(?:=(.*))?$', re.DOTALL)
 
 
@@ -133,11 +135,24 @@ def _config_of_workdir(argv):
 
 
 def _with_overrides(config, argv):
+  _set_model(config, argv)
   _check_overrides(argv, config)
   sys.argv = argv  # where ml_collections looks for the overrides
   holder = config_flags.DEFINE_config_dict('config', config, '--config.a.b=value sets any field')
   rest = _parse(argv)
   return holder.value, rest
+
+
+def _set_model(config, argv):
+  """Another `model.name` on the command line brings its own fields with it, so that they can be set there too."""
+  from configs import base
+  names = _values(argv, _MODEL)
+  if names and names[-1] != config.model.name:
+    if names[-1] not in base.MODELS:
+      near = difflib.get_close_matches(names[-1], base.MODELS, 1, 0.6)
+      raise UserError(f"there is no model '{names[-1]}'" + (f"; did you mean '{near[0]}'?" if near else
+                                                           f"; there are {', '.join(base.MODELS)}"))
+    base.set_model(config, names[-1])
 
 
 def load_config(workdir):
@@ -197,7 +212,7 @@ def _without(argv, pattern):
 
 def _check_overrides(argv, config):
   """Names the field and its nearest neighbour, or the type that it needs, before absl fails on it."""
-  fields = flatten(config)
+  fields = config_diff.flatten(config.to_dict())
   for position, word in enumerate(argv):
     found = _OVERRIDE.match(word)
     if not found:
@@ -251,17 +266,6 @@ def nearest(name, fields):
   last = {field.rsplit('.', 1)[-1]: field for field in fields}
   near = difflib.get_close_matches(name.rsplit('.', 1)[-1], list(last), 1, 0.7)
   return last[near[0]] if near else None
-
-
-def flatten(config, prefix=''):
-  """Returns {'section.field': value} of a config."""
-  fields = {}
-  for name, value in config.items():
-    if isinstance(value, config_dict.ConfigDict):
-      fields.update(flatten(value, f'{prefix}{name}.'))
-    else:
-      fields[prefix + name] = value
-  return fields
 
 
 def _config_files():

@@ -2,8 +2,6 @@
 import fnmatch
 import json
 
-from deconv.training import optimizers
-
 # Fields that change how a run is watched, stored or fed, but no number that it computes. All others are scientific.
 # The images of data.path are compared by their fingerprint, not by where they lie.
 OPERATIONAL = ('log.*', 'samples.*', 'checkpoint.*', 'eval.every', 'data.path', 'data.workers', 'data.worker_kind',
@@ -33,20 +31,22 @@ def scientific_changes(old, new):
   Args:
     old: plain dict (`to_plain`), the config of the workdir.
     new: plain dict, the config that is to go on in it.
+
+  A field that only one of them has came or went with a version of deconv, whose defaults keep what was there before.
   """
+  from deconv.training import optimizers  # late: the command line flattens configs before JAX has started
   length_matters = any(optimizers.depends_on_total(optimizers.OptimizerOptions(**config['optimizer']))
-                       for config in (old, new) if _readable(config))
+                       for config in (old, new) if _readable(config, optimizers.OptimizerOptions))
   old, new = flatten(old), flatten(new)
   changes = []
-  for field in sorted({*old, *new}):
+  for field in sorted(old.keys() & new.keys()):
     operational = any(fnmatch.fnmatchcase(field, pattern) for pattern in OPERATIONAL)
     operational |= field in LENGTH and not length_matters
-    before, after = (json.dumps(flat[field]) if field in flat else '(absent)' for flat in (old, new))
+    before, after = json.dumps(old[field]), json.dumps(new[field])
     if before != after and not operational:
       changes.append(f'{field}: {before} -> {after}')
   return changes
 
 
-def _readable(config):
-  fields = optimizers.OptimizerOptions.__dataclass_fields__
-  return set(config.get('optimizer', ())) <= set(fields)
+def _readable(config, options):
+  return set(config.get('optimizer', ())) <= set(options.__dataclass_fields__)

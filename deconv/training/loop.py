@@ -105,6 +105,8 @@ def prepare(config):
     section, name = field.split('.')
     if config[section][name] < 1:
       raise UserError(f'{field}={config[section][name]} must be at least 1; change it')
+  if config.train.dtype not in ('float32', 'bfloat16'):
+    raise UserError(f"train.dtype='{config.train.dtype}' does not exist; choose float32 or bfloat16")
   options = data.DataOptions(**config.data)
   optimizer = optimizers.OptimizerOptions(**config.optimizer)
   check_task(config.task)

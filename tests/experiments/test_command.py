@@ -3,8 +3,9 @@ import json
 
 import pytest
 
-from experiments import command
 from configs import base
+from deconv.training import config_diff
+from experiments import command
 from tests.experiments.run_experiment import error_of, run
 
 DIGITS = '--config=configs/dcgan_digits.py'
@@ -25,6 +26,7 @@ DIGITS = '--config=configs/dcgan_digits.py'
     ([DIGITS, '--config.data.flip=perhaps'], ['true or false']),
     ([DIGITS, '--config.data.background=7'], ['3 values']),
     ([DIGITS, '--config.model=dcgan'], ['a section']),
+    ([DIGITS, '--config.model.name=dcgam'], ["did you mean 'dcgan'"]),
     ([DIGITS, '--wrokdir=x'], ["no flag '--wrokdir'", "'--workdir'"]),
     ([DIGITS, 'train'], ["'train' is no flag"]),
     ([DIGITS, '--distributed=here'], ['ADDRESS:PORT']),
@@ -40,8 +42,8 @@ def test_help_lists_the_flags():
   assert '--workdir' in finished.stdout and 'Traceback' not in finished.stderr
 
 
-def test_flatten_and_nearest():
-  fields = command.flatten(base.get_config())
+def test_nearest():
+  fields = config_diff.flatten(base.get_config().to_dict())
   assert fields['model.width'] == 128 and fields['seed'] == 0
   assert command.nearest('train.batchsize', fields) == 'train.batch_size'
   assert command.nearest('batch_sizes', fields).endswith('batch_size')

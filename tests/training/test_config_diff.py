@@ -47,7 +47,7 @@ def test_the_length_matters_to_a_schedule_that_ends_with_the_run():
 
 def test_fields_that_come_and_go():
   old, new = {'a': 1, 'b': {'c': 2}, 'optimizer': {}}, {'a': 1, 'b': {'d': [1, 2]}, 'optimizer': {}}
-  assert config_diff.scientific_changes(old, new) == ['b.c: 2 -> (absent)', 'b.d: (absent) -> [1, 2]']
+  assert not config_diff.scientific_changes(old, new)  # a version of deconv took c away and brought d
 
 
 def test_tuples_are_lists():
