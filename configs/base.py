@@ -63,12 +63,16 @@ OBJECTIVES = {
         noise_scale=0.1,           # gaussian_fixed: standard deviation of a pixel, in units of the range from black to white
         mixtures=5,                # logistic_mixture: components
         samples=1,                 # codes drawn for each training image; iwae: the k of its bound
-        beta=1.0,                  # elbo: weight of the KL divergence; 1 = the ELBO, else beta-VAE
+        beta=1.0,                  # elbo: weight of the KL divergence; beta_tc: of the total correlation; 1 = the ELBO
         warmup_steps=0,            # elbo: steps over which that weight rises linearly from 0
         free_bits=0.0,             # elbo: nats of each latent (mean over the batch) that cost nothing extra
         gamma=1000.0,              # capacity: weight of |KL - C|
         capacity_nats=25.0,        # capacity: final C, nats
         capacity_steps=100_000,    # capacity: steps over which C rises linearly from 0
+        tc_sampling='weighted',    # beta_tc: minibatch estimate of q(z): weighted | stratified (needs dataset_size)
+        dataset_size=0,            # beta_tc: number of training images; 0 = the batch
+        dip_off_diagonal=10.0,     # dip_i, dip_ii: weight of the squared covariances of two latents
+        dip_diagonal=10.0,         # dip_i, dip_ii: weight of the squared distance of the variances from 1
     ),
 }
 
@@ -87,7 +91,7 @@ def get_config(model='dcgan', task='gan'):
   config.objective = _dict(**OBJECTIVES[task])
 
   config.data = _dict(
-      source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | zip | tfds | celeba
+      source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | zip | tfds | celeba | shapes | scenes
       path='',                   # folder or archive of the data set; for tfds its data_dir ('' = tfds' own default)
       name='',                   # tfds: the data set's name, such as 'cifar10'
       split='train',             # split that is trained on
@@ -102,6 +106,7 @@ def get_config(model='dcgan', task='gan'):
       worker_kind='thread',      # thread | process
       prefetch=2,                # batches made ahead of the step
       flip=False,                # mirror each image with probability 1/2
+      vary=(),                   # shapes, scenes: weights of the factors, one of which varies in each batch; () = all vary
   )
 
   config.optimizer = _dict(

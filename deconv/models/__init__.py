@@ -5,11 +5,19 @@ A GAN's builder takes the other fields of `config.model` and `image_shape` (heig
 its statistics, or None). It returns
 (generator, discriminator, latent): two Linen modules, generator(z, train) and discriminator(images, train), and a
 `Latent`.
+
+AUTOENCODERS does the same for autoencoders: a builder takes the other fields of `config.model`, `image_shape`, `dtype`
+and `outputs` (what a likelihood wants for each pixel), and returns the modules (encoder, decoder).
 """
-from deconv.models import dcgan, gan28, mlp_gan
+from deconv.models import dcgan, gan28, mlp_gan, vae
 
 MODELS = {
     'dcgan': dcgan.build,
     'gan28': gan28.build,
     'mlp_gan': mlp_gan.build,
+}
+
+AUTOENCODERS = {
+    'vae_mlp': vae.build_mlp,
+    'vae_conv': vae.build_conv,
 }

@@ -1,0 +1,30 @@
+"""A convolutional VAE on scikit-learn's 1,797 handwritten digits at 16x16: the embedded default, no download.
+
+  python -m experiments.main --config=configs/vae_digits.py --workdir=runs/vae_digits
+
+1,500 digits to train, 297 to test, pixels binarised dynamically. `:plane` has two latents and draws their plane.
+
+Cost: not measured.
+Not run to the end yet.
+"""
+from configs import base
+
+
+def get_config(variant=''):
+  """Returns the config."""
+  config = base.get_config(model='vae_conv', task='vae')
+  config.data.source = 'digits'
+  config.data.image_size = 16
+  config.model.latent_size = 8
+  config.model.width = 16
+  config.model.hidden = 128
+  config.optimizer.learning_rate = 1e-3
+  config.optimizer.beta1 = 0.9
+  config.train.batch_size = 50
+  config.train.epochs = 100.
+  config.train.ema_decay = 0.99
+  config.eval.every = 600
+  config.eval.importance_samples = 100
+  config.samples.every = 150       # a film of twenty frames
+  return base.finish(config, variant, variants={'plane': {'model.latent_size': 2}},
+                     smoke={'model.width': 8, 'eval.importance_samples': 4})

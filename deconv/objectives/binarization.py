@@ -1,0 +1,50 @@
+"""Grey images as samples of black and white pixels: p(white) = level / 255.
+
+The likelihood of a Bernoulli decoder is one only on such targets. Which binarisation a number belongs to has to stand
+beside it: dynamic and static ones differ by one to three nats on MNIST.
+"""
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def dynamic(images, keys):
+  """Draws every pixel anew (Salakhutdinov & Murray 2008).
+
+  Args:
+    images: uint8 (batch, height, width, channels).
+    keys: random keys (batch,), one an image.
+
+  Returns:
+    float32 0 or 1, the shape of `images`.
+  """
+  def draw(image, key):
+    # 16 random bits a pixel instead of the 32 of a uniform float: half the work. Black and white stay exactly so.
+    threshold = (image.astype(jnp.uint32) * 65536 + 127) // 255
+    return jax.random.bits(key, image.shape, jnp.uint16) < threshold
+  return jax.vmap(draw)(images, keys).astype(jnp.float32)
+
+
+def static(images, seed):
+  """Draws every image once and for all: the same image has the same pixels in every epoch, run and split.
+
+  No file of binarised images is needed: an image's random key is a function of the seed and of its own pixels.
+
+  Args:
+    images: uint8 (batch, height, width, channels).
+    seed: int.
+
+  Returns:
+    float32 0 or 1, the shape of `images`.
+  """
+  return dynamic(images, content_keys(images, seed))
+
+
+def content_keys(images, seed):
+  """Returns a random key (batch,) an image, from two hashes of its pixels modulo 2**32 (a random linear form each)."""
+  size = int(np.prod(images.shape[1:]))
+  factors = np.random.default_rng(seed).integers(0, 2**32, (2, size), dtype=np.uint32) | np.uint32(1)
+  pixels = images.reshape(len(images), 1, size).astype(jnp.uint32)
+  hashes = jnp.sum(pixels * factors, axis=-1, dtype=jnp.uint32)
+  key = jax.random.key(seed)
+  return jax.vmap(lambda pair: jax.random.fold_in(jax.random.fold_in(key, pair[0]), pair[1]))(hashes)
