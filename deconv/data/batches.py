@@ -22,7 +22,7 @@ class TrainBatches:
     process_count: number of processes that share each batch.
 
   Raises:
-    UserError: fewer images than a batch, or a batch that the processes cannot divide.
+    UserError: fewer images than a batch, a batch that the processes cannot divide, or `vary` for a source without factors.
   """
 
   def __init__(self, source, batch_size, seed, options, process_index=0, process_count=1):
@@ -31,6 +31,10 @@ class TrainBatches:
     if len(source) < batch_size:
       raise UserError(f'{source.name} has {len(source)} images, fewer than a batch of {batch_size}: '
                       'lower --config.train.batch_size or give more images.')
+    sizes = getattr(source, 'factor_sizes', ())
+    if options.vary and len(options.vary) != len(sizes):
+      names = ', '.join(getattr(source, 'factor_names', ())) or 'none'
+      raise UserError(f'data.vary has {len(options.vary)} weights: it needs one for each factor of {source.name} ({names}).')
     self._local = _local_slice(batch_size, process_index, process_count)
     self.source = memory.hold(source, options)
     self.batch_size = batch_size
@@ -44,11 +48,19 @@ class TrainBatches:
 
   def indices(self, step):
     """Indices (batch_size,) of the images of the global batch of this step."""
+    if self.options.vary:
+      return self.source.index_of(self._varying(step)[0] + self.source.factor_offsets)
     return order.epoch_indices(len(self.source), self.batch_size, self.seed, step)
 
+  def _varying(self, step):
+    return order.varying_factors(self.source.factor_sizes, self.options.vary, self.batch_size, self.seed, step)
+
   def at(self, step):
-    """The local batch of any step: {'image': uint8 (local, h, w, c), 'label': int32 (local,)}."""
+    """The local batch of any step: {'image': uint8 (local, h, w, c), 'label': int32 (local,)}; with `vary` also 'varies'
+    int32 (local,), the factor that does."""
     batch = memory.take(self.source, self.indices(step)[self._local])
+    if self.options.vary:
+      batch['varies'] = np.full(len(batch['image']), self._varying(step)[1], np.int32)
     if self.options.flip:
       mirrored = order.flips(self.batch_size, self.seed, step)[self._local]
       batch['image'] = np.where(mirrored[:, None, None, None], batch['image'][:, :, ::-1], batch['image'])

@@ -12,9 +12,12 @@ from deconv.data.source import ArraySource
 def hold(source, options):
   """Returns the source with its images in memory when they fit `options.memory_limit_mb`, else the source itself.
 
-  The decoded copy is kept on the source, so that it is made once however many batches are made of it.
+  Procedural sources make their images as fast as others read them, and have more than an image to an item: they stay as
+  they are. The decoded copy is kept on the source, so that it is made once however many batches are made of it.
   """
   if isinstance(source, ArraySource) and source.ready:
+    return source
+  if getattr(source, 'procedural', False):
     return source
   if len(source) * np.prod(source.image_shape) > options.memory_limit_mb * 2**20:
     return source

@@ -24,6 +24,8 @@ class DataOptions:
     worker_kind: 'thread' or 'process'.
     prefetch: batches made ahead of the step.
     flip: mirror each image with probability 1/2.
+    vary: for sources with factors, one weight for each of them: every batch varies a single factor, drawn by these weights,
+      and 'varies' says which; () is batches as usual.
 
   Raises:
     UserError: a field has a value that means nothing.
@@ -43,9 +45,11 @@ class DataOptions:
   worker_kind: str = 'thread'
   prefetch: int = 2
   flip: bool = False
+  vary: tuple[float, ...] = ()
 
   def __post_init__(self):
     object.__setattr__(self, 'background', tuple(self.background))
+    object.__setattr__(self, 'vary', tuple(self.vary))
     self._one_of('channels', (1, 3))
     self._one_of('on_broken', ('skip', 'error'))
     self._one_of('worker_kind', ('thread', 'process'))
@@ -54,6 +58,9 @@ class DataOptions:
         raise UserError(f'data.{field} is {getattr(self, field)}: it must be at least {least}.')
     if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
       raise UserError(f'data.background is {self.background}: it must be red, green, blue, each 0 to 255.')
+
+    if self.vary and not (min(self.vary) >= 0 and sum(self.vary) > 0):
+      raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
 
   def _one_of(self, field, values):
     if getattr(self, field) not in values:

@@ -4,7 +4,7 @@ import functools
 import numpy as np
 
 # Names of the random streams, so that no two draws share their numbers.
-_SHUFFLE, _FLIP = 1, 2
+_SHUFFLE, _FLIP, _VARY = 1, 2, 3
 
 
 def _random(seed, stream, *counters):
@@ -32,3 +32,22 @@ def epoch_indices(num_images, batch_size, seed, step):
 def flips(batch_size, seed, step):
   """Booleans (batch_size,): which images of the step are mirrored."""
   return _random(seed, _FLIP, step).randint(0, 2, batch_size).astype(bool)
+
+
+def varying_factors(sizes, weights, batch_size, seed, step):
+  """The minibatch of one step in which a single factor varies (Kulkarni et al. 2015, section 3.1).
+
+  Args:
+    sizes: number of values of each factor.
+    weights: of the factors, one of which is drawn; not negative, not all 0.
+    batch_size: images.
+    seed, step: of the draw.
+
+  Returns:
+    (factors int (batch_size, len(sizes)), which one varies): the others are drawn once, this one anew for each image.
+  """
+  random = _random(seed, _VARY, step)
+  varies = int(np.searchsorted(np.cumsum(weights) / np.sum(weights), random.random_sample(), side='right'))
+  factors = np.tile([random.randint(0, size) for size in sizes], (batch_size, 1))
+  factors[:, varies] = random.randint(0, sizes[varies], batch_size)
+  return factors, varies

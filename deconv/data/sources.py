@@ -1,7 +1,7 @@
 """The sources by name."""
 import difflib
 
-from deconv.data import celeba, digits, files, mnist, prepared
+from deconv.data import celeba, digits, files, mnist, prepared, scenes3d, shapes
 from deconv.errors import UserError
 
 # Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
@@ -12,6 +12,8 @@ SOURCES = {
     'zip': files.open_zip,
     'tfds': prepared.open_tfds,
     'celeba': celeba.open_celeba,
+    'shapes': shapes.open_shapes,
+    'scenes': scenes3d.open_scenes,
 }
 
 

@@ -2,14 +2,16 @@
 
 beta-TC-VAE (Chen et al. 2018) and FactorVAE (Kim & Mnih 2018) weigh the total correlation of the aggregate posterior
 q(z) = E_x q(z|x), the one by a minibatch estimate, the other by a discriminator; DIP-VAE (Kumar et al. 2018) pulls the
-covariance of the latents to the identity. -ELBO + (beta - 1) TC is the beta-TC-VAE with alpha = gamma = 1, because KL =
-mutual information + TC + dimension-wise KL: a weight of 0 is the plain VAE everywhere.
+covariance of the latents to the identity. KL = mutual information + total correlation + dimension-wise KL.
 """
 import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from deconv.errors import UserError
+from deconv.objectives.elbo import kl_standard_normal
 
 
 class Decomposition(NamedTuple):
@@ -73,28 +75,66 @@ def sampling_weights(batch, dataset_size, sampling):
   return jnp.where(place == 0, 1. / dataset_size, jnp.where(place == others, last, 1. / others))
 
 
-def none(mean, logvar, z, *, dataset_size, weight, diagonal_weight, sampling):
-  """The plain VAE: 0."""
-  del logvar, z, dataset_size, weight, diagonal_weight, sampling
-  return jnp.zeros((), mean.dtype)
+def beta_tc(beta=1., tc_sampling='weighted', dataset_size=0):
+  """KL + (beta - 1) TC, that is mutual information + beta TC + dimension-wise KL (Chen et al. 2018, equation 4 with alpha =
+  gamma = 1): the KL in closed form, the total correlation by `decompose_kl`.
+
+  Args:
+    beta: weight of the total correlation; 1 = the ELBO.
+    tc_sampling: 'weighted' or 'stratified', see `sampling_weights`.
+    dataset_size: number of training images; 0 = the batch, which with 'weighted' moves the reported value by a constant
+      and no gradient.
+
+  Raises:
+    UserError: a field out of range, or 'stratified' without the size of the data set.
+  """
+  _not_negative(beta=beta, dataset_size=dataset_size)
+  if tc_sampling not in ('weighted', 'stratified'):
+    raise UserError(f"objective.tc_sampling is '{tc_sampling}'; choose one of: weighted, stratified")
+  if tc_sampling == 'stratified' and not dataset_size:
+    raise UserError("objective.tc_sampling='stratified' needs the number of training images; set objective.dataset_size")
+
+  def penalty(posterior, z, step):
+    del step
+    size = max(dataset_size, len(z))
+    tc = decompose_kl(posterior.mean, posterior.log_variance, z, size, tc_sampling).total_correlation
+    return _mean_kl(posterior) + (beta - 1) * tc, {'total_correlation': tc}
+  return penalty
 
 
-def beta_tc(mean, logvar, z, *, dataset_size, weight, diagonal_weight, sampling):
-  """weight * TC, weight = beta - 1 (Chen et al. 2018, equation 4 with alpha = gamma = 1)."""
-  del diagonal_weight
-  return weight * decompose_kl(mean, logvar, z, dataset_size, sampling).total_correlation
+def dip_i(dip_off_diagonal=10., dip_diagonal=10.):
+  """KL + a sum_{i != j} C_ij^2 + b sum_i (C_ii - 1)^2 with C = Cov_x[mean] (DIP-VAE-I, Kumar et al. 2018, equation 6).
+
+  Args:
+    dip_off_diagonal: a (lambda_od of the paper).
+    dip_diagonal: b (lambda_d; the paper's DIP-VAE-I has b = 10 a, its DIP-VAE-II b = a).
+
+  Raises:
+    UserError: a negative field.
+  """
+  _not_negative(dip_off_diagonal=dip_off_diagonal, dip_diagonal=dip_diagonal)
+
+  def penalty(posterior, z, step):
+    del z, step
+    extra = _off_identity(_covariance(posterior.mean), dip_off_diagonal, dip_diagonal)
+    return _mean_kl(posterior) + extra, {'dip': extra}
+  return penalty
 
 
-def dip_i(mean, logvar, z, *, dataset_size, weight, diagonal_weight, sampling):
-  """weight * sum_{i != j} C_ij^2 + diagonal_weight * sum_i (C_ii - 1)^2, C = Cov_x[mean] (Kumar et al. 2018, eq. 6)."""
-  del logvar, z, dataset_size, sampling
-  return _off_identity(_covariance(mean), weight, diagonal_weight)
+def dip_ii(dip_off_diagonal=10., dip_diagonal=10.):
+  """As `dip_i` with C = Cov_x[mean] + E_x[diag(variance)], the covariance of q(z) (DIP-VAE-II, equation 7)."""
+  _not_negative(dip_off_diagonal=dip_off_diagonal, dip_diagonal=dip_diagonal)
+
+  def penalty(posterior, z, step):
+    del z, step
+    variance = jnp.mean(jnp.exp(posterior.log_variance), axis=0)
+    extra = _off_identity(_covariance(posterior.mean) + jnp.diag(variance), dip_off_diagonal, dip_diagonal)
+    return _mean_kl(posterior) + extra, {'dip': extra}
+  return penalty
 
 
-def dip_ii(mean, logvar, z, *, dataset_size, weight, diagonal_weight, sampling):
-  """As `dip_i` with C = Cov_x[mean] + E_x[diag(exp(logvar))], the covariance of q(z) (Kumar et al. 2018, eq. 7)."""
-  del z, dataset_size, sampling
-  return _off_identity(_covariance(mean) + jnp.diag(jnp.mean(jnp.exp(logvar), axis=0)), weight, diagonal_weight)
+def _mean_kl(posterior):
+  return jnp.mean(jnp.sum(kl_standard_normal(posterior), axis=-1))
 
 
 def _covariance(x):
@@ -102,16 +142,21 @@ def _covariance(x):
   return centred.T @ centred / len(x)
 
 
-def _off_identity(covariance, weight, diagonal_weight):
-  diagonal = jnp.diag(covariance)
-  off = covariance - jnp.diag(diagonal)
-  return weight * jnp.sum(off**2) + diagonal_weight * jnp.sum((diagonal - 1)**2)
+def _off_identity(covariance, off_diagonal, diagonal):
+  variances = jnp.diag(covariance)
+  off = covariance - jnp.diag(variances)
+  return off_diagonal * jnp.sum(off**2) + diagonal * jnp.sum((variances - 1)**2)
 
 
-# Each value: f(mean (batch, latent), logvar (batch, latent), z (batch, latent), *, dataset_size, weight,
-# diagonal_weight, sampling) -> scalar in nats an image. FactorVAE, whose penalty has a network, is below.
+def _not_negative(**fields):
+  for name, value in fields.items():
+    if not value >= 0:
+      raise UserError(f'objective.{name}={value} must not be negative; change it')
+
+
+# As those of deconv.objectives.regularizers, of which they are part: name -> builder of (posterior, z, step) -> (penalty,
+# scalars). FactorVAE, whose penalty has a network, is a task of its own (deconv/tasks/factor_vae.py).
 REGULARIZERS = {
-    'none': none,
     'beta_tc': beta_tc,
     'dip_i': dip_i,
     'dip_ii': dip_ii,

@@ -7,9 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from deconv.errors import UserError
 from deconv.objectives import disentanglement
+from deconv.objectives.elbo import Posterior, kl_standard_normal
+from deconv.objectives.regularizers import REGULARIZERS
 
-OPTIONS = dict(dataset_size=100, weight=3., diagonal_weight=7., sampling='weighted')
+DIP = dict(dip_off_diagonal=3., dip_diagonal=7.)
+decompose = jax.jit(disentanglement.decompose_kl, static_argnums=(3, 4))
+
+
+def penalty(name, mean, log_variance, z, **fields):
+  """The penalty without the KL, and the scalars."""
+  posterior = Posterior(mean, log_variance)
+  total, scalars = jax.jit(disentanglement.REGULARIZERS[name](**fields))(posterior, z, 0)
+  return float(total) - float(kl_standard_normal(posterior).sum(-1).mean()), scalars
 
 
 def normal(rng, *shape):
@@ -34,7 +45,7 @@ def test_total_correlation_of_a_known_gaussian(rho):
   covariance = np.array([[1., rho, 0.], [rho, 2., 0.], [0., 0., 0.5]])
   mean, logvar, z = aggregate(np.random.default_rng(0), covariance, 0.1, 2000)
   # The minibatch is the whole data set, so that the mixture is the one that is sampled.
-  found = disentanglement.decompose_kl(mean, logvar, z, 2000, 'stratified')
+  found = decompose(mean, logvar, z, 2000, 'stratified')
   assert float(found.total_correlation) == pytest.approx(gaussian_tc(covariance), abs=0.06)
   marginal_kl = 0.5 * np.sum(np.diag(covariance) - 1 - np.log(np.diag(covariance)))
   assert float(found.dimension_kl) == pytest.approx(marginal_kl, abs=0.06)
@@ -46,7 +57,7 @@ def test_total_correlation_of_a_known_gaussian(rho):
 def test_the_parts_add_up_to_the_kl_of_the_same_draws(sampling):
   rng = np.random.default_rng(1)
   mean, logvar, z = (normal(rng, 8, 5) for _ in range(3))
-  found = disentanglement.decompose_kl(mean, logvar, z, 1000, sampling)
+  found = decompose(mean, logvar, z, 1000, sampling)
   draws = (-0.5 * (logvar + (z - mean)**2 * jnp.exp(-logvar)) + 0.5 * z**2).sum(-1).mean()
   assert float(sum(found)) == pytest.approx(float(draws), rel=1e-4)
 
@@ -74,8 +85,9 @@ def test_weighted_estimate_by_a_loop():
     joint = sum(density(i, j, 0) * density(i, j, 1) for j in range(4)) / (4 * 50)
     product = math.prod(sum(density(i, j, d) for j in range(4)) / (4 * 50) for d in range(2))
     tc += math.log(joint / product) / 4
-  found = disentanglement.beta_tc(mean, logvar, z, **{**OPTIONS, 'dataset_size': 50})
-  assert float(found) == pytest.approx(3 * tc, rel=1e-4)
+  found, scalars = penalty('beta_tc', mean, logvar, z, beta=4., dataset_size=50)
+  assert found == pytest.approx(3 * tc, rel=1e-4)
+  assert float(scalars['total_correlation']) == pytest.approx(tc, rel=1e-5)
 
 
 def test_wrong_sampling():
@@ -91,28 +103,36 @@ def test_dip_by_hand():
   covariance = np.einsum('ni,nj->ij', centred, centred) / 4
   assert covariance.tolist() == [[2., 2.], [2., 2.75]]
   logvar = jnp.log(jnp.full((4, 2), 0.5))
-  z = jnp.zeros((4, 2))
-  assert float(disentanglement.dip_i(mean, logvar, z, **OPTIONS)) == pytest.approx(3 * 2 * 4 + 7 * (1 + 1.75**2))
+  found, _ = penalty('dip_i', mean, logvar, mean, **DIP)
+  assert found == pytest.approx(3 * 2 * 4 + 7 * (1 + 1.75**2), rel=1e-5)
   # The covariance of q(z) has the mean variance on its diagonal, and the same corners.
-  assert float(disentanglement.dip_ii(mean, logvar, z, **OPTIONS)) == pytest.approx(3 * 2 * 4 + 7 * (1.5**2 + 2.25**2))
+  found, _ = penalty('dip_ii', mean, logvar, mean, **DIP)
+  assert found == pytest.approx(3 * 2 * 4 + 7 * (1.5**2 + 2.25**2), rel=1e-5)
 
 
 def test_dip_ii_is_zero_at_the_prior():
   mean = jnp.array([[1., 1.], [1., -1.], [-1., 1.], [-1., -1.]]) * math.sqrt(0.75)
   logvar = jnp.full((4, 2), math.log(0.25))
-  assert float(disentanglement.dip_ii(mean, logvar, mean, **OPTIONS)) == pytest.approx(0, abs=1e-10)
-  assert float(disentanglement.dip_i(mean, logvar, mean, **OPTIONS)) == pytest.approx(7 * 2 * 0.25**2, rel=1e-4)
+  assert penalty('dip_ii', mean, logvar, mean, **DIP)[0] == pytest.approx(0, abs=1e-6)
+  assert penalty('dip_i', mean, logvar, mean, **DIP)[0] == pytest.approx(7 * 2 * 0.25**2, rel=1e-4)
 
 
-@pytest.mark.parametrize('name', ['none', 'beta_tc', 'dip_i', 'dip_ii'])
-def test_a_weight_of_zero_is_the_plain_vae(name):
+@pytest.mark.parametrize('name, neutral', [('beta_tc', dict(beta=1.)), ('dip_i', dict(dip_off_diagonal=0., dip_diagonal=0.)),
+                                           ('dip_ii', dict(dip_off_diagonal=0., dip_diagonal=0.))])
+def test_neutral_fields_are_the_plain_vae(name, neutral):
+  assert REGULARIZERS[name] is disentanglement.REGULARIZERS[name]  # a user can choose it
   rng = np.random.default_rng(4)
-  latents = [normal(rng, 8, 3) for _ in range(3)]
-  options = dict(OPTIONS, weight=0., diagonal_weight=0.)
-  assert float(disentanglement.REGULARIZERS[name](*latents, **options)) == 0
-  if name != 'none':
-    grads = jax.grad(lambda mean: disentanglement.REGULARIZERS[name](mean, *latents[1:], **OPTIONS))(latents[0])
-    assert float(jnp.abs(grads).max()) > 1e-3
+  assert penalty(name, *(normal(rng, 8, 3) for _ in range(3)), **neutral)[0] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize('name, fields, message', [
+    ('beta_tc', dict(tc_sampling='uniform'), 'choose one of: weighted, stratified'),
+    ('beta_tc', dict(tc_sampling='stratified'), 'set objective.dataset_size'),
+    ('beta_tc', dict(beta=-1.), 'objective.beta=-1.0'),
+    ('dip_i', dict(dip_diagonal=-1.), 'objective.dip_diagonal'), ('dip_ii', dict(dip_off_diagonal=-1.), 'must not be negative')])
+def test_wrong_fields(name, fields, message):
+  with pytest.raises(UserError, match=message):
+    disentanglement.REGULARIZERS[name](**fields)
 
 
 def test_permuted_dimensions_keep_the_marginals_and_lose_the_correlation():

@@ -1,0 +1,100 @@
+"""Sources that are rendered from known factors of variation, each image when it is asked for."""
+import hashlib
+import math
+
+import numpy as np
+
+
+class FactorSource:
+  """Images rendered from a grid of factors; a Source (deconv/data/source.py) that holds no images.
+
+  A factor row is k integers, one index into the values of each factor. Item i of a whole grid has the factors that are
+  the digits of i, the last factor turning fastest; a source with `rows` has those rows and no others.
+
+  Attributes:
+    name, image_shape, num_classes, class_names: as of every Source.
+    factor_names: k names.
+    factor_sizes: number of values of each factor in this split.
+    factor_offsets: the first value of each factor in this split, so that splits may have values of their own.
+    categorical: for each factor, whether its values have no order.
+    procedural: images are cheaper to render again than to hold.
+  """
+  procedural = True
+
+  def __init__(self, name, options, factors, render, version, *, offsets=None, rows=None, categorical=(), label=None,
+               class_names=None):
+    """Makes the source.
+
+    Args:
+      name: what to call it.
+      options: DataOptions.
+      factors: {name: number of values}.
+      render: rows int (n, k) -> uint8 (n, height, width, channels) of options.image_shape; a pure function that can be
+        pickled.
+      version: int, to be raised when the renderer makes other images: part of the fingerprint.
+      offsets: {name: first value}, by default 0.
+      rows: int (number, k), the factors of each item; None is the whole grid.
+      categorical: names of the factors without order.
+      label: name of the factor that is the class, None for no labels.
+      class_names: names of its values.
+    """
+    self.name = name
+    self.options = options
+    self.image_shape = options.image_shape
+    self.class_names = class_names
+    self.num_classes = None if class_names is None else len(class_names)
+    self.broken = {}
+    self.factor_names = tuple(factors)
+    self.factor_sizes = tuple(factors.values())
+    self.factor_offsets = tuple((offsets or {}).get(factor, 0) for factor in factors)
+    self.categorical = tuple(factor in categorical for factor in factors)
+    self._label = None if label is None else self.factor_names.index(label)
+    self._rows = None if rows is None else np.asarray(rows, np.int32)
+    self._version = version
+    self._render = render
+
+  def __len__(self):
+    return math.prod(self.factor_sizes) if self._rows is None else len(self._rows)
+
+  def factors_of(self, indices):
+    """Returns the factors int32 (n, k) of items (n,)."""
+    if self._rows is not None:
+      return self._rows[indices]
+    digits = np.stack(np.unravel_index(indices, self.factor_sizes), axis=-1)
+    return (digits + self.factor_offsets).astype(np.int32)
+
+  def index_of(self, factors):
+    """Returns the items (n,) of factors int (n, k); only of a whole grid."""
+    return np.ravel_multi_index(tuple((np.asarray(factors) - self.factor_offsets).T), self.factor_sizes)
+
+  def render(self, factors):
+    """Returns uint8 (n, height, width, channels) of factors int (n, k), which any split's may be."""
+    return self._render(np.asarray(factors))
+
+  def sample_factors(self, random, num):
+    """Returns factors int32 (num, k), each uniform over its values in this split; `random` is a numpy RandomState."""
+    columns = [offset + random.randint(0, size, num) for offset, size in zip(self.factor_offsets, self.factor_sizes)]
+    return np.stack(columns, axis=-1).astype(np.int32)
+
+  def __getitem__(self, index):
+    if not 0 <= index < len(self):
+      raise IndexError(index)
+    return self.load([index])[0]
+
+  def load(self, indices):
+    """Returns the items: dicts of 'image', 'factors' int32 (k,) and 'label' int32 scalar where there are classes."""
+    factors = self.factors_of(np.asarray(indices))
+    images = self.render(factors)
+    items = [{'image': image, 'factors': row} for image, row in zip(images, factors)]
+    if self._label is not None:
+      for item in items:
+        item['label'] = item['factors'][self._label]
+    return items
+
+  def fingerprint(self):
+    # Not of rendered pixels: the last bit of a sine differs between processors, and a run may move.
+    about = (self.name, self._version, self.image_shape, self.factor_names, self.factor_sizes, self.factor_offsets)
+    digest = hashlib.sha256(repr(about).encode())
+    if self._rows is not None:
+      digest.update(self._rows.tobytes())
+    return digest.hexdigest()[:16]
