@@ -4,10 +4,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import jax
-from jax import lax
 import jax.numpy as jnp
 
-from deconv.ops.geometry import Geometry, conv_geometry, conv_transpose_geometry
+from deconv.ops import bilinear
+from deconv.ops.geometry import conv_geometry
+from deconv.ops.geometry import conv_transpose_geometry
 
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
@@ -39,7 +40,7 @@ def conv_transpose(
   """
   geometry = conv_transpose_geometry(x.shape, kernel.shape, strides, padding, output_padding, dilation, groups)
   x, kernel = _promote(x, kernel)
-  return _transposed(x, kernel, geometry)
+  return bilinear.expand(x, kernel, geometry)
 
 
 def conv(x: jax.Array, kernel: jax.Array, *, strides: int | Sequence[int] = 1, padding: Padding = 0,
@@ -65,35 +66,9 @@ def conv(x: jax.Array, kernel: jax.Array, *, strides: int | Sequence[int] = 1, p
   """
   geometry = conv_geometry(x.shape, kernel.shape, strides, padding, dilation, groups)
   x, kernel = _promote(x, kernel)
-  return _strided(x, kernel, geometry)
+  return bilinear.reduce(x, jnp.swapaxes(kernel, -1, -2), geometry)
 
 
 def _promote(x, kernel):
   dtype = jnp.promote_types(x.dtype, kernel.dtype)
   return x.astype(dtype), kernel.astype(dtype)
-
-
-def _spec(n):
-  space = 'DHW'[-n:]
-  return ('N' + space + 'C', space + 'IO', 'N' + space + 'C')
-
-
-def _strided(x, kernel, g: Geometry):
-  return lax.conv_general_dilated(
-      x, kernel, g.strides, g.padding, rhs_dilation=g.dilation, feature_group_count=g.groups, dimension_numbers=_spec(g.ndim))
-
-
-def _transposed(x, kernel, g: Geometry):
-  # (*window, groups * in, out) -> (*window, in, groups * out), flipped: the zero-stuffed form.
-  *window, c_in, c_out = kernel.shape
-  n = g.ndim
-  kernel = jnp.moveaxis(kernel.reshape(*window, g.groups, c_in // g.groups, c_out), n, n + 1)
-  kernel = jnp.flip(kernel.reshape(*window, c_in // g.groups, g.groups * c_out), range(n))
-  pads = []
-  for d in range(n):
-    reach = g.dilation[d] * (g.window[d] - 1)
-    low = reach - g.padding[d][0]
-    pads.append((low, g.large[d] - ((g.small[d] - 1) * g.strides[d] + 1) + reach - low))
-  return lax.conv_general_dilated(
-      x, kernel, (1,) * n, pads, lhs_dilation=g.strides, rhs_dilation=g.dilation, feature_group_count=g.groups,
-      dimension_numbers=_spec(n))

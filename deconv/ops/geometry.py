@@ -24,6 +24,9 @@ class Geometry:
   def ndim(self) -> int:
     return len(self.window)
 
+  def with_groups(self, groups: int) -> Geometry:
+    return dataclasses.replace(self, groups=groups)
+
 
 def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> Geometry:
   """The geometry of `conv`; raises ValueError where the arguments do not fit."""

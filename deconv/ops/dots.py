@@ -1,0 +1,191 @@
+"""The maps of a convolution as matrix products and sums, for processors whose matrix product is their one fast routine.
+
+Notation of `geometry.py`: tap k of small position i sits at large position `i * stride + k * dilation - padding`. Position
+`o = q * stride + r` of the large array is position q of its *phase* r (polyphase form): every tap of the kernel belongs to one
+phase, in which it is a shift.
+"""
+from __future__ import annotations
+
+import itertools
+import math
+
+from jax import lax
+import jax.numpy as jnp
+
+from deconv.ops.geometry import Geometry
+
+
+def folds(g: Geometry) -> bool:
+  """Whether the window is whole blocks of stride pixels: then folding blocks into channels multiplies no zeros."""
+  return all(k % s == 0 for k, s in zip(g.window, g.strides)) and all(d == 1 for d in g.dilation)
+
+
+# Large from small.
+
+
+def expand_overlap(x, kernel, g: Geometry, accumulator=None):
+  """One matrix product for all taps, then the taps of each phase are added at their shifts."""
+  n = g.ndim
+  products = lax.dot_general(x, kernel, (((n + 1,), (n,)), ((), ())), preferred_element_type=accumulator)
+  return _add_phases(lambda tap: products[(slice(None),) * (n + 1) + tap], x, kernel.shape[-1], g, products.dtype)
+
+
+def expand_taps(x, kernel, g: Geometry, accumulator=None):
+  """As above with a channel a group: kernel (*window, channels, 1)."""
+  dtype = accumulator or x.dtype
+  wide = x.astype(dtype)
+  return _add_phases(lambda tap: wide * kernel[(*tap, slice(None), 0)].astype(dtype), x, x.shape[-1], g, dtype)
+
+
+def _add_phases(product, x, channels, g, dtype):
+  n = g.ndim
+  quotient = [-(-size // s) for size, s in zip(g.large, g.strides)]  # pixels of a phase
+  phases = []
+  for phase in itertools.product(*map(range, g.strides)):
+    total = None
+    for tap in itertools.product(*(_taps_of_phase(g, d, r) for d, r in enumerate(phase))):
+      shift = [(t * g.dilation[d] - g.padding[d][0]) // g.strides[d] for d, t in enumerate(tap)]
+      if any(q >= size or q + small <= 0 for q, size, small in zip(shift, quotient, g.small)):
+        continue  # all of it is cut away
+      pads = [(0, 0, 0), *((q, size - small - q, 0) for q, size, small in zip(shift, quotient, g.small)), (0, 0, 0)]
+      term = lax.pad(product(tap), jnp.zeros((), dtype), pads)
+      total = term if total is None else total + term
+    phases.append(jnp.zeros((x.shape[0], *quotient, channels), dtype) if total is None else total)
+  out = jnp.stack(phases).reshape(*g.strides, x.shape[0], *quotient, channels)
+  order = [n, *itertools.chain(*((n + 1 + d, d) for d in range(n))), 2 * n + 1]
+  out = out.transpose(order).reshape(x.shape[0], *(q * s for q, s in zip(quotient, g.strides)), channels)
+  return _crop(out, [0] * n, g.large).astype(x.dtype)
+
+
+def _taps_of_phase(g, d, phase):
+  return [k for k in range(g.window[d]) if (k * g.dilation[d] - g.padding[d][0] - phase) % g.strides[d] == 0]
+
+
+def expand_wide(x, kernel, g: Geometry, accumulator=None):
+  """One stride-1 convolution with all phases as its output channels, for a window that folds.
+
+  Without any padding cut away all phases read the same pixels, so that no zero is multiplied; the border goes afterwards.
+  """
+  n = g.ndim
+  *_, c_small, c_large = kernel.shape
+  blocks = [k // s for k, s in zip(g.window, g.strides)]
+  kernel = kernel.reshape(*itertools.chain(*zip(blocks, g.strides)), c_small, c_large)
+  kernel = kernel.transpose(*range(0, 2 * n, 2), 2 * n, *range(1, 2 * n, 2), 2 * n + 1)
+  kernel = jnp.flip(kernel, range(n)).reshape(*blocks, c_small, -1)
+  space = 'DHW'[-n:]
+  out = lax.conv_general_dilated(
+      x, kernel, (1,) * n, [(b - 1, b - 1) for b in blocks], preferred_element_type=accumulator,
+      dimension_numbers=('N' + space + 'C', space + 'IO', 'N' + space + 'C'))
+  rows = out.shape[1:-1]
+  out = out.reshape(x.shape[0], *rows, *g.strides, c_large)
+  out = out.transpose(0, *itertools.chain(*((1 + d, 1 + n + d) for d in range(n))), 2 * n + 1)
+  out = out.reshape(x.shape[0], *(r * s for r, s in zip(rows, g.strides)), c_large)
+  return _crop(out, [low for low, _ in g.padding], g.large).astype(x.dtype)
+
+
+def _crop(a, lows, sizes):
+  """`sizes` pixels of each spatial dimension from position `lows` on; zeros beyond the end."""
+  pads = [(-low, low + size - have, 0) for low, size, have in zip(lows, sizes, a.shape[1:-1])]
+  return lax.pad(a, jnp.zeros((), a.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+
+
+# Small from large, and the kernel from both: products with the columns of the unfolded large array.
+
+
+def _columns(y, g):
+  """The unfolded large array as a list of arrays (batch, *small, c).
+
+  Where the window folds, a column is a shift of the array with its blocks of stride pixels folded into channels (c = c_l * the
+  pixels of a block); else it is what one tap of the kernel sees (c = c_l).
+  """
+  if folds(g):
+    blocks = [k // s for k, s in zip(g.window, g.strides)]
+    rows = [small + b - 1 for small, b in zip(g.small, blocks)]
+    y = _crop(y, [-low for low, _ in g.padding], [r * s for r, s in zip(rows, g.strides)])
+    y = y.reshape(y.shape[0], *itertools.chain(*zip(rows, g.strides)), y.shape[-1])
+    n = g.ndim
+    y = y.transpose(0, *range(1, 2 * n, 2), *range(2, 2 * n + 1, 2), 2 * n + 1).reshape(y.shape[0], *rows, -1)
+    # Folded once and kept: fused into each product that reads it, the transposition would be done again and again.
+    y = lax.optimization_barrier(y)
+    return [y[(slice(None), *(slice(q, q + small) for q, small in zip(shift, g.small)))]
+            for shift in itertools.product(*map(range, blocks))]
+  return _tap_columns(y, g)
+
+
+def _tap_columns(y, g):
+  """What each tap of the kernel sees: arrays (batch, *small, c_l)."""
+  ends = [(small - 1) * s + 1 for small, s in zip(g.small, g.strides)]
+  reach = [d * (k - 1) for k, d in zip(g.window, g.dilation)]
+  y = _crop(y, [-low for low, _ in g.padding], [end + r for end, r in zip(ends, reach)])
+  starts = ([k * d for k, d in zip(tap, g.dilation)] for tap in itertools.product(*map(range, g.window)))
+  return [y[(slice(None), *(slice(a, a + end, s) for a, end, s in zip(start, ends, g.strides)))] for start in starts]
+
+
+def _fold_kernel(kernel, g):
+  """(*window, c_s, c_l) -> (columns, c, c_s), in the order of `_columns`."""
+  n = g.ndim
+  *_, c_small, c_large = kernel.shape
+  if not folds(g):
+    return jnp.swapaxes(kernel, -1, -2).reshape(-1, c_large, c_small)
+  blocks = [k // s for k, s in zip(g.window, g.strides)]
+  kernel = kernel.reshape(*itertools.chain(*zip(blocks, g.strides)), c_small, c_large)
+  kernel = kernel.transpose(*range(0, 2 * n, 2), *range(1, 2 * n, 2), 2 * n + 1, 2 * n)
+  return kernel.reshape(math.prod(blocks), -1, c_small)
+
+
+def _unfold_kernel(columns, g):
+  """(columns, c_s, c) -> (*window, c_s, c_l)."""
+  n = g.ndim
+  _, c_small, _ = columns.shape
+  if not folds(g):
+    return columns.reshape(*g.window, c_small, -1)
+  blocks = [k // s for k, s in zip(g.window, g.strides)]
+  kernel = columns.reshape(*blocks, c_small, *g.strides, -1)
+  kernel = kernel.transpose(*itertools.chain(*((d, n + 1 + d) for d in range(n))), n, 2 * n + 1)
+  return kernel.reshape(*g.window, c_small, -1)
+
+
+def reduce_columns(y, kernel, g: Geometry, accumulator, concatenate):
+  """The sum over columns of (rows, c) @ (c, c_s); one product for all of them where `concatenate` says so."""
+  columns, kernels = _columns(y, g), _fold_kernel(kernel, g)
+  if len(columns) > 1 and concatenate(g, y.shape[0], columns[0].shape[-1], len(columns)):
+    columns, kernels = [jnp.concatenate(columns, -1)], kernels.reshape(1, -1, kernels.shape[-1])
+  total = None
+  for column, k in zip(columns, kernels):
+    term = lax.dot_general(column, k, (((column.ndim - 1,), (0,)), ((), ())), preferred_element_type=accumulator)
+    total = term if total is None else total + term
+  return total.astype(y.dtype)
+
+
+def correlate_columns(x, y, g: Geometry, accumulator, concatenate):
+  """The columns of the kernel: (c_s, rows) @ (rows, c) for each column of y."""
+  columns = _columns(y, g)
+  thin = columns[0].shape[-1]
+  together = len(columns) > 1 and concatenate(g, y.shape[0], thin, len(columns))
+  if together:
+    columns_y = [jnp.concatenate(columns, -1)]
+  else:
+    columns_y = columns
+  rows = tuple(range(g.ndim + 1))
+  out = [lax.dot_general(x, c, ((rows, rows), ((), ())), preferred_element_type=accumulator) for c in columns_y]
+  if together:
+    out = jnp.moveaxis(out[0].reshape(x.shape[-1], len(columns), thin), 0, 1)
+  else:
+    out = jnp.stack(out)
+  return _unfold_kernel(out, g).astype(x.dtype)
+
+
+def reduce_taps(y, kernel, g: Geometry, accumulator=None):
+  """With a channel a group: kernel (*window, channels, 1)."""
+  dtype = accumulator or y.dtype
+  kernels = kernel[..., 0].reshape(-1, y.shape[-1]).astype(dtype)
+  columns = _tap_columns(y.astype(dtype), g)
+  return sum(c * k for c, k in zip(columns, kernels)).astype(y.dtype)
+
+
+def correlate_taps(x, y, g: Geometry, accumulator=None):
+  dtype = accumulator or x.dtype
+  rows = tuple(range(g.ndim + 1))
+  x = x.astype(dtype)
+  out = jnp.stack([jnp.sum(x * c, rows) for c in _tap_columns(y.astype(dtype), g)])
+  return out.reshape(*g.window, x.shape[-1], 1).astype(y.dtype)
