@@ -4,11 +4,10 @@ Upsampling by a stride s can print a pattern of period s on everything that it m
 and Checkerboard Artifacts"). Two traces of it, neither of which needs a network:
 
 - A pattern that is added is a line in the spectrum at the frequencies (i / s, j / s) cycles a pixel. `checkerboard`
-sets the energy
-  there against that of the neighbouring frequencies, which honest content shares.
-- A pattern that multiplies, such as the uneven overlap of a 5x5 kernel with stride 2 (9, 6, 6 and 4 taps reach the four
-kinds of
-  pixels), makes the variance depend on the position inside of the s x s block, whatever the mean: `phase_contrast`.
+  sets the energy there against that of the neighbouring frequencies, which honest content shares.
+- A pattern that multiplies, such as the uneven overlap of a 5x5 kernel with stride 2 (9, 6, 6 and 4 taps reach the
+  four kinds of pixels), makes the variance depend on the position inside of the s x s block, whatever the mean:
+  `phase_contrast`.
 
 Nearest-neighbour resizing has zeros at exactly these frequencies: blocks are another defect, and not measured here.
 """
@@ -35,8 +34,8 @@ def checkerboard(images, stride=2, reference=None, radius=None):
   Returns:
     {'checkerboard_ratio': power at the stride's frequencies over that of their neighbours; 1 for white noise,
      'checkerboard_db': the same in decibels, 10 * log10,
-     'checkerboard_rms': root mean square in image units of the pattern that stands above the neighbours, 0 where none
-     does, 'checkerboard_real_db': checkerboard_db of the reference,
+     'checkerboard_rms': root mean square, in image units, of the pattern above its neighbours, 0 where there is none,
+     'checkerboard_real_db': checkerboard_db of the reference,
      'checkerboard_excess_db': checkerboard_db minus that of the reference: 0 = as in real images}.
 
   Raises:
