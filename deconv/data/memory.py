@@ -2,18 +2,22 @@
 import concurrent.futures
 import dataclasses
 import os
+import weakref
 
 from absl import logging
 import numpy as np
 
 from deconv.data.source import ArraySource
 
+# What some batches still use.
+_HELD = weakref.WeakValueDictionary()
+
 
 def hold(source, options):
   """Returns the source with its images in memory when they fit `options.memory_limit_mb`, else the source itself.
 
   Procedural sources make their images as fast as others read them, and have more than an image to an item: they stay as
-  they are. The decoded copy is kept on the source, so that it is made once however many batches are made of it.
+  they are. The same data are decoded once, however many batches are made of them and however often they are opened.
   """
   if isinstance(source, ArraySource) and source.ready:
     return source
@@ -21,13 +25,10 @@ def hold(source, options):
     return source
   if len(source) * np.prod(source.image_shape) > options.memory_limit_mb * 2**20:
     return source
-  held = getattr(source, '_held', None)
+  key = source.name, source.fingerprint(), source.image_shape, options.crop, options.background, options.on_broken
+  held = _HELD.get(key)
   if held is None:
-    held = _decode_all(source, options)
-    try:
-      source._held = held
-    except AttributeError:  # a source with __slots__ is decoded again next time
-      pass
+    held = _HELD[key] = _decode_all(source, options)
   return held
 
 

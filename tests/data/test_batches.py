@@ -1,5 +1,7 @@
 """Batches: order, slices of processes, workers, flips, broken files, evaluation."""
 import dataclasses
+import logging
+import multiprocessing
 import threading
 import time
 
@@ -87,13 +89,22 @@ def test_flip_mirrors_half_of_the_images_and_nothing_else():
 
 
 @pytest.mark.parametrize('kind', ['thread', 'process'])
-def test_memory_threads_and_processes_give_the_same_batches(folder, kind):
+def test_memory_threads_and_processes_give_the_same_batches(folder, kind, caplog):
   held = TrainBatches(open_source(folder), 5, 1, dataclasses.replace(folder, memory_limit_mb=100))
   source = open_source(folder)
   streamed = TrainBatches(source, 5, 1, dataclasses.replace(folder, worker_kind=kind))
-  assert_equal(take(held.iterate(3), 9), take(streamed.iterate(3), 9))
+  caplog.clear()
+  iterator = streamed.iterate(3)
+  with caplog.at_level(logging.WARNING, 'absl'):
+    next(iterator)
+    assert len(multiprocessing.active_children()) == (2 if kind == 'process' else 0)
+    assert_equal(take(held.iterate(4), 11), take(iterator, 11))
+  # What the workers found is known here, and named once.
+  assert len(source.broken) == 2
+  for name in ('a/004.png', 'b/021.png'):
+    assert sum(name in record.getMessage() for record in caplog.records) == 1
+  assert not multiprocessing.active_children()
   assert_equal([streamed.at(30)], [held.at(30)])
-  assert len(source.broken) == 2  # what the workers found is known here
 
 
 @pytest.mark.parametrize('workers,prefetch', [(1, 1), (3, 1), (1, 5)])

@@ -80,7 +80,7 @@ def flat(mode):
     ('progressive jpeg', pictures.encode(flat('RGB'), 'JPEG', progressive=True), COLOUR, 5),
     ('webp', pictures.encode(flat('RGB'), 'WEBP', lossless=True), COLOUR, 0),
     ('webp with alpha', pictures.encode(flat('RGBA'), 'WEBP', lossless=True), COLOUR, 0),
-])
+], ids=lambda value: value if isinstance(value, str) else '')
 def test_every_kind_of_file(name, data, expected, tolerance):
   found = images.decode(data, options())
   assert found.shape == (8, 8, 3) and found.dtype == np.uint8, name

@@ -27,22 +27,34 @@ class Counting:
     return {'image': np.full((4, 4, 1), index % 256, np.uint8), 'label': np.int32(index % 3)}
 
   def fingerprint(self):
-    return 'abc'
+    return f'abc{self.length}'
 
 
 def test_decoded_once_for_all_batches():
   source = Counting(300)
   train = TrainBatches(source, 10, 0, OPTIONS)
   evaluate = EvalBatches(source, 7)
+  again = Counting(300)  # the same data, opened a second time
+  second = TrainBatches(again, 10, 0, OPTIONS)
   for step in range(70):
-    train.at(step)
+    np.testing.assert_array_equal(train.at(step)['image'], second.at(step)['image'])
   list(evaluate)
+  assert not again.reads
   assert set(source.reads.values()) == {1} and len(source.reads) == 300
   held = memory.hold(source, OPTIONS)
-  assert isinstance(held, ArraySource) and held.fingerprint() == 'abc'
+  assert isinstance(held, ArraySource) and held.fingerprint() == 'abc300'
   assert (held.name, held.num_classes, held.class_names) == ('counting', 3, ('a', 'b', 'c'))
   for index in (0, 64, 255, 299):
     assert held[index]['image'].flat[0] == index % 256 and held[index]['label'] == index % 3
+
+
+def test_other_options_are_other_data():
+  images = np.random.RandomState(0).randint(0, 256, (5, 8, 8)).astype(np.uint8)
+  whole = dataclasses.replace(OPTIONS, crop=0)
+  centre = dataclasses.replace(OPTIONS, crop=4)
+  first, second = (memory.hold(ArraySource('array', images, None, options), options) for options in (whole, centre))
+  assert (first[0]['image'] != second[0]['image']).any()
+  np.testing.assert_array_equal(second[1]['image'][..., 0], images[1, 2:6, 2:6])
 
 
 def test_the_limit():
