@@ -1,6 +1,7 @@
 """Evaluation during a run: sums over the evaluation split, and what a task measures on its samples."""
 from absl import logging
 import jax
+import numpy as np
 
 from deconv import data
 from deconv.errors import UserError
@@ -30,7 +31,8 @@ class Evaluation:
     if metrics:
       self._writer.write(step, 'eval', metrics)
       shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
-      self._progress.say(f'step {step}: eval  {shown}')
+      about = ', '.join(f'{name} {value}' for name, value in protocol.items() if not isinstance(value, dict))
+      self._progress.say(f'step {step}: eval  {shown}' + (f'  ({about})' if about else ''))
     return metrics, protocol
 
   def measure(self, state):
@@ -45,6 +47,8 @@ class Evaluation:
     if batches is not None:
       metrics.update(task.summarize(self._sums(state, batches)))
       protocol.update(split=config.data.eval_split, n=len(batches.source))
+      if hasattr(task, 'protocol'):
+        protocol.update(task.protocol(state))
     if hasattr(task, 'evaluate_samples') and self._run.parallel.process_index == 0:
       local = self._run.parallel.local_state(state)
       numbers, images, extra = task.evaluate_samples(local, self._run.source, stream(self._key, 'samples'),
@@ -52,6 +56,26 @@ class Evaluation:
       metrics.update(numbers)
       protocol['samples'] = {'split': config.data.split, **extra}
     return metrics, images, protocol
+
+  def score_images(self, state):
+    """Returns one row an image of the evaluation split, {name: array (n,)}, and its source; both None without a split.
+
+    'index' in the split, 'label' where known, and what the task's `score_images` says of each. Images that cannot be
+    decoded are left out. One process.
+
+    Args:
+      state: State on the devices.
+    """
+    batches = self._eval_batches()
+    if batches is None:
+      return None, None
+    local, rows = self._run.parallel.local_state(state), []
+    for i, batch in enumerate(batches):
+      scores = self._run.task.score_images(local, batch, jax.random.fold_in(self._key, i))
+      row = {'index': i * batches.batch_size + np.arange(len(batch['image']))}
+      row.update({'label': batch['label']} if 'label' in batch else {}, **scores)
+      rows.append({name: value[batch['weight'] > 0] for name, value in row.items()})
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}, batches.source
 
   def _sums(self, state, batches):
     """Sums over a whole pass. They are additive, so only their last addition, in float64, happens on the host."""

@@ -113,9 +113,13 @@ class Parallel:
 
   def fetch(self, tree):
     """Returns what a step returned (state, scalars or sums) as host arrays: one replica, copied; waits for the device."""
+    # addressable_data(0) reads one device; x[0] of an array over devices would move all of them.
+    tree = jax.tree.map(lambda x: x.addressable_data(0), tree)
+    for x in jax.tree.leaves(tree):
+      x.copy_to_host_async()
+
     def fetch(x):
-      # addressable_data(0) reads one device; x[0] of an array over devices would move all of them.
-      x = np.array(x.addressable_data(0))  # a copy: a view would keep the buffer from being donated
+      x = np.array(x)  # a copy: a view would keep the buffer from being donated
       return x[0] if self.mode == 'pmap' else x
     return jax.tree.map(fetch, tree)
 

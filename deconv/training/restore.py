@@ -25,7 +25,8 @@ def restore(config, workdir, step=None, task=None):
   Raises:
     UserError: there is no such checkpoint, or it does not fit the config.
   """
-  task = task or loop.build_task(config, Parallel(**config.parallel), total=1)
+  # Nothing is trained, so where the schedule ends does not matter, as long as it is after the warm-up.
+  task = task or loop.build_task(config, Parallel(**config.parallel), total=2**30)
   size = config.data.image_size
   example = {'image': np.zeros((1, size, size, config.data.channels), np.uint8)}
   template = jax.eval_shape(task.init, jax.random.key(0), example)

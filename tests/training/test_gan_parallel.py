@@ -8,8 +8,8 @@ from deconv.tasks import TASKS
 from deconv.training import loop
 from deconv.training.parallel import Parallel
 
-# float32: sums over the batch in another order, through three steps of Adam, whose first steps have the size of the
-# learning rate however small a gradient is. Measured: see the assertions' tolerances, about five times what was seen.
+# float32: only the order of sums over the batch differs. Seen, here and with two layers at 16x16: at most 1.2e-7 in
+# the losses and 2.4e-7 in the state.
 KEY = jax.random.key(3)
 
 
@@ -17,7 +17,7 @@ def make_config():
   config = base.get_config()
   config.update_from_flattened_dict({
       'data.image_size': 8, 'model.width': 8, 'model.latent_size': 6, 'model.kernel_size': 4, 'train.batch_size': 8,
-      'train.ema_decay': 0.9, 'optimizer.eps': 1e-4})
+      'train.ema_decay': 0.9})
   return config
 
 
@@ -53,8 +53,8 @@ def test_four_devices_equal_one(reference, mode):
   state, losses = run(Parallel(mode))
   assert state.step == 3
   print('difference', mode, largest_difference(losses, reference[1]), largest_difference(state, reference[0]))
-  assert largest_difference(losses, reference[1]) < 1e-4
-  assert largest_difference(state, reference[0]) < 1e-4
+  assert largest_difference(losses, reference[1]) < 5e-6
+  assert largest_difference(state, reference[0]) < 5e-6
 
 
 def test_local_batch_norm_differs(reference):
