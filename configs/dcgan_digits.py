@@ -15,8 +15,13 @@ def get_config(variant=''):
   config.data.image_size = 32
   config.model.width = 32
   config.model.kernel_size = 4
+  # Faster than the paper's 2e-4, with a slower discriminator, which soon knows 1,500 images by heart; the decay to zero
+  # lets the film end on a steady picture.
+  config.optimizer.learning_rate = 5e-4
+  config.optimizer.schedule = 'linear'
+  config.objective.disc_learning_rate_scale = 0.5
   config.train.batch_size = 32
-  config.train.steps = 1500
-  config.train.ema_decay = 0.99
-  config.samples.every = 50        # a film of thirty frames
+  config.train.steps = 2500
+  config.train.ema_decay = 0.995
+  config.samples.every = 100       # a film of twenty-five frames
   return base.finish(config, variant, smoke={'model.width': 8})

@@ -151,7 +151,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32():
 
 
 def test_activations():
-  """ReLU in the generator, LeakyReLU of slope `leak` in the discriminator, tanh at the end: by a network done by hand."""
+  """ReLU in the generator, LeakyReLU of slope `leak` in the discriminator, tanh at the end: a network done by hand."""
   generator, discriminator, _ = MODELS['dcgan'](image_shape=(8, 8, 1), width=2, kernel_size=4, leak=0.25)
   z = jax.random.uniform(KEY, (3, 100), minval=-1., maxval=1.)
   variables = init(generator, z)
