@@ -1,0 +1,36 @@
+"""scripts/measure_checkerboard.py runs, at initialisation and on a trained run, and says what is wrong."""
+import importlib.util
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def _run(monkeypatch, *arguments):
+  spec = importlib.util.spec_from_file_location('measure_checkerboard', ROOT / 'scripts' / 'measure_checkerboard.py')
+  script = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(script)
+  monkeypatch.setattr(script, 'WIDTH', 4)
+  monkeypatch.setattr(sys, 'argv', ['measure_checkerboard.py', *arguments])
+  script.main()
+
+
+def test_initial_kinds(monkeypatch, capsys, tmp_path):
+  _run(monkeypatch, '--kinds', 'deconv3', 'resize_nearest', '--seeds=1', '--num=32', '--strides', '2', '--json',
+       f'--pictures={tmp_path}')
+  rows = {row['name']: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+  assert set(rows) == {'deconv3', 'resize_nearest'} and all(np.isfinite(row['checkerboard_db']) for row in rows.values())
+  assert rows['deconv3']['checkerboard_db'] > rows['resize_nearest']['checkerboard_db'] + 10
+  assert (tmp_path / 'deconv3.png').exists()
+
+
+def test_mistakes_are_one_sentence(monkeypatch, capsys, tmp_path):
+  for arguments, words in ((('--kinds', 'deconv6'), 'deconv5'), (('--workdir', str(tmp_path)), 'no run in')):
+    with pytest.raises(SystemExit) as stopped:
+      _run(monkeypatch, *arguments)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and words in error and error.count('\n') == 1
