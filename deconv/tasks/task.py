@@ -41,5 +41,11 @@ class Task(Protocol):
   def evaluate_samples(self, state, source, key, num, **options):
     """Optional. Returns ({name: number}, {name: uint8 image}, protocol dict) of `num` samples against a data source."""
 
+  def protocol(self, state):
+    """Optional. Returns {name: what JSON can hold}, what has to stand beside the numbers of `summarize`."""
+
+  def score_images(self, state, batch, key):
+    """Optional. Returns {name: (batch,)}, numbers of each image of a host batch, such as an anomaly score (host)."""
+
   def sample(self, state, key, num):
     """Generative tasks only. Returns float32 images (num, height, width, channels) in [-1, 1]."""
