@@ -1,15 +1,19 @@
 """Measures a trained run: `python -m experiments.evaluate --workdir=DIR [--step=N] [--config.eval.num_samples=10000]`.
 
 Prints the metrics with their protocol and writes them to DIR/evaluation/STEP.json, the pictures beside it. Fields of the
-run's config may be overridden: where the data lie, how many samples, averaged parameters or not.
+run's config may be overridden: where the data lie, how many samples, averaged parameters or not. Where the task can judge
+single images (-ELBO of a VAE, nats: high = an anomaly), STEP_images.csv has a row for each of the evaluation split and
+anomalies_STEP.png shows the highest.
 """
 import json
 import os
 
 from absl import flags
+import numpy as np
 
 from experiments import command
 
+_SHOWN = 64  # images of the picture of anomalies
 _WORKDIR = flags.DEFINE_string('workdir', None, 'folder of a run')
 _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
 
@@ -20,9 +24,16 @@ def main(config):
   from deconv.training.evaluation import Evaluation
   run = loop.prepare(config)
   _, state, step = restore.restore(config, _WORKDIR.value, _STEP.value, run.task)
-  metrics, images, protocol = Evaluation(run).measure(run.parallel.put_state(state))
+  evaluation, state = Evaluation(run), run.parallel.put_state(state)
+  metrics, images, protocol = evaluation.measure(state)
 
   folder = os.path.join(_WORKDIR.value, 'evaluation')
+  scores, source = evaluation.score_images(state) if hasattr(run.task, 'score_images') else (None, None)
+  if scores is not None:
+    rows = [','.join(scores), *(','.join(f'{value:.7g}' for value in row) for row in zip(*scores.values()))]
+    command.write_file(os.path.join(folder, f'{step:08d}_images.csv'), lambda file: file.write('\n'.join(rows).encode() + b'\n'))
+    highest = scores['index'][np.argsort(-list(scores.values())[-1], kind='stable')[:_SHOWN]]
+    images['anomalies'] = plots.image_grid(np.stack([source[int(index)]['image'] for index in highest]))
   for name, image in images.items():
     plots.save_png(os.path.join(folder, f'{name}_{step:08d}.png'), image)
   report = {'step': step, 'metrics': metrics, 'protocol': protocol, 'images_seen': step * config.train.batch_size}

@@ -1,8 +1,9 @@
 """Draws from a trained run: `python -m experiments.sample --workdir=DIR --num=64 --out=FILE.png [--kind=interpolation]`.
 
-The data set need not be there. A `.gif` instead of a `.png` shows the images one after the other, and a `.npy` holds
-them as uint8 (num, height, width, channels).
+The data set need not be there. A `.gif` instead of a `.png` shows the images one after the other (all latents of a traversal
+side by side), and a `.npy` holds them as uint8 (num, height, width, channels).
 """
+import math
 import os
 
 from absl import flags
@@ -11,14 +12,16 @@ import numpy as np
 from deconv.errors import UserError
 from experiments import command
 
-KINDS = ('grid', 'interpolation')
+# Kind: the method of the task that makes it.
+KINDS = {'grid': 'sample', 'interpolation': 'interpolate', 'traversal': 'traverse', 'manifold': 'manifold'}
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'folder of a run')
 _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
 _NUM = flags.DEFINE_integer('num', 64, 'number of images')
 _OUT = flags.DEFINE_string('out', None, 'file to write: .png, .gif or .npy; default: DIR/KIND_STEP.png')
-_KIND = flags.DEFINE_string('kind', 'grid', 'grid: independent samples; interpolation: each row from one latent to another')
-_COLUMNS = flags.DEFINE_integer('columns', 8, 'images in a row of the interpolation')
+_KIND = flags.DEFINE_string('kind', 'grid', 'grid: independent samples; interpolation: each row from one latent to another; '
+                             'traversal: each row moves one latent; manifold: the plane of two latents')
+_COLUMNS = flags.DEFINE_integer('columns', 8, 'images in a row of the interpolation or traversal')
 _SEED = flags.DEFINE_integer('seed', 0, 'of the latents')
 _ENLARGE = flags.DEFINE_integer('enlarge', 1, 'each pixel becomes so many squared')
 
@@ -30,25 +33,30 @@ def main(config):
   from deconv import data, plots
   from deconv.training import restore
   task, state, step = restore.restore(config, _WORKDIR.value, _STEP.value)
-  needed = {'grid': 'sample', 'interpolation': 'interpolate'}[_KIND.value]
-  if not hasattr(task, needed):
+  if not hasattr(task, KINDS[_KIND.value]):
     raise UserError(f"a run of task '{config.task}' has nothing for --kind={_KIND.value}")
 
   key = jax.random.key(_SEED.value)
+  columns = min(columns, num)
   if _KIND.value == 'grid':
-    images = task.sample(state, key, num)
+    columns, images = None, task.sample(state, key, num)
+  elif _KIND.value == 'manifold':
+    columns = math.isqrt(num)
+    images = task.manifold(state, columns)
   else:
-    columns = min(columns, num)
-    images = task.interpolate(state, key, num // columns, columns)
+    images = getattr(task, KINDS[_KIND.value])(state, key, num // columns, columns)
   images = np.asarray(data.to_uint8(images))
   out = _OUT.value or os.path.join(_WORKDIR.value, f'{_KIND.value}_{step:08d}.png')
   shown = [plots.enlarge(image, _ENLARGE.value) for image in images]
   if out.endswith('.npy'):
     command.write_file(out, lambda file: np.save(file, images))
+  elif out.endswith('.gif') and _KIND.value == 'traversal':  # all latents move at once, side by side, there and back
+    frames = [plots.image_grid(np.stack(shown[i::columns])) for i in range(columns)]
+    plots.save_gif(out, frames + frames[-2:0:-1], config.samples.gif_fps)
   elif out.endswith('.gif'):
     plots.save_gif(out, shown, config.samples.gif_fps)
   else:
-    plots.save_png(out, plots.image_grid(np.stack(shown), columns if _KIND.value == 'interpolation' else None))
+    plots.save_png(out, plots.image_grid(np.stack(shown), columns))
   print(f'written: {out} ({len(images)} images of step {step}, seed {_SEED.value}, '
         f"{'averaged' if config.eval.use_ema and config.train.ema_decay else 'last'} parameters, "
         f'{config.eval.batch_stats} statistics)')
