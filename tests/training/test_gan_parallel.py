@@ -30,7 +30,7 @@ def make_batches():
 def run(parallel):
   task = loop.build_task(make_config(), parallel, 3)
   batches = make_batches()
-  state = parallel.put_state(task.init(KEY, batches[0]))
+  state = parallel.put_state(jax.jit(task.init)(KEY, batches[0]))
   step, losses = parallel.train_step(task), []
   for batch in batches:
     state, scalars = step(state, parallel.put_batch(batch), KEY)
@@ -52,16 +52,11 @@ def test_four_devices_equal_one(reference, mode):
   """pmap with synchronised batch norm is the jit program."""
   state, losses = run(Parallel(mode))
   assert state.step == 3
-  print('difference', mode, largest_difference(losses, reference[1]), largest_difference(state, reference[0]))
   assert largest_difference(losses, reference[1]) < 5e-6
   assert largest_difference(state, reference[0]) < 5e-6
 
 
-def test_local_batch_norm_differs(reference):
-  state, _ = run(Parallel('pmap', 'local'))
-  assert largest_difference(state, reference[0]) > 1e-3
-
-
 def test_the_task_says_what_it_draws():
   """So that the latents are sharded like the images: see test_parallel."""
-  assert 'latent' in TASKS['gan'](make_config(), lambda scale=1.0: None).draw(make_batches()[0], KEY)
+  task = TASKS['gan'](make_config(), lambda scale=1.0: None)
+  assert 'latent' in jax.eval_shape(task.draw, make_batches()[0], KEY)

@@ -106,18 +106,6 @@ def test_a_signal_saves_and_exits_with_0(straight, tmp_path, environment, number
   assert arrays_of(tmp_path) == arrays_of(straight)
 
 
-def test_two_runs_in_one_workdir_are_refused(tmp_path, environment):
-  first = start(tmp_path, {'train__steps': 10_000}, sleep=0.02, env=environment)
-  try:
-    wait_for_step(first, tmp_path, 2)
-    second = start(tmp_path, {'train__steps': 10_000}, env=environment)
-    _, err = second.communicate(timeout=60)
-    assert second.returncode == 1 and 'another run is writing' in err
-  finally:
-    first.kill()
-    first.communicate()
-
-
 def train_in_two(folder, environment, overrides):
   """Trains in two processes with two devices each, on loopback; returns what they said."""
   with socket.socket() as free:
