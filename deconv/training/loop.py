@@ -189,6 +189,7 @@ class Loop:
     try:
       while step < total:
         num = steps_of_call(step, run.config, total)
+        self.retire_ready()
         state = self.call(state, step, num, self.next_batch(batches, num))
         step += num
         stop = self.told_to_stop(step)
@@ -234,6 +235,11 @@ class Loop:
         self.about['first_step_seconds'] = round(provenance.process_seconds(), 3)
         self.write_about()
     return state
+
+  def retire_ready(self):
+    """Looks at the calls that have ended. Else, where data are the bottleneck, lines would lag behind their times."""
+    while self.pending and all(x.is_ready() for x in jax.tree.leaves(self.pending[0][2])):
+      self.retire()
 
   def drain(self):
     """Returns when every call has been looked at."""
