@@ -241,6 +241,9 @@ class Gan:
   def evaluate_samples(self, state, source, key, num, *, seed=0, reference_limit=10_000, shown=32):
     """Judges samples by a data source: class coverage (labelled sources) and nearest real neighbours.
 
+    A fifth of the real images looked at is held out from the classifier and from the reference that neighbours are sought
+    in, not from the generator's training: they calibrate the numbers.
+
     Args:
       state: State.
       source: deconv.data.Source of real images.
