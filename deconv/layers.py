@@ -64,7 +64,8 @@ class Conv(nn.Module):
     strides, padding, dilation, groups: as in deconv.ops.conv.
     use_bias: adds a bias for each channel.
     dtype: type that is computed in.
-    kernel_init, bias_init: initialisers (key, shape, dtype).
+    kernel_init: initialiser (key, shape, dtype), or None: variance 2 / fan_in (fan_in_normal).
+    bias_init: initialiser (key, shape, dtype).
   """
   features: int
   kernel_size: int | Sequence[int]
@@ -74,13 +75,14 @@ class Conv(nn.Module):
   groups: int = 1
   use_bias: bool = True
   dtype: Any = None
-  kernel_init: Initializer = default_kernel_init
+  kernel_init: Initializer | None = default_kernel_init
   bias_init: Initializer = nn.initializers.zeros
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     window = _per_dim(self.kernel_size, x.ndim - 2)
-    kernel = self.param('kernel', self.kernel_init, (*window, x.shape[-1] // self.groups, self.features), jnp.float32)
+    init = self.kernel_init or fan_in_normal(2.0)
+    kernel = self.param('kernel', init, (*window, x.shape[-1] // self.groups, self.features), jnp.float32)
     bias = self.param('bias', self.bias_init, (self.features,), jnp.float32) if self.use_bias else None
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
     y = ops.conv(x, kernel, strides=self.strides, padding=self.padding, dilation=self.dilation, groups=self.groups)
@@ -102,13 +104,16 @@ class ConvTranspose(nn.Module):
   groups: int = 1
   use_bias: bool = True
   dtype: Any = None
-  kernel_init: Initializer = default_kernel_init
+  kernel_init: Initializer | None = default_kernel_init
   bias_init: Initializer = nn.initializers.zeros
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     window = _per_dim(self.kernel_size, x.ndim - 2)
-    kernel = self.param('kernel', self.kernel_init, (*window, x.shape[-1], self.features // self.groups), jnp.float32)
+    if self.features % self.groups:
+      raise UserError(f'ConvTranspose: features={self.features} must be a multiple of groups={self.groups}.')
+    init = self.kernel_init or fan_in_normal(2.0, self.strides, self.groups, transposed=True)
+    kernel = self.param('kernel', init, (*window, x.shape[-1], self.features // self.groups), jnp.float32)
     bias = self.param('bias', self.bias_init, (self.features,), jnp.float32) if self.use_bias else None
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
     y = ops.conv_transpose(x, kernel, strides=self.strides, padding=self.padding, output_padding=self.output_padding,
