@@ -126,8 +126,8 @@ class Gan:
 
     Args:
       state: State.
-      batch: 'image' uint8 (batch, height, width, channels); optional 'latent' (batch, latent) instead of drawn ones, and
-        'latent_disc' for the discriminator's own in the order 'alternate'.
+      batch: 'image' uint8 (batch, height, width, channels); optional 'latent' (batch, latent) instead of drawn ones,
+        and 'latent_disc' for the discriminator's own in the order 'alternate'.
       key: PRNG key of this step (and device).
 
     Returns:
@@ -241,8 +241,8 @@ class Gan:
   def evaluate_samples(self, state, source, key, num, *, seed=0, reference_limit=10_000, shown=32):
     """Judges samples by a data source: class coverage (labelled sources) and nearest real neighbours.
 
-    A fifth of the real images looked at is held out from the classifier and from the reference that neighbours are sought
-    in, not from the generator's training: they calibrate the numbers.
+    A fifth of the real images looked at is held out from the classifier and from the reference that neighbours are
+    sought in, not from the generator's training: they calibrate the numbers.
 
     Args:
       state: State.
