@@ -46,6 +46,12 @@ MODELS = {
         blocks=0,             # residual blocks at each resolution below the image's
         activation='relu',    # relu | tanh | elu | leaky_relu | gelu | silu
     ),
+    'dcign': dict(
+        preset='paper',       # 'paper' (Kulkarni et al. 2015) or 'code' (its authors' repository): channels, see deconv/models/dcign.py
+        latent_size=200,      # length of z: one latent to each factor of pose and light, the rest to the shape
+        width=96,             # channels of the first convolution; the others in proportion
+        padding='same',       # same (image side a multiple of 16) | valid (as published: 150x150)
+    ),
 }
 
 # The fields of `config.objective`, by task.
@@ -73,6 +79,17 @@ OBJECTIVES = {
         dataset_size=0,            # beta_tc: number of training images; 0 = the batch
         dip_off_diagonal=10.0,     # dip_i, dip_ii: weight of the squared covariances of two latents
         dip_diagonal=10.0,         # dip_i, dip_ii: weight of the squared distance of the variances from 1
+    ),
+    'inverse_graphics': dict(
+        name='elbo',               # the only one
+        likelihood='bernoulli',    # as for vae
+        binarization='grey',       # bernoulli: as for vae; the paper's targets are grey levels
+        binarization_seed=0,       # static: of the draw
+        noise_scale=0.1,           # gaussian_fixed: as for vae
+        mixtures=5,                # logistic_mixture: components
+        samples=1,                 # codes drawn for each training image
+        clamp='mean',              # inactive latents become their mean over the batch (paper) | those of its first image (code)
+        invariance=0.01,           # weight of the gradient that pulls inactive latents to their mean (paper: 1/100)
     ),
 }
 

@@ -9,7 +9,7 @@ its statistics, or None). It returns
 AUTOENCODERS does the same for autoencoders: a builder takes the other fields of `config.model`, `image_shape`, `dtype`
 and `outputs` (what a likelihood wants for each pixel), and returns the modules (encoder, decoder).
 """
-from deconv.models import dcgan, gan28, mlp_gan, vae
+from deconv.models import dcgan, dcign, gan28, mlp_gan, vae
 
 MODELS = {
     'dcgan': dcgan.build,
@@ -20,4 +20,5 @@ MODELS = {
 AUTOENCODERS = {
     'vae_mlp': vae.build_mlp,
     'vae_conv': vae.build_conv,
+    'dcign': dcign.build,
 }

@@ -1,0 +1,137 @@
+"""The convolutional encoder and the unpooling decoder of DC-IGN (Kulkarni et al. 2015, figure 1).
+
+Encoder: three times a 5x5 convolution, 2x2 max pooling, ReLU; dense to means and log-variances. Decoder: dense, then four
+times unpooling (each value becomes a 2x2 block) and a 7x7 convolution, ReLU between them. The published network takes
+150x150 images without padding: 150 - 73 - 34 - 15 down, 15 - 24 - 42 - 78 - 150 up.
+
+Presets, which differ in channels: 'paper' 96-64-32 and 32-64-96, 'code' (github.com/willwhitney/dc-ign) 96-48-24 and
+48-96-96. Dense layers start from N(0, 0.01) as the authors' do, convolutions from the variance of He et al. (2015) in
+place of Torch's default.
+"""
+from typing import Any
+
+from flax import linen as nn
+import jax.numpy as jnp
+
+from deconv import layers, ops
+from deconv.errors import UserError
+
+# Channels of the encoder's and of the decoder's convolutions, for a width of 96.
+PRESETS = {'paper': ((96, 64, 32), (32, 64, 96)), 'code': ((96, 48, 24), (48, 96, 96))}
+PADDINGS = 'same', 'valid'
+
+_dense_init = nn.initializers.normal(0.01)
+
+
+class Encoder(nn.Module):
+  """Images (batch, side, side, c) -> (batch, 2 * latent_size) float32, means and log-variances.
+
+  Attributes:
+    latent_size: length of z.
+    features: channels of the convolutions.
+    padding: 'same', or 'valid' as published.
+    dtype: type that is computed in.
+  """
+  latent_size: int
+  features: tuple[int, ...]
+  padding: str = 'same'
+  dtype: Any = None
+
+  @nn.compact
+  def __call__(self, x):
+    for i, features in enumerate(self.features):
+      x = layers.Conv(features, 5, padding=self.padding.upper(), dtype=self.dtype, kernel_init=layers.fan_in_normal(2.0),
+                      name=f'conv_{i + 1}')(x)
+      x = nn.relu(ops.max_pool(x, 2)[0])                # b side/2 side/2 features ('valid': (side - 4) / 2)
+    x = x.reshape(x.shape[0], -1)
+    # Computed in float32: log-variances in bfloat16 have no digits to spare.
+    return nn.Dense(2 * self.latent_size, kernel_init=_dense_init, bias_init=_dense_init, name='posterior')(
+        x.astype(jnp.float32))
+
+
+class Decoder(nn.Module):
+  """Codes (batch, latent) -> (batch, side, side, outputs) float32.
+
+  Attributes:
+    side: height and width of the image.
+    outputs: numbers for each pixel.
+    first: channels of the smallest map.
+    features: channels of the convolutions but the last.
+    upsample: kind of deconv.layers.Upsample; 'resize_nearest' is the paper's.
+    padding: 'same', or 'valid' as published.
+    dtype: type that is computed in.
+  """
+  side: int
+  outputs: int
+  first: int
+  features: tuple[int, ...]
+  upsample: str = 'resize_nearest'
+  padding: str = 'same'
+  dtype: Any = None
+
+  @nn.compact
+  def __call__(self, z):
+    start = smallest(self.side, self.padding)
+    x = nn.Dense(start * start * self.first, dtype=self.dtype, kernel_init=_dense_init, bias_init=_dense_init,
+                 name='project')(z)
+    x = nn.relu(x).reshape(-1, start, start, self.first)  # b start start first
+    widths = *self.features, self.outputs
+    for i, features in enumerate(widths):
+      last = i == len(widths) - 1
+      x = layers.Upsample(features, self.upsample, 7, 2, dtype=self.dtype,
+                          kernel_init=layers.fan_in_normal(1.0) if last else None, name=f'up_{i + 1}')(x)
+      if self.padding == 'valid':
+        x = x[:, 3:-3, 3:-3]                              # what a 7x7 convolution without padding has
+      x = x if last else nn.relu(x)                       # b 2*start 2*start features ('valid': 2 * start - 6)
+    return x.astype(jnp.float32)
+
+
+def smallest(side, padding):
+  """Returns the side of the decoder's first map for images of `side`.
+
+  Raises:
+    UserError: the encoder's halvings or the decoder's doublings do not come out even.
+  """
+  if padding == 'same':
+    if side % 16:
+      raise UserError(f'dcign makes images of a side that 16 divides, not {side}; change data.image_size (or take '
+                      'model.padding=valid and 150)')
+    return side // 16
+  start, rest = divmod(side + 90, 16)  # side = 16 start - 6 (1 + 2 + 4 + 8)
+  down = side
+  for _ in range(3):
+    rest += (down - 4) % 2
+    down = (down - 4) // 2
+  if rest or start < 4 or down < 1:
+    raise UserError(f'dcign without padding makes images of side 150, not {side}; set data.image_size=150 or '
+                    'model.padding=same')
+  return start
+
+
+def build(*, image_shape, outputs, upsample='resize_nearest', latent_size=200, preset='paper', width=96, padding='same',
+          dtype=None):
+  """Returns (encoder, decoder) for images of `image_shape` (side, side, channels).
+
+  Args:
+    outputs: (numbers for each pixel, numbers that all pixels share), see deconv.objectives.likelihoods.
+    upsample: kind of deconv.layers.Upsample.
+    latent_size: length of z.
+    preset: key of PRESETS.
+    width: channels of the first convolution; the others in proportion.
+    padding: 'same' (side a multiple of 16) or 'valid' (150).
+    dtype: type that is computed in.
+
+  Raises:
+    UserError: an unknown preset or padding, a size that the network cannot make, or a likelihood with shared numbers.
+  """
+  for field, value, choices in (('preset', preset, PRESETS), ('padding', padding, PADDINGS)):
+    if value not in choices:
+      raise UserError(f"model.{field} is '{value}'; choose one of: {', '.join(choices)}")
+  if outputs[1]:
+    raise UserError('dcign has no numbers that all pixels share; choose another objective.likelihood than gaussian_learned')
+  if image_shape[0] != image_shape[1]:
+    raise UserError(f'dcign makes square images, not {image_shape[0]}x{image_shape[1]}')
+  smallest(image_shape[0], padding)
+  down, up = ([max(1, round(width * features / 96)) for features in widths] for widths in PRESETS[preset])
+  return (Encoder(latent_size, tuple(down), padding, dtype),
+          Decoder(image_shape[0], outputs[0], down[-1], tuple(up), upsample, padding, dtype))
