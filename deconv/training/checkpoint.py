@@ -1,9 +1,9 @@
 """Checkpoints: asynchronous, atomic, and with checksums that are verified when one is read.
 
-Orbax commits a checkpoint by renaming its folder, so that a kill leaves either all of it or a folder that is ignored. It
-does not notice a flipped bit in the arrays, so the SHA-256 of every array is taken in memory before the write, and the
-manifest travels inside the checkpoint: no moment exists at which a committed checkpoint lacks it, and what is restored is
-what was saved or is refused.
+Orbax commits a checkpoint by renaming its folder, so that a kill leaves either all of it or a folder that is ignored.
+It does not notice a flipped bit in the arrays, so the SHA-256 of every array is taken in memory before the write, and
+the manifest travels inside the checkpoint: no moment exists at which a committed checkpoint lacks it, and what is
+restored is what was saved or is refused.
 """
 import concurrent.futures
 import hashlib
@@ -22,7 +22,8 @@ from deconv.training import parallel
 class Checkpoints:
   """The checkpoints of one run: the newest `keep`, and the best by a metric.
 
-  Process 0 reads and writes; the others get what it read. A context manager: leaving it waits for what is being written.
+  Process 0 reads and writes; the others get what it read. A context manager: leaving it waits for what is being
+  written.
   """
 
   def __init__(self, folder, keep=2, best_metric='', best_is='max', read_only=False):
@@ -124,7 +125,8 @@ class Checkpoints:
       UserError: there is none of that step, it is damaged, or of another network or optimizer.
     """
     if step not in self.steps():
-      raise UserError(f"'{self.folder}' has no checkpoint of step {step}; it has: {', '.join(map(str, self.steps())) or 'none'}")
+      steps = ', '.join(map(str, self.steps())) or 'none'
+      raise UserError(f"'{self.folder}' has no checkpoint of step {step}; it has: {steps}")
     try:
       return (*self._read(step, template), step)
     except _Damaged as error:
@@ -156,8 +158,8 @@ class Checkpoints:
         damaged.append(self._set_aside(step, error))
     damaged = damaged or [name for name in _listdir(self.folder) if name.startswith('damaged-')]
     if damaged:
-      raise UserError(f"no intact checkpoint is left in '{self.folder}' (damaged: {', '.join(damaged)}); put back a copy of "
-                      'one, or start again in another workdir')
+      raise UserError(f"no intact checkpoint is left in '{self.folder}' (damaged: {', '.join(damaged)}); put back a "
+                      'copy of one, or start again in another workdir')
     return None
 
   def _read_description(self, step):
@@ -195,14 +197,14 @@ class Checkpoints:
       name = f'damaged-{step}-{number}'
     os.rename(os.path.join(self.folder, str(step)), os.path.join(self.folder, name))
     self._manager.reload()
-    logging.warning('Checkpoint of step %d is damaged: %s. It is set aside as %s; the one before it is used.', step, error,
-                    os.path.join(self.folder, name))
+    logging.warning('Checkpoint of step %d is damaged: %s. It is set aside as %s; the one before it is used.',
+                    step, error, os.path.join(self.folder, name))
     return name
 
 
 class _NewestAndBest(ocp.checkpoint_managers.PreservationPolicy):
-  """Which checkpoints stay. Orbax' own BestN forgets the metrics at a restart, unless it stores them in a file of its own,
-  which stops it from opening the folder when it is damaged; so they come from the checked description.
+  """Which checkpoints stay. Orbax' own BestN forgets the metrics at a restart, unless it stores them in a file of its
+  own, which stops it from opening the folder when it is damaged; so they come from the checked description.
 
   Attributes:
     metrics: {step: number, or None}, filled by the owner.
@@ -248,8 +250,9 @@ def _check_fits(step, arrays, template):
   saved = {name: [entry['shape'], entry['dtype']] for name, entry in arrays.items()}
   for name in [*saved, *wanted]:
     if saved.get(name) != wanted.get(name):
-      described = [f'{entry[1]}{tuple(entry[0])}' if entry else 'nothing' for entry in (saved.get(name), wanted.get(name))]
-      raise UserError(f"the checkpoint of step {step} has {described[0]} as '{name}' where this config makes {described[1]}; "
+      there, here = (f'{entry[1]}{tuple(entry[0])}' if entry else 'nothing'
+                     for entry in (saved.get(name), wanted.get(name)))
+      raise UserError(f"the checkpoint of step {step} has {there} as '{name}' where this config makes {here}; "
                       'use the config that it was trained with, or another workdir')
 
 
@@ -266,4 +269,5 @@ def _first_line(error):
 
 
 def _cannot_write(folder, error):
-  return UserError(f"cannot write a checkpoint to '{folder}': {error.strerror or error}; make room or choose another workdir")
+  return UserError(f"cannot write a checkpoint to '{folder}': {error.strerror or error}; make room or choose another "
+                   'workdir')

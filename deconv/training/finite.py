@@ -29,13 +29,17 @@ def check_scalars(scalars, step, last_checkpoint):
 
 def check_state(state, step, last_checkpoint):
   """Raises NonFiniteError when an array of a state (on the host) holds a value that is not finite."""
-  bad = [jax.tree_util.keystr(path, simple=True, separator='/') for path, x in jax.tree_util.tree_leaves_with_path(state)
+  bad = [jax.tree_util.keystr(path, simple=True, separator='/')
+         for path, x in jax.tree_util.tree_leaves_with_path(state)
          if np.issubdtype(x.dtype, np.inexact) and not np.isfinite(x).all()]
   if bad:
     more = f' and {len(bad) - 1} more' if len(bad) > 1 else ''
-    raise NonFiniteError(f'the state after step {step} is not finite: {bad[0]}{more}; {_advice(last_checkpoint)}', step, bad)
+    raise NonFiniteError(f'the state after step {step} is not finite: {bad[0]}{more}; {_advice(last_checkpoint)}',
+                         step, bad)
 
 
 def _advice(last_checkpoint):
-  kept = 'no checkpoint was written yet' if last_checkpoint is None else f'the checkpoint of step {last_checkpoint} is kept'
+  kept = 'no checkpoint was written yet'
+  if last_checkpoint is not None:
+    kept = f'the checkpoint of step {last_checkpoint} is kept'
   return f'{kept}; lower optimizer.learning_rate or set optimizer.clip_norm'

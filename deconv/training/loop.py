@@ -148,8 +148,8 @@ def total_steps(train, steps_per_epoch):
     UserError: not exactly one of them is above 0.
   """
   if (train.steps > 0) == (train.epochs > 0) or train.steps < 0 or train.epochs < 0:
-    raise UserError(f'set one of train.steps (now {train.steps}) and train.epochs (now {train.epochs}) above 0 and the other '
-                    'to 0')
+    raise UserError(f'set one of train.steps (now {train.steps}) and train.epochs (now {train.epochs}) above 0 and the '
+                    'other to 0')
   return train.steps or max(1, round(train.epochs * steps_per_epoch))
 
 
@@ -215,7 +215,8 @@ class Loop:
     self.timing.waited(time.perf_counter() - began)
     if num == 1:
       return self.run.parallel.put_batch(parts[0])
-    return self.run.parallel.put_batch({name: np.stack([part[name] for part in parts]) for name in parts[0]}, stacked=True)
+    stacked = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+    return self.run.parallel.put_batch(stacked, stacked=True)
 
   def call(self, state, step, num, batch):
     """Starts a call of `num` steps and returns the state after it, which may not have been computed yet."""
@@ -271,7 +272,7 @@ class Loop:
     self.progress.numbers(step, numbers)
 
   def between(self, state, step):
-    """Does what is due after a step: pictures, evaluation, checkpoint, in this order, so that the last one covers all."""
+    """Does what is due after a step: pictures, evaluation, and last the checkpoint, which so covers them all."""
     timed = self.timing.running
     self.timing.pause()
     final = step == self.run.total_steps
@@ -310,8 +311,8 @@ class Loop:
     self.pictures.save_gif(step)
     self.write_about()
     self.progress.close()
-    self.progress.say(f'{self.interrupt.signal or "another process"} came: step {step} of {self.run.total_steps} is saved in '
-                      f'{self.folder.path}; run the same command again to go on')
+    self.progress.say(f'{self.interrupt.signal or "a signal to another process"} came: step {step} of '
+                      f'{self.run.total_steps} is saved in {self.folder.path}; run the same command again to go on')
     raise SystemExit(0)
 
   def write_about(self):

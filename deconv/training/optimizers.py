@@ -115,7 +115,8 @@ def learning_rate(options, total_steps, scale=1.0):
   peak, warmup = options.learning_rate * scale, options.warmup_steps
   steps = options.decay_steps
   if options.schedule == 'step' and not steps:
-    raise UserError("optimizer.schedule='step' needs optimizer.decay_steps, the steps between two decays; set it above 0")
+    raise UserError("optimizer.schedule='step' needs optimizer.decay_steps, the steps between two decays; set it above "
+                    '0')
   if depends_on_total(options):
     steps = total_steps - warmup
     if steps < 1:

@@ -2,8 +2,8 @@
 
 Two modes, which give the same numbers where they mean the same thing:
 
-- `jit`: one program over a 1-D mesh of all devices. The batch is sharded, the state replicated; the compiler inserts the
-  reductions. Batch norm sees the global batch, and a random draw is that of the global batch.
+- `jit`: one program over a 1-D mesh of all devices. The batch is sharded, the state replicated; the compiler inserts
+  the reductions. Batch norm sees the global batch, and a random draw is that of the global batch.
 - `pmap`: the program of one device, mapped over all of them with axis name 'batch'. Gradients, scalars and batch
   statistics are averaged with `pmean`. Batch norm is synchronised (`sync`) or sees the share of its device (`local`),
   and each device draws numbers of its own.
@@ -49,8 +49,8 @@ class Parallel:
     if batch_norm not in ('sync', 'local'):
       raise UserError(f"parallel.batch_norm='{batch_norm}' does not exist; choose sync or local")
     if mode == 'jit' and batch_norm == 'local':
-      raise UserError("parallel.batch_norm='local' exists only with parallel.mode='pmap': under jit the statistics are those "
-                      'of the global batch; set one of the two')
+      raise UserError("parallel.batch_norm='local' exists only with parallel.mode='pmap': under jit the statistics are "
+                      'those of the global batch; set one of the two')
     self.mode = mode
     self.devices = list(devices or jax.devices())
     self.device_count = len(self.devices)
@@ -112,7 +112,7 @@ class Parallel:
     return {name: jax.make_array_from_process_local_data(sharding, np.asarray(x)) for name, x in batch.items()}
 
   def fetch(self, tree):
-    """Returns what a step returned (state, scalars or sums) as host arrays: one replica, copied; waits for the device."""
+    """Returns a step's result (state, scalars or sums) as host arrays, one replica, copied; waits for the device."""
     # addressable_data(0) reads one device; x[0] of an array over devices would move all of them.
     tree = jax.tree.map(lambda x: x.addressable_data(0), tree)
     for x in jax.tree.leaves(tree):

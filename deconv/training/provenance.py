@@ -11,8 +11,8 @@ import jax
 
 import deconv
 
-_LIBRARIES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'grain', 'tensorflow-datasets', 'scikit-learn',
-              'pillow')
+_LIBRARIES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'grain', 'tensorflow-datasets',
+              'scikit-learn', 'pillow')
 _IMPORTED = time.time()
 
 
@@ -33,11 +33,12 @@ def describe():
 
 
 def git_commit():
-  """Returns (commit, number of changed tracked files) of the repository that holds this package; (None, None) if none."""
+  """Returns (commit, number of changed tracked files) of this package's repository; (None, None) without one."""
   folder = os.path.dirname(os.path.abspath(deconv.__file__))
 
   def git(*arguments):
-    return subprocess.run(['git', '-C', folder, *arguments], capture_output=True, text=True, timeout=10, check=True).stdout
+    command = ['git', '-C', folder, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
   try:
     git('ls-files', '--error-unmatch', '__init__.py')  # an installed copy may lie inside somebody else's repository
     return git('rev-parse', 'HEAD').strip(), len(git('status', '--porcelain', '--untracked-files=no').splitlines())
@@ -46,7 +47,7 @@ def git_commit():
 
 
 def process_seconds():
-  """Returns the seconds since this process was started; where the system does not tell, since this module was imported."""
+  """Returns the seconds since this process began; where the system does not tell, since this module was imported."""
   try:
     with open('/proc/self/stat') as file:
       started_ticks = int(file.read().rsplit(')', 1)[1].split()[19])

@@ -3,7 +3,7 @@ import time
 
 
 class Window:
-  """Means of the scalars since the last line. Its state goes into checkpoints, so that a resumed run writes the same lines."""
+  """Means of the scalars since the last line; checkpoints hold them, so that a resumed run writes the same lines."""
 
   def __init__(self, saved=None):
     saved = saved or {'count': 0, 'sums': {}}

@@ -53,7 +53,8 @@ class Workdir:
     try:
       fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-      raise UserError(f"another run is writing to the workdir '{self.path}'; wait for it, or choose another --workdir") from error
+      raise UserError(f"another run is writing to the workdir '{self.path}'; wait for it, or choose another "
+                      '--workdir') from error
     except OSError:  # a file system without locks
       pass
 
@@ -74,15 +75,15 @@ class Workdir:
       return
     changes = config_diff.scientific_changes(self.config, config)
     if changes:
-      raise UserError(f"the workdir '{self.path}' belongs to another config ({'; '.join(changes)}): choose another --workdir, "
-                      'or pass --allow_config_change to go on with the new values')
+      raise UserError(f"the workdir '{self.path}' belongs to another config ({'; '.join(changes)}): choose another "
+                      '--workdir, or pass --allow_config_change to go on with the new values')
 
   def check_data(self, fingerprint, allow_change=False):
     """Raises UserError when the folder's run was trained on other data."""
     before = (self.run or {}).get('data_fingerprint', fingerprint)
     if before != fingerprint and not allow_change:
-      raise UserError(f"the data have changed since this run began (fingerprint {before} -> {fingerprint}): put back the old "
-                      'ones, choose another --workdir, or pass --allow_config_change')
+      raise UserError(f"the data have changed since this run began (fingerprint {before} -> {fingerprint}): put back "
+                      'the old ones, choose another --workdir, or pass --allow_config_change')
 
   def write_json(self, name, content):
     """Writes a file whole or not at all."""

@@ -138,7 +138,8 @@ class Progress:
     if self._enabled and self._console.is_terminal:
       self._bar = rich.progress.Progress(
           rich.progress.TextColumn('step'), rich.progress.MofNCompleteColumn(), rich.progress.BarColumn(),
-          rich.progress.TextColumn('{task.fields[numbers]}'), rich.progress.TimeRemainingColumn(), console=self._console)
+          rich.progress.TextColumn('{task.fields[numbers]}'), rich.progress.TimeRemainingColumn(),
+          console=self._console)
       self._task = self._bar.add_task('', total=self.total_steps, completed=step, numbers='')
       self._bar.start()
 

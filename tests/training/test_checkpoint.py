@@ -91,7 +91,8 @@ def test_later_steps_do_not_leak_into_what_is_being_written(tmp_path):
 
 
 def files_of(folder):
-  return sorted(path for path in glob.glob(f'{folder}/**', recursive=True) if os.path.isfile(path) and os.path.getsize(path))
+  paths = glob.glob(f'{folder}/**', recursive=True)
+  return sorted(path for path in paths if os.path.isfile(path) and os.path.getsize(path))
 
 
 def flip_bit(path, rng):

@@ -18,8 +18,8 @@ def test_no_change():
 
 def test_scientific_fields():
   assert changes(seed=1, optimizer__learning_rate=1e-3, data__background=(0, 0, 0), model__width=64) == [
-      'data.background: [255, 255, 255] -> [0, 0, 0]', 'model.width: 128 -> 64', 'optimizer.learning_rate: 0.0002 -> 0.001',
-      'seed: 0 -> 1']
+      'data.background: [255, 255, 255] -> [0, 0, 0]', 'model.width: 128 -> 64',
+      'optimizer.learning_rate: 0.0002 -> 0.001', 'seed: 0 -> 1']
 
 
 @pytest.mark.parametrize('field, value', [

@@ -8,7 +8,8 @@ from deconv.training.finite import NonFiniteError
 
 def test_scalars():
   finite.check_scalars({'loss': np.float32(1.0), 'count': np.int32(3)}, 5, None)
-  with pytest.raises(NonFiniteError, match='step 5 is not finite: a = nan, c = -inf; no checkpoint was written yet') as error:
+  says = 'step 5 is not finite: a = nan, c = -inf; no checkpoint was written yet'
+  with pytest.raises(NonFiniteError, match=says) as error:
     finite.check_scalars({'a': np.nan, 'b': 1.0, 'c': -np.inf}, 5, None)
   assert error.value.step == 5 and error.value.names == ['a', 'c'] and '\n' not in str(error.value)
 

@@ -60,7 +60,8 @@ def test_what_a_run_leaves(straight):
   assert train_lines[0]['epoch'] == pytest.approx(2 / 187) and train_lines[0]['learning_rate'] == pytest.approx(0.01)
   eval_lines = [line for line in lines(folder) if line['split'] == 'eval']
   assert [line['step'] for line in eval_lines] == [10, 20] and eval_lines[0]['error'] > 0
-  assert sorted(os.listdir(folder / 'samples')) == [f'kernel_{step:08d}.png' for step in (5, 10, 15, 20)] + ['progress.gif']
+  pictures = [f'kernel_{step:08d}.png' for step in (5, 10, 15, 20)]
+  assert sorted(os.listdir(folder / 'samples')) == [*pictures, 'progress.gif']
   assert {'15', '20'} <= set(os.listdir(folder / 'checkpoints')) and '10' not in os.listdir(folder / 'checkpoints')
   assert read(folder, 'config.json')['train']['batch_size'] == 8
   run = read(folder, 'run.json')
@@ -94,7 +95,8 @@ def test_evaluation_covers_every_image_once(straight):
   outputs, _ = task._predict(net.params, data.to_signed(images), net.batch_stats['mean'])
   labels = np.array([source[i]['label'] for i in range(len(source))])
   expected = np.mean((np.asarray(outputs) - labels)**2)
-  assert [line for line in lines(straight[0]) if line['split'] == 'eval'][-1]['error'] == pytest.approx(expected, rel=1e-5)
+  last = [line for line in lines(straight[0]) if line['split'] == 'eval'][-1]
+  assert last['error'] == pytest.approx(expected, rel=1e-5)
 
 
 def test_finishing_twice_does_nothing(straight, capsys):

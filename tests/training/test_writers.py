@@ -115,7 +115,7 @@ def test_plain_lines_where_there_is_no_terminal(capsys):
   progress.say('[b]a very long line ' + 'x' * 200)
   progress.close()
   out = capsys.readouterr().out
-  assert out == ('step 10/100  loss_gen 1.5  loss_disc 0.25  321 images/s\n' + '[b]a very long line ' + 'x' * 200 + '\n')
+  assert out == f"step 10/100  loss_gen 1.5  loss_disc 0.25  321 images/s\n[b]a very long line {'x' * 200}\n"
 
 
 def test_bar_on_a_terminal():

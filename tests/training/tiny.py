@@ -24,7 +24,8 @@ class TinyTask:
     params = {'kernel': 0.1 * jax.random.normal(stream(key, 'kernel'), (size, 8)),
               'dense': 0.1 * jax.random.normal(stream(key, 'dense'), (8,))}
     variables = {'params': params, 'batch_stats': {'mean': jnp.zeros(8)}}
-    return State(step=jnp.zeros((), jnp.int32), networks={'net': NetworkState.create(variables, self.optimizer, ema=True)})
+    net = NetworkState.create(variables, self.optimizer, ema=True)
+    return State(step=jnp.zeros((), jnp.int32), networks={'net': net})
 
   def _predict(self, params, images, mean=None):
     y = images.reshape(len(images), -1) @ params['kernel']
@@ -80,7 +81,7 @@ def build(config, make_optimizer, batch_norm_axis=None):
 
 
 def make_config(**overrides):
-  """A config of this task on 8x8 digits: 20 steps, a line each 2, a checkpoint each 5. Overrides: section__field=value."""
+  """A config of this task on 8x8 digits: 20 steps, a line each 2, a checkpoint each 5. Overrides: section__field."""
   config = base.get_config()
   config.update_from_flattened_dict({
       'task': 'tiny', 'compilation_cache': '', 'data.image_size': 8, 'train.steps': 20, 'train.batch_size': 8,
