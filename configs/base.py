@@ -80,6 +80,19 @@ OBJECTIVES = {
         dip_off_diagonal=10.0,     # dip_i, dip_ii: weight of the squared covariances of two latents
         dip_diagonal=10.0,         # dip_i, dip_ii: weight of the squared distance of the variances from 1
     ),
+    'factor_vae': dict(
+        name='elbo',               # the only one
+        likelihood='bernoulli',    # as for vae
+        binarization='dynamic',    # bernoulli: as for vae
+        binarization_seed=0,       # static: of the draw
+        noise_scale=0.1,           # gaussian_fixed: as for vae
+        mixtures=5,                # logistic_mixture: components
+        samples=1,                 # codes drawn for each training image
+        tc_weight=35.0,            # weight of the total correlation (gamma; Kim & Mnih 2018 on dSprites: 35)
+        disc_learning_rate_scale=1.0,  # learning rate of the discriminator as a multiple of the autoencoder's
+        disc_hidden=1000,          # discriminator: units of each hidden layer
+        disc_depth=6,              # discriminator: number of hidden layers
+    ),
     'inverse_graphics': dict(
         name='elbo',               # the only one
         likelihood='bernoulli',    # as for vae

@@ -70,8 +70,6 @@ class InverseGraphics(vae.Vae):
     self.num_factors = num_factors
     self.clamp = clamp
     self.invariance = invariance
-    self._encode_means = jax.jit(lambda state, images: self.encode(
-        self._eval_params(state), data.to_signed(images)).mean)
 
   def loss(self, params, batch, step):
     """What is minimised: the negative ELBO of the clamped code, and the invariance term.
@@ -135,13 +133,6 @@ class InverseGraphics(vae.Vae):
     protocol = {'split': 'unseen', 'scenes': scenes, 'codes': 'posterior means',
                 'is': 'deconv.metrics.sweeps: |mean Spearman| in sweeps of its own factor; share of the variance in them'}
     return numbers, {'knobs': self.knobs(state, images)}, protocol
-
-  def means(self, state, images):
-    """Returns the posterior means float32 (n, latent) of uint8 images (n, height, width, channels), batch by batch."""
-    size = min(self.forward_size, len(images))
-    whole = np.resize(images, (-(-len(images) // size) * size, *images.shape[1:]))
-    parts = [np.asarray(self._encode_means(state, whole[i:i + size])) for i in range(0, len(whole), size)]
-    return np.concatenate(parts)[:len(images)]
 
   # Pictures.
 

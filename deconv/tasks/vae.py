@@ -11,6 +11,7 @@ import numpy as np
 
 from deconv import data, plots
 from deconv.errors import UserError
+from deconv.metrics import disentanglement
 from deconv.models import AUTOENCODERS
 from deconv.models.latent import Latent
 from deconv.objectives import elbo
@@ -160,6 +161,7 @@ class Vae:
     self._decode_images = jax.jit(lambda state, z: self.likelihood.mean(
         self.decode(self._eval_params(state), z), self.image_shape[-1]))
     self._reconstruct = jax.jit(self._reconstruction)
+    self._encode_means = jax.jit(lambda state, images: self.encode(self._eval_params(state), data.to_signed(images)).mean)
     self._score = jax.jit(lambda state, batch: self._evaluate(self._eval_params(state), batch)['neg_elbo'])
 
   # Networks.
@@ -311,6 +313,33 @@ class Vae:
   def score_images(self, state, batch, key):
     """Returns {'neg_elbo': float32 (batch,)}, nats: how badly the model explains each image, an anomaly score."""
     return {'neg_elbo': np.asarray(self._score(state, {**self.draw(batch, key), **batch}))}
+
+  def evaluate_samples(self, state, source, key, num, **options):
+    """Scores the disentanglement of the latents where the data set knows its factors; nothing elsewhere.
+
+    Args:
+      state: State.
+      source: Source; with factors a deconv.data.factors.FactorSource.
+      key: PRNG key, of the images.
+      num: number of images.
+      **options: not used.
+
+    Returns:
+      ({name: number}, {}, protocol), see deconv.metrics.disentanglement.
+    """
+    del options
+    if not hasattr(source, 'factor_sizes'):
+      return {}, {}, {}
+    seed = int(np.asarray(jax.random.key_data(key)).astype(np.uint32).ravel()[-1])
+    numbers, protocol = disentanglement.measure(lambda images: self.means(state, images), source, num, seed)
+    return numbers, {}, protocol
+
+  def means(self, state, images):
+    """Returns the posterior means float32 (n, latent) of uint8 images (n, height, width, channels), batch by batch."""
+    size = min(self.forward_size, len(images))
+    whole = np.resize(images, (-(-len(images) // size) * size, *images.shape[1:]))
+    parts = [np.asarray(self._encode_means(state, whole[i:i + size])) for i in range(0, len(whole), size)]
+    return np.concatenate(parts)[:len(images)]
 
   # Pictures.
 

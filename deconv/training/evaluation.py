@@ -54,7 +54,8 @@ class Evaluation:
       numbers, images, extra = task.evaluate_samples(local, self._run.source, stream(self._key, 'samples'),
                                                      config.eval.num_samples)
       metrics.update(numbers)
-      protocol['samples'] = {'split': config.data.split, **extra}
+      if extra:
+        protocol['samples'] = {'split': config.data.split, **extra}
     return metrics, images, protocol
 
   def score_images(self, state):
