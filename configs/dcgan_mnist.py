@@ -2,7 +2,7 @@
 
   python -m experiments.main --config=configs/dcgan_mnist.py --workdir=runs/dcgan_mnist --config.data.path=DIR
 
-Cost: not measured on an accelerator.
+Cost: 1.03 and 0.21 million parameters, 2,340 steps of 128 images; not timed on a quiet machine.
 Not run to the end yet.
 """
 from configs import base
@@ -14,7 +14,7 @@ def get_config(variant=''):
   config.data.source = 'mnist'
   config.data.image_size = 28
   config.train.batch_size = 128
-  config.train.epochs = 20.
+  config.train.epochs = 5.
   config.train.ema_decay = 0.999
   config.samples.every = 234      # half an epoch
   config.checkpoint.every = 468   # an epoch
