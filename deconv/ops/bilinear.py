@@ -45,11 +45,7 @@ def correlate(x, y, geometry: Geometry):
 
 def _bind(primitive, a, b, geometry, precision=None):
   # Inside of shard_map both operands must vary over the same mesh axes; the transpose of this cast is the sum over devices.
-  axes_a, axes_b = (getattr(jax.typeof(v), 'vma', frozenset()) for v in (a, b))
-  if axes_b - axes_a:
-    a = jax.lax.pcast(a, tuple(axes_b - axes_a), to='varying')
-  if axes_a - axes_b:
-    b = jax.lax.pcast(b, tuple(axes_a - axes_b), to='varying')
+  a, b = lowering.vary_like(a, b), lowering.vary_like(b, a)
   # The precision in force where the operator is called, not where the program is lowered.
   precision = precision or jax.config.jax_default_matmul_precision
   return primitive.bind(a, b, geometry=geometry, precision=precision)
@@ -93,11 +89,11 @@ ad.defbilinear(
 # vmap. A mapped axis becomes part of the batch where only images are mapped, and groups of channels where kernels are too.
 
 def _into_batch(a):  # (map, batch, ...) -> (map * batch, ...)
-  return a.reshape(-1, *a.shape[2:])
+  return a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
 
 
 def _out_of_batch(a, size):
-  return a.reshape(size, -1, *a.shape[1:])
+  return a.reshape(size, a.shape[0] // size, *a.shape[1:])
 
 
 def _into_channels(a, axis=-1):  # (map, ..., channels) -> (..., map * channels); the axis counts from the end

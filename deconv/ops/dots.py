@@ -104,7 +104,8 @@ def _columns(y, g):
     y = _crop(y, [-low for low, _ in g.padding], [r * s for r, s in zip(rows, g.strides)])
     y = y.reshape(y.shape[0], *itertools.chain(*zip(rows, g.strides)), y.shape[-1])
     n = g.ndim
-    y = y.transpose(0, *range(1, 2 * n, 2), *range(2, 2 * n + 1, 2), 2 * n + 1).reshape(y.shape[0], *rows, -1)
+    y = y.transpose(0, *range(1, 2 * n, 2), *range(2, 2 * n + 1, 2), 2 * n + 1)
+    y = y.reshape(y.shape[0], *rows, math.prod(g.strides) * y.shape[-1])
     # Folded once and kept: fused into each product that reads it, the transposition would be done again and again.
     y = lax.optimization_barrier(y)
     return [y[(slice(None), *(slice(q, q + small) for q, small in zip(shift, g.small)))]

@@ -58,7 +58,7 @@ def expand_form(g: Geometry, batch: int, c_small: int, c_large: int) -> str:
   if c_small == c_large == 1 and g.groups > 1:
     return 'taps'
   overlaps = any(k > s for k, s in zip(g.window, g.strides))
-  unfolded = batch * math.prod(g.small) * math.prod(g.window) * c_large * g.groups
+  unfolded = _elements(batch, g) * math.prod(g.window) * c_large * g.groups
   if dots.folds(g) and g.groups == 1:
     long_rows = g.ndim < 3 and g.small[-1] >= SHORTEST_ROW['expand']
     if overlaps and long_rows and c_large * math.prod(g.strides) >= 64 or unfolded > MAX_UNFOLDED:
@@ -82,12 +82,29 @@ def reduce_form(g: Geometry, c_small: int, c_large: int) -> str:
 
 def concatenate(g: Geometry, batch: int, channels: int, columns: int) -> bool:
   """Whether the columns of the unfolded array share one matrix product: when each is too thin to fill one by itself."""
-  return channels < 64 and batch * math.prod(g.small) * channels * columns <= MAX_UNFOLDED
+  return channels < 64 and _elements(batch, g) * channels * columns <= MAX_UNFOLDED
+
+
+def _elements(batch, g):
+  """Small positions of a batch; of one image where the batch has no size yet (`jax.export`)."""
+  return (batch if isinstance(batch, int) else 1) * math.prod(g.small)
 
 
 def _accumulator(dtype):
   """float32 for the half-precision floats, else what the operands are."""
   return jnp.float32 if dtype in (jnp.bfloat16, jnp.float16) else None
+
+
+def vary_like(a, b):
+  """a, varying over every mesh axis of an enclosing shard_map over which b varies."""
+  more = tuple(_varying(b) - _varying(a))
+  return lax.pcast(a, more, to='varying') if more else a
+
+
+def _varying(a):
+  aval = jax.typeof(a)
+  manual = getattr(aval, 'manual_axis_type', None)  # its name in JAX 0.10.2; `vma` in earlier releases
+  return getattr(aval, 'vma', frozenset()) if manual is None else manual.varying
 
 
 # The programs of accelerators.
@@ -116,8 +133,8 @@ def _lax_expand(x, kernel, g, accumulator=None):
 
 
 def _lax_reduce(y, kernel, g, accumulator=None):
-  # Pixels that no window reaches make the high padding negative; the sizes come out the same without.
-  pads = [(low, max(high, 0)) for low, high in g.padding]
+  # Pixels that no window reaches make the high padding negative; below a stride of them the sizes come out the same without.
+  pads = [(low, 0 if -s < high < 0 else high) for (low, high), s in zip(g.padding, g.strides)]
   out = lax.conv_general_dilated(
       y, kernel, g.strides, pads, rhs_dilation=g.dilation, feature_group_count=g.groups,
       dimension_numbers=_numbers(g.ndim, 'OI'), preferred_element_type=accumulator)
@@ -125,7 +142,7 @@ def _lax_reduce(y, kernel, g, accumulator=None):
 
 
 def _lax_correlate(x, y, g):
-  kernel = jax.ShapeDtypeStruct((*g.window, x.shape[-1], y.shape[-1] // g.groups), x.dtype)
+  kernel = vary_like(jnp.zeros((*g.window, x.shape[-1], y.shape[-1] // g.groups), x.dtype), x)
   return jax.linear_transpose(lambda k: _lax_reduce(y, k, g), kernel)(x)[0]
 
 
@@ -175,11 +192,11 @@ def _cpu_correlate(x, y, g):
 def _split(a, groups, axis=-1):
   """(..., groups * c, ...) -> (groups, ..., c, ...); the axis counts from the end."""
   at = a.ndim + axis
-  return jnp.moveaxis(a.reshape(*a.shape[:at], groups, -1, *a.shape[at + 1:]), at, 0)
+  return jnp.moveaxis(a.reshape(*a.shape[:at], groups, a.shape[at] // groups, *a.shape[at + 1:]), at, 0)
 
 
 def _join(a, axis=-1):
   """(groups, ..., c, ...) -> (..., groups * c, ...)."""
   a = jnp.moveaxis(a, 0, a.ndim - 1 + axis)
   at = a.ndim - 1 + axis
-  return a.reshape(*a.shape[:at], -1, *a.shape[at + 2:])
+  return a.reshape(*a.shape[:at], a.shape[at] * a.shape[at + 1], *a.shape[at + 2:])

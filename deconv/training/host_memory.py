@@ -1,0 +1,24 @@
+"""Memory of the host process, for training on a CPU."""
+import ctypes
+import sys
+
+
+def keep_freed_memory() -> bool:
+  """Tells the C library to keep freed memory for the next allocation instead of returning it to the system.
+
+  XLA's CPU programs allocate their intermediate arrays anew at every call. glibc maps blocks of more than 32 MB afresh each time
+  and unmaps them afterwards, so that every page is faulted in and zeroed by the kernel again: writing 67 MB took 57 ms in place
+  of 8 on two cores. The price is that the process keeps the memory of its largest step. It acts on the calling process only.
+
+  Returns:
+    False where the C library is not glibc, and nothing was done.
+  """
+  if not sys.platform.startswith('linux'):
+    return False
+  mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+  if mallopt is None:
+    return False
+  trim_threshold, mmap_threshold, mmap_max, arena_max = -1, -3, -4, -8  # from malloc.h
+  # One arena: the others are limited to heaps of 64 MB, and larger blocks would be mapped after all.
+  settings = ((arena_max, 1), (mmap_threshold, 2**30), (trim_threshold, 2**31 - 1), (mmap_max, 0))
+  return all([mallopt(name, value) == 1 for name, value in settings])

@@ -1,0 +1,307 @@
+"""Transposed convolutions timed: this project, `lax`, zero padding, and PyTorch and Equinox where they are installed.
+
+  python -m scripts.benchmark_ops [--cases=dcgan,unet] [--repeats=7] [--json]
+
+For every case the forward pass, each gradient by itself, and all three in one program. The implementations take turns in each of
+`repeats` rounds, so that a busy machine disturbs all alike; times are medians over the rounds, ratios medians of the ratios within
+a round. GFLOP/s count 2 * batch * input pixels * taps * c_in * c_out / groups for each of the three, whatever a program really
+multiplies. The machine's own rate is that of a 2048 x 2048 x 2048 matrix product, timed in the same rounds.
+"""
+import collections
+import functools
+import json
+import math
+import os
+import platform
+import time
+
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda or tpu to time another device
+
+from absl import app
+from absl import flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deconv.ops import conv_transpose
+from deconv.training import host_memory
+
+Case = collections.namedtuple(
+    'Case', 'name batch small window stride padding output_padding dilation groups c_in c_out')
+
+CASES = tuple(Case(*row) for row in (
+    # name, batch, input size, window, stride, padding, output_padding, dilation, groups, c_in, c_out
+    ('dcgan 1x1 project', 64, (1, 1), (4, 4), 1, 0, 0, 1, 1, 100, 512),
+    ('dcgan 4x4/2 at 4', 64, (4, 4), (4, 4), 2, 1, 0, 1, 1, 512, 256),
+    ('dcgan 4x4/2 at 8', 64, (8, 8), (4, 4), 2, 1, 0, 1, 1, 256, 128),
+    ('dcgan 4x4/2 at 16', 64, (16, 16), (4, 4), 2, 1, 0, 1, 1, 128, 64),
+    ('dcgan 4x4/2 at 32', 64, (32, 32), (4, 4), 2, 1, 0, 1, 1, 64, 3),
+    ('paper 5x5/2 at 4', 16, (4, 4), (5, 5), 2, 2, 1, 1, 1, 1024, 512),
+    ('paper 5x5/2 at 8', 16, (8, 8), (5, 5), 2, 2, 1, 1, 1, 512, 256),
+    ('paper 5x5/2 at 16', 16, (16, 16), (5, 5), 2, 2, 1, 1, 1, 256, 128),
+    ('paper 5x5/2 at 32', 16, (32, 32), (5, 5), 2, 2, 1, 1, 1, 128, 3),
+    ('unet 2x2/2 at 32', 4, (32, 32), (2, 2), 2, 0, 0, 1, 1, 256, 128),
+    ('unet 2x2/2 at 64', 4, (64, 64), (2, 2), 2, 0, 0, 1, 1, 128, 64),
+    ('unet 3x3/2 at 32', 4, (32, 32), (3, 3), 2, 1, 1, 1, 1, 256, 128),
+    ('fsrcnn 9x9/3', 16, (32, 32), (9, 9), 3, 4, 2, 1, 1, 56, 1),
+    ('fcn 16x16/8', 2, (32, 32), (16, 16), 8, 4, 0, 1, 1, 21, 21),
+    ('deconvnet 3x3/1', 2, (56, 56), (3, 3), 1, 1, 0, 1, 1, 128, 128),
+    ('audio 25/4', 8, (256,), (25,), 4, 11, 1, 1, 1, 256, 128),
+    ('audio 16/8', 16, (128,), (16,), 8, 4, 0, 1, 1, 256, 128),
+    ('voxels 4x4x4/2', 4, (8, 8, 8), (4, 4, 4), 2, 1, 0, 1, 1, 128, 64),
+    ('voxels 3x3x3/2', 4, (8, 8, 8), (3, 3, 3), 2, 1, 1, 1, 1, 128, 64),
+    ('voxels 2x2x2/2', 2, (16, 16, 16), (2, 2, 2), 2, 0, 0, 1, 1, 64, 32),
+    ('dilated 3x3/1', 4, (32, 32), (3, 3), 1, 2, 0, 2, 1, 128, 64),
+    ('dilated 3x3/2', 4, (32, 32), (3, 3), 2, 2, 1, 2, 1, 128, 64),
+    ('grouped 4x4/2', 16, (16, 16), (4, 4), 2, 1, 0, 1, 4, 128, 64),
+    ('depthwise 4x4/2', 8, (32, 32), (4, 4), 2, 1, 0, 1, 64, 64, 64),
+))
+PARTS = ('forward', 'dx', 'dw', 'all')
+MATMUL = 2048
+
+
+def gflop(case, part):
+  one = 2e-9 * case.batch * math.prod(case.small) * math.prod(case.window) * case.c_in * case.c_out / case.groups
+  return one * (3 if part == 'all' else 1)
+
+
+def arrays(case, seed=0):
+  """x, kernel and a cotangent of the output, float32."""
+  rng = np.random.default_rng(seed)
+  large = [(n - 1) * case.stride - 2 * case.padding + case.dilation * (k - 1) + case.output_padding + 1
+           for n, k in zip(case.small, case.window)]
+  draw = lambda *shape: rng.standard_normal(shape, np.float32)
+  return (draw(case.batch, *case.small, case.c_in), draw(*case.window, case.c_in, case.c_out // case.groups),
+          draw(case.batch, *large, case.c_out))
+
+
+def parts_of(f):
+  """f(x, kernel) -> for each part a function of (x, kernel, cotangent)."""
+  return {
+      'forward': lambda x, k, ct: f(x, k),
+      'dx': lambda x, k, ct: jax.vjp(lambda x: f(x, k), x)[1](ct)[0],
+      'dw': lambda x, k, ct: jax.vjp(lambda k: f(x, k), k)[1](ct)[0],
+      'all': lambda x, k, ct: (lambda y, vjp: (y, *vjp(ct)))(*jax.vjp(f, x, k)),
+  }
+
+
+def ours(case):
+  return functools.partial(
+      conv_transpose, strides=case.stride, padding=case.padding, output_padding=case.output_padding, dilation=case.dilation,
+      groups=case.groups)
+
+
+def _numbers(case):
+  space = 'DHW'[-len(case.window):]
+  return 'N' + space + 'C', space + 'IO', 'N' + space + 'C'
+
+
+def _lax_pads(case):
+  reach = [case.dilation * (k - 1) - case.padding for k in case.window]
+  return [(r, r + case.output_padding) for r in reach]
+
+
+def _grouped_kernel(case, k):
+  if case.groups == 1:
+    return k
+  n, c = len(case.window), case.c_in // case.groups
+  k = jnp.moveaxis(k.reshape(*case.window, case.groups, c, -1), n, n + 1)
+  return k.reshape(*case.window, c, -1)
+
+
+def lax_conv_transpose(case):
+  """What flax.linen.ConvTranspose calls; with groups, which that layer has not, the convolution that it would call."""
+  n = len(case.window)
+  if case.groups == 1:
+    return lambda x, k: jax.lax.conv_transpose(
+        x, jnp.flip(k, range(n)), (case.stride,) * n, _lax_pads(case), rhs_dilation=(case.dilation,) * n,
+        dimension_numbers=_numbers(case))
+  return lambda x, k: jax.lax.conv_general_dilated(
+      x, jnp.flip(_grouped_kernel(case, k), range(n)), (1,) * n, _lax_pads(case), lhs_dilation=(case.stride,) * n,
+      rhs_dilation=(case.dilation,) * n, dimension_numbers=_numbers(case), feature_group_count=case.groups)
+
+
+def zero_padding(case):
+  n = len(case.window)
+
+  def f(x, k):
+    x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((0, 0, case.stride - 1),) * n, (0, 0, 0)])
+    return jax.lax.conv_general_dilated(
+        x, jnp.flip(_grouped_kernel(case, k), range(n)), (1,) * n, _lax_pads(case), rhs_dilation=(case.dilation,) * n,
+        dimension_numbers=_numbers(case), feature_group_count=case.groups)
+
+  return f
+
+
+def jax_runners(f, operands):
+  operands = [jnp.asarray(a) for a in operands]
+  compiled = {part: jax.jit(g).lower(*operands).compile() for part, g in parts_of(f).items()}
+  return {part: functools.partial(lambda c: jax.block_until_ready(c(*operands)), c) for part, c in compiled.items()}
+
+
+def equinox_runners(case, operands):
+  """Channels first, as that library has them; its kernel is flipped, which costs nothing."""
+  import equinox as eqx
+  n = len(case.window)
+  layer = eqx.nn.ConvTranspose(
+      n, case.c_in, case.c_out, case.window, case.stride, case.padding, case.output_padding, case.dilation, case.groups,
+      use_bias=False, key=jax.random.key(0))
+  def f(x, weight):
+    return jax.vmap(eqx.tree_at(lambda m: m.weight, layer, weight))(x)
+  x, _, ct = (np.ascontiguousarray(np.moveaxis(a, -1, 1)) for a in operands)
+  return jax_runners(f, (x, layer.weight, ct))
+
+
+def torch_runners(case, operands):
+  import torch
+  torch.set_num_threads(os.cpu_count())
+  n = len(case.window)
+  f = [torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d][n - 1]
+  x, ct = (torch.from_numpy(np.ascontiguousarray(np.moveaxis(operands[i], -1, 1))) for i in (0, 2))
+  k = torch.from_numpy(np.ascontiguousarray(np.moveaxis(operands[1], (-2, -1), (0, 1))))
+  x.requires_grad_(), k.requires_grad_()
+  call = lambda: f(x, k, None, case.stride, case.padding, case.output_padding, case.groups, case.dilation)
+  y = call()
+
+  def forward():
+    with torch.no_grad():
+      call()
+
+  gradient = lambda *wrt: torch.autograd.grad(y, wrt, ct, retain_graph=True)
+  return {'forward': forward, 'dx': lambda: gradient(x), 'dw': lambda: gradient(k),
+          'all': lambda: torch.autograd.grad(call(), (x, k), ct)}
+
+
+def matmul_runner():
+  a = jnp.ones((MATMUL, MATMUL))
+  product = jax.jit(lambda a: a @ a).lower(a).compile()
+  return lambda: jax.block_until_ready(product(a))
+
+
+def installed(name):
+  try:
+    __import__(name)
+    return True
+  except ImportError:
+    return False
+
+
+def runners(case, names):
+  """{(implementation, part): callable}; an implementation that cannot do the case is left out."""
+  operands = arrays(case)
+  make = {
+      'ours': lambda: jax_runners(ours(case), operands),
+      'lax': lambda: jax_runners(lax_conv_transpose(case), operands),
+      'zero padding': lambda: jax_runners(zero_padding(case), operands),
+      'torch': lambda: torch_runners(case, operands),
+      'equinox': lambda: equinox_runners(case, operands),
+  }
+  return {(name, part): run for name in names for part, run in make[name]().items()}
+
+
+def measure(run_by_key, repeats, slowest=1.0):
+  """Seconds of `repeats` rounds by key. Of what takes longer than `slowest` seconds the first run, meant to warm up, is all."""
+  times = collections.defaultdict(list)
+  for key, run in run_by_key.items():
+    start = time.perf_counter()
+    run()
+    seconds = time.perf_counter() - start
+    if seconds > slowest:
+      times[key].append(seconds)
+  quick = {key: run for key, run in run_by_key.items() if key not in times}
+  for _ in range(repeats):
+    for key, run in quick.items():
+      start = time.perf_counter()
+      run()
+      times[key].append(time.perf_counter() - start)
+  return times
+
+
+def ratio(times, name, other, part):
+  """How many times as fast `name` is as `other`: the median over the rounds."""
+  a, b = times[name, part], times[other, part]
+  return float(np.median(np.divide(b, a) if len(a) == len(b) else np.median(b) / np.median(a)))
+
+
+def hardware():
+  model = platform.processor() or platform.machine()
+  try:
+    with open('/proc/cpuinfo') as f:
+      model = next(line.split(':')[1].strip() for line in f if line.startswith('model name'))
+  except (OSError, StopIteration):
+    pass
+  device = jax.devices()[0]
+  return f'{os.cpu_count()} cores {model}' + ('' if device.platform == 'cpu' else f', {device.device_kind}')
+
+
+def versions(names):
+  found = [f'Python {platform.python_version()}', f'JAX {jax.__version__}']
+  for name in ('torch', 'equinox'):
+    if name in names:
+      found.append(f'{name} {__import__(name).__version__}')
+  return ', '.join(found)
+
+
+def summary(rows, other):
+  ratios = [row['ratio'][other] for row in rows if other in row['ratio']]
+  return (f'Forward + both gradients against {other}: geometric mean {math.exp(np.mean(np.log(ratios))):.2f}, lowest '
+          f'{min(ratios):.2f} ({rows[[r["ratio"].get(other) for r in rows].index(min(ratios))]["name"]}).')
+
+
+_CASES = flags.DEFINE_list('cases', [], 'Only the cases whose name begins with one of these.')
+_REPEATS = flags.DEFINE_integer('repeats', 5, 'Rounds.', lower_bound=1)
+_JSON = flags.DEFINE_bool('json', False, 'An object a line instead of a table.')
+_IMPLEMENTATIONS = flags.DEFINE_list('implementations', ['lax', 'zero padding', 'torch', 'equinox'], 'What to compare with.')
+_MEMORY = flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process (deconv.training.host_memory), for all alike.')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'Unknown argument {argv[1]!r}; the flags are shown by --help.')
+  unknown = set(_IMPLEMENTATIONS.value) - {'lax', 'zero padding', 'torch', 'equinox'}
+  if unknown:
+    raise app.UsageError(f'Unknown implementation {sorted(unknown)[0]!r}; there are lax, zero padding, torch and equinox.')
+  cases = [c for c in CASES if not _CASES.value or c.name.startswith(tuple(_CASES.value))]
+  if not cases:
+    raise app.UsageError(f'No case begins with {_CASES.value}; the cases are: {", ".join(c.name for c in CASES)}.')
+  kept = _MEMORY.value and host_memory.keep_freed_memory()
+  names = ['ours']
+  for name in _IMPLEMENTATIONS.value:
+    if name in ('torch', 'equinox') and not installed(name):
+      if not _JSON.value:
+        print(f'{name} is not installed (pip install {name}): its column is left out.')
+      continue
+    names.append(name)
+  if not _JSON.value:
+    print(f'{hardware()}; {versions(names)}; float32; freed memory {"kept" if kept else "returned"}; medians of {_REPEATS.value} '
+          'interleaved rounds.\n\nMilliseconds (GFLOP/s); all = forward + both gradients in one program; share = rate of "all" over '
+          "that of the matrix product; ratios: times as fast as the other, for all.\n")
+    columns = [f'ours {p}' for p in PARTS] + ['share'] + [f'{n} all' for n in names[1:]] + [f'/ {n}' for n in names[1:]]
+    print('| case | ' + ' | '.join(columns) + ' |\n|---' + '|---' * len(columns) + '|')
+  rows = []
+  for case in cases:
+    times = measure({**runners(case, names), ('matmul', 'all'): matmul_runner()}, _REPEATS.value)
+    median = {key: float(np.median(v)) for key, v in times.items()}
+    rate = 2e-9 * MATMUL**3 / median['matmul', 'all']
+    row = {
+        'name': case.name, 'gflop': gflop(case, 'forward'), 'matmul_gflops': rate,
+        'seconds': {name: {part: median[name, part] for part in PARTS} for name in names},
+        'gflops': {name: {part: gflop(case, part) / median[name, part] for part in PARTS} for name in names},
+        'ratio': {name: ratio(times, 'ours', name, 'all') for name in names[1:]},
+        'ratio_by_part': {name: {part: ratio(times, 'ours', name, part) for part in PARTS} for name in names[1:]},
+    }
+    row['share'] = row['gflops']['ours']['all'] / rate
+    rows.append(row)
+    if _JSON.value:
+      print(json.dumps(row), flush=True)
+      continue
+    cell = lambda name, part: f'{1e3 * median[name, part]:.1f} ({row["gflops"][name][part]:.0f})'
+    cells = [cell('ours', p) for p in PARTS] + [f'{row["share"]:.2f}'] + [cell(n, 'all') for n in names[1:]]
+    cells += [f'{row["ratio"][n]:.2f}' for n in names[1:]]
+    print(f'| {case.name} | ' + ' | '.join(cells) + ' |', flush=True)
+  if not _JSON.value:
+    print('\n' + '\n'.join(summary(rows, name) for name in names[1:]))
+
+
+if __name__ == '__main__':
+  app.run(main)
