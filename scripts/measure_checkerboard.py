@@ -28,7 +28,7 @@ COLUMNS = ('checkerboard_db', 'checkerboard_excess_db', 'checkerboard_rms', 'pha
 def main():
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--workdir', nargs='+', default=[], help='folders of runs; without, every kind at initialisation')
-  parser.add_argument('--kinds', nargs='+', help='kinds of Upsample; by default all that need no switches, deconv as 2 to 5')
+  parser.add_argument('--kinds', nargs='+', help='kinds of Upsample; by default all without switches, deconv as 2 to 5')
   parser.add_argument('--strides', nargs='+', type=int, default=[2, 4])
   parser.add_argument('--num', type=int, default=256, help='images a measurement')
   parser.add_argument('--seeds', type=int, default=5, help='random parameters a kind')

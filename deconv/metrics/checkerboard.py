@@ -52,8 +52,8 @@ def checkerboard(images, stride=2, reference=None, radius=None):
   }
   if reference is not None:
     if np.shape(reference)[1:] != np.shape(images)[1:]:
-      raise ValueError(f'reference images are {np.shape(reference)[1:]}, the images {np.shape(images)[1:]}; both must be '
-                       'of one size and number of channels')
+      raise ValueError(f'reference images are {np.shape(reference)[1:]}, the images {np.shape(images)[1:]}; both must '
+                       'be of one size and number of channels')
     real = checkerboard(reference, stride, radius=radius)['checkerboard_db']
     result['checkerboard_real_db'] = real
     result['checkerboard_excess_db'] = result['checkerboard_db'] - real
@@ -80,14 +80,16 @@ def phase_contrast(images, stride=2):
 
 
 def power_spectrum(images, stride=1):
-  """Returns the mean power |FFT|^2 / (height * width) over images and channels, float64 (height, width), frequency 0
-  first.
+  """Returns the mean power |FFT|^2 / (height * width) over images and channels, frequency 0 first.
 
   White noise of variance v has v everywhere; `a * (-1)**(x + y)` has a^2 * height * width at (height / 2, width / 2).
 
   Args:
     images: (n, height, width, channels).
     stride: the images are cropped to multiples of it.
+
+  Returns:
+    float64 (height, width).
   """
   images = _cropped(images, stride)
   total = sum(np.sum(np.abs(np.fft.fft2(image, axes=(0, 1)))**2, axis=-1) for image in images)

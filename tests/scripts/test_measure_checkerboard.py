@@ -23,7 +23,8 @@ def test_initial_kinds(monkeypatch, capsys, tmp_path):
   _run(monkeypatch, '--kinds', 'deconv3', 'resize_nearest', '--seeds=1', '--num=32', '--strides', '2', '--json',
        f'--pictures={tmp_path}')
   rows = {row['name']: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
-  assert set(rows) == {'deconv3', 'resize_nearest'} and all(np.isfinite(row['checkerboard_db']) for row in rows.values())
+  assert set(rows) == {'deconv3', 'resize_nearest'}
+  assert all(np.isfinite(row['checkerboard_db']) for row in rows.values())
   assert rows['deconv3']['checkerboard_db'] > rows['resize_nearest']['checkerboard_db'] + 10
   assert (tmp_path / 'deconv3.png').exists()
 
