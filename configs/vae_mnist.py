@@ -22,6 +22,7 @@ def get_config(variant=''):
   config.optimizer.beta1 = 0.9
   config.train.batch_size = 128
   config.train.epochs = 10.
+  config.train.ema_decay = 0.999
   config.eval.every = 468         # an epoch
   config.eval.batch_size = 500
   config.samples.every = 468

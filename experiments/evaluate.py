@@ -43,7 +43,8 @@ def main(config):
   for name, value in sorted(metrics.items()):
     print(f'  {name:28s} {value:.6g}')
   print(f'  protocol: {json.dumps(protocol)}')
-  print(f'written: {path}' + ''.join(f', {name}_{step:08d}.png' for name in images))
+  print(f'written: {path}' + (f', {step:08d}_images.csv' if scores is not None else '')
+        + ''.join(f', {name}_{step:08d}.png' for name in images))
 
 
 if __name__ == '__main__':

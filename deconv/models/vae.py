@@ -51,7 +51,8 @@ class MlpEncoder(nn.Module):
   @nn.compact
   def __call__(self, x):
     act = _activation(self.activation)
-    x = x.reshape(x.shape[0], -1)                                                     # b (h * w * c)
+    # Black is 0 to the first layer: with -1 there, all the empty pixels would push its units together at every step.
+    x = (x.reshape(x.shape[0], -1) + 1) / 2                                           # b (h * w * c)
     for i in range(self.depth):
       x = act(nn.Dense(self.hidden, dtype=self.dtype, name=f'hidden_{i + 1}')(x))
     return nn.Dense(2 * self.latent_size, name='posterior')(x.astype(jnp.float32))

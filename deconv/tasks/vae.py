@@ -4,6 +4,7 @@ What a step draws at random it derives from one random key an image, `batch['noi
 depend on the batch or the device that it is in, and sums over any split of the data are the same.
 """
 import inspect
+import statistics
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,6 @@ from deconv.objectives.regularizers import REGULARIZERS
 from deconv.tasks.random import stream
 from deconv.tasks.state import NetworkState, State
 
-# An image is one of so many images in a forward of what runs outside of the steps.
 _ACTIVE = 0.01  # variance of a latent's mean over the data above which it is active (Burda et al. 2016, section 5.2)
 
 
@@ -53,7 +53,7 @@ def task_options(config, make_optimizer, regularizers=REGULARIZERS):
     raise UserError(f'objective.samples={samples} must be at least 1; change it')
   tables = {'objective.name': (name, {**regularizers, 'iwae': _iwae}),
             'objective.likelihood': (likelihood_name, LIKELIHOODS)}
-  if likelihood_name != 'bernoulli':
+  if likelihood_name in LIKELIHOODS and likelihood_name != 'bernoulli':
     _leave_grey(fields, likelihood_name)
   regularizer, likelihood = choose_fitting(tables, fields)
   channels = config.data.channels
@@ -393,9 +393,9 @@ class Vae:
     if self.prior.size != 2:
       raise UserError(f'the manifold is a plane of two latents and this model has {self.prior.size}; '
                       'train one with model.latent_size=2, or ask for a traversal')
-    quantiles = jax.scipy.stats.norm.ppf((jnp.arange(side) + 0.5) / side)
-    down, right = jnp.meshgrid(-quantiles, quantiles, indexing='ij')
-    return self.generate(state, jnp.stack([right.ravel(), down.ravel()], axis=-1))
+    quantiles = np.array([statistics.NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)], np.float32)
+    down, right = np.meshgrid(-quantiles, quantiles, indexing='ij')
+    return self.generate(state, np.stack([right.ravel(), down.ravel()], axis=-1))
 
   def generate(self, state, codes):
     """Returns the float32 images (n, height, width, channels) in [-1, 1] of codes (n, latent), batch by batch."""
