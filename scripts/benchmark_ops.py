@@ -248,39 +248,41 @@ def summary(rows, other):
           f'{min(ratios):.2f} ({rows[[r["ratio"].get(other) for r in rows].index(min(ratios))]["name"]}).')
 
 
-_CASES = flags.DEFINE_list('cases', [], 'Only the cases whose name begins with one of these.')
-_REPEATS = flags.DEFINE_integer('repeats', 5, 'Rounds.', lower_bound=1)
-_JSON = flags.DEFINE_bool('json', False, 'An object a line instead of a table.')
-_IMPLEMENTATIONS = flags.DEFINE_list('implementations', ['lax', 'zero padding', 'torch', 'equinox'], 'What to compare with.')
-_MEMORY = flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process (deconv.training.host_memory), for all alike.')
+def define_flags():
+  flags.DEFINE_list('cases', [], 'Only the cases whose name begins with one of these.')
+  flags.DEFINE_integer('repeats', 5, 'Rounds.', lower_bound=1)
+  flags.DEFINE_bool('json', False, 'An object a line instead of a table.')
+  flags.DEFINE_list('implementations', ['lax', 'zero padding', 'torch', 'equinox'], 'What to compare with.')
+  flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process (deconv.training.host_memory), for all alike.')
 
 
 def main(argv):
+  options = flags.FLAGS
   if len(argv) > 1:
     raise app.UsageError(f'Unknown argument {argv[1]!r}; the flags are shown by --help.')
-  unknown = set(_IMPLEMENTATIONS.value) - {'lax', 'zero padding', 'torch', 'equinox'}
+  unknown = set(options.implementations) - {'lax', 'zero padding', 'torch', 'equinox'}
   if unknown:
     raise app.UsageError(f'Unknown implementation {sorted(unknown)[0]!r}; there are lax, zero padding, torch and equinox.')
-  cases = [c for c in CASES if not _CASES.value or c.name.startswith(tuple(_CASES.value))]
+  cases = [c for c in CASES if not options.cases or c.name.startswith(tuple(options.cases))]
   if not cases:
-    raise app.UsageError(f'No case begins with {_CASES.value}; the cases are: {", ".join(c.name for c in CASES)}.')
-  kept = _MEMORY.value and host_memory.keep_freed_memory()
+    raise app.UsageError(f'No case begins with {options.cases}; the cases are: {", ".join(c.name for c in CASES)}.')
+  kept = options.keep_memory and host_memory.keep_freed_memory()
   names = ['ours']
-  for name in _IMPLEMENTATIONS.value:
+  for name in options.implementations:
     if name in ('torch', 'equinox') and not installed(name):
-      if not _JSON.value:
+      if not options.json:
         print(f'{name} is not installed (pip install {name}): its column is left out.')
       continue
     names.append(name)
-  if not _JSON.value:
-    print(f'{hardware()}; {versions(names)}; float32; freed memory {"kept" if kept else "returned"}; medians of {_REPEATS.value} '
+  if not options.json:
+    print(f'{hardware()}; {versions(names)}; float32; freed memory {"kept" if kept else "returned"}; medians of {options.repeats} '
           'interleaved rounds.\n\nMilliseconds (GFLOP/s); all = forward + both gradients in one program; share = rate of "all" over '
           "that of the matrix product; ratios: times as fast as the other, for all.\n")
     columns = [f'ours {p}' for p in PARTS] + ['share'] + [f'{n} all' for n in names[1:]] + [f'/ {n}' for n in names[1:]]
     print('| case | ' + ' | '.join(columns) + ' |\n|---' + '|---' * len(columns) + '|')
   rows = []
   for case in cases:
-    times = measure({**runners(case, names), ('matmul', 'all'): matmul_runner()}, _REPEATS.value)
+    times = measure({**runners(case, names), ('matmul', 'all'): matmul_runner()}, options.repeats)
     median = {key: float(np.median(v)) for key, v in times.items()}
     rate = 2e-9 * MATMUL**3 / median['matmul', 'all']
     row = {
@@ -292,16 +294,17 @@ def main(argv):
     }
     row['share'] = row['gflops']['ours']['all'] / rate
     rows.append(row)
-    if _JSON.value:
+    if options.json:
       print(json.dumps(row), flush=True)
       continue
     cell = lambda name, part: f'{1e3 * median[name, part]:.1f} ({row["gflops"][name][part]:.0f})'
     cells = [cell('ours', p) for p in PARTS] + [f'{row["share"]:.2f}'] + [cell(n, 'all') for n in names[1:]]
     cells += [f'{row["ratio"][n]:.2f}' for n in names[1:]]
     print(f'| {case.name} | ' + ' | '.join(cells) + ' |', flush=True)
-  if not _JSON.value:
+  if not options.json:
     print('\n' + '\n'.join(summary(rows, name) for name in names[1:]))
 
 
 if __name__ == '__main__':
+  define_flags()
   app.run(main)
