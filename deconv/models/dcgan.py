@@ -50,7 +50,7 @@ def _batch_norm(preset, momentum, axis_name, dtype):
 
 
 def _around_one(key, shape, dtype=jnp.float32):
-  return 1 + nn.initializers.normal(0.02)(key, shape, dtype)
+  return 1 + layers.normal(0.02)(key, shape, dtype)
 
 
 class Generator(nn.Module):
@@ -83,10 +83,9 @@ class Generator(nn.Module):
     norm = functools.partial(_batch_norm(self.preset, self.momentum, self.axis_name, self.dtype),
                              use_running_average=not train)
     up = functools.partial(layers.Upsample, kind=self.upsample, kernel_size=self.kernel_size, factor=2,
-    dtype=self.dtype,
-                           kernel_init=nn.initializers.normal(0.02))
+                           dtype=self.dtype, kernel_init=layers.normal(0.02))
     features = self.width * 2**(n - 1)
-    x = nn.Dense(4 * 4 * features, use_bias=False, dtype=self.dtype, kernel_init=nn.initializers.normal(0.02),
+    x = nn.Dense(4 * 4 * features, use_bias=False, dtype=self.dtype, kernel_init=layers.normal(0.02),
                  name='project')(z)
     if self.preset == 'code':
       x = norm(name='norm_0')(x).reshape(-1, 4, 4, features)
@@ -123,7 +122,7 @@ class Discriminator(nn.Module):
     pad = (self.kernel_size - 1) // 2
     # An even window needs (k - 2) / 2 on both sides to halve the side exactly; an odd one drops the last column.
     down = functools.partial(layers.Conv, kernel_size=self.kernel_size, strides=2, padding=pad, dtype=self.dtype,
-                             kernel_init=nn.initializers.normal(0.02))
+                             kernel_init=layers.normal(0.02))
     bias = self.preset == 'paper'
     x = down(self.width, use_bias=bias, name='down_1')(x)                             # b 2*2**n 2*2**n width
     x = nn.leaky_relu(x, self.leak)
@@ -131,7 +130,7 @@ class Discriminator(nn.Module):
       x = down(self.width * 2**(i - 1), use_bias=False, name=f'down_{i}')(x)
       x = nn.leaky_relu(norm(name=f'norm_{i}')(x), self.leak)              # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
     x = x.reshape(x.shape[0], -1).astype(jnp.float32)                                 # b (4 * 4 * width * 2**(n-1))
-    return nn.Dense(1, use_bias=bias, kernel_init=nn.initializers.normal(0.02), name='logit')(x)[:, 0]
+    return nn.Dense(1, use_bias=bias, kernel_init=layers.normal(0.02), name='logit')(x)[:, 0]
 
 
 def build(*, image_shape, upsample='deconv', preset='paper', latent_size=100, width=128, kernel_size=5, leak=0.2,
