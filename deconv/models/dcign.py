@@ -90,7 +90,7 @@ def smallest(side, padding):
   """Returns the side of the decoder's first map for images of `side`.
 
   Raises:
-    UserError: the encoder's halvings or the decoder's doublings do not come out even.
+    UserError: the decoder's doublings do not come out even, or without padding do not start where the encoder ends.
   """
   if padding == 'same':
     if side % 16:
@@ -100,9 +100,8 @@ def smallest(side, padding):
   start, rest = divmod(side + 90, 16)  # side = 16 start - 6 (1 + 2 + 4 + 8)
   down = side
   for _ in range(3):
-    rest += (down - 4) % 2
-    down = (down - 4) // 2
-  if rest or start < 4 or down < 1:
+    down = (down - 4) // 2             # pooling leaves out an odd last row
+  if rest or down != start:
     raise UserError(f'dcign without padding makes images of side 150, not {side}; set data.image_size=150 or '
                     'model.padding=same')
   return start
