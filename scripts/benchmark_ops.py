@@ -2,10 +2,11 @@
 
   python -m scripts.benchmark_ops [--cases=dcgan,unet] [--repeats=7] [--json]
 
-For every case the forward pass, each gradient by itself, and all three in one program. The implementations take turns in each of
-`repeats` rounds, so that a busy machine disturbs all alike; times are medians over the rounds, ratios medians of the ratios within
-a round. GFLOP/s count 2 * batch * input pixels * taps * c_in * c_out / groups for each of the three, whatever a program really
-multiplies. The machine's own rate is that of a 2048 x 2048 x 2048 matrix product, timed in the same rounds.
+For every case the forward pass, each gradient by itself, and all three in one program. The implementations take turns
+in each of `repeats` rounds, so that a busy machine disturbs all alike; times are medians over the rounds, ratios
+medians of the ratios within a round. GFLOP/s count 2 * batch * input pixels * taps * c_in * c_out / groups for each
+of the three, whatever a program really multiplies. The machine's own rate is that of a 2048 x 2048 x 2048 matrix
+product, timed in the same rounds.
 """
 import collections
 import functools
@@ -87,8 +88,8 @@ def parts_of(f):
 
 def ours(case):
   return functools.partial(
-      conv_transpose, strides=case.stride, padding=case.padding, output_padding=case.output_padding, dilation=case.dilation,
-      groups=case.groups)
+      conv_transpose, strides=case.stride, padding=case.padding, output_padding=case.output_padding,
+      dilation=case.dilation, groups=case.groups)
 
 
 def _numbers(case):
@@ -200,7 +201,7 @@ def runners(case, names):
 
 
 def measure(run_by_key, repeats, slowest=1.0):
-  """Seconds of `repeats` rounds by key. Of what takes longer than `slowest` seconds the first run, meant to warm up, is all."""
+  """Seconds of `repeats` rounds by key; what takes longer than `slowest` gets only its first run, the warm-up."""
   times = collections.defaultdict(list)
   for key, run in run_by_key.items():
     start = time.perf_counter()
@@ -253,7 +254,7 @@ def define_flags():
   flags.DEFINE_integer('repeats', 5, 'Rounds.', lower_bound=1)
   flags.DEFINE_bool('json', False, 'An object a line instead of a table.')
   flags.DEFINE_list('implementations', ['lax', 'zero padding', 'torch', 'equinox'], 'What to compare with.')
-  flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process (deconv.training.host_memory), for all alike.')
+  flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process, for all alike.')
 
 
 def main(argv):
@@ -262,7 +263,7 @@ def main(argv):
     raise app.UsageError(f'Unknown argument {argv[1]!r}; the flags are shown by --help.')
   unknown = set(options.implementations) - {'lax', 'zero padding', 'torch', 'equinox'}
   if unknown:
-    raise app.UsageError(f'Unknown implementation {sorted(unknown)[0]!r}; there are lax, zero padding, torch and equinox.')
+    raise app.UsageError(f'{sorted(unknown)[0]!r} is none of lax, zero padding, torch and equinox.')
   cases = [c for c in CASES if not options.cases or c.name.startswith(tuple(options.cases))]
   if not cases:
     raise app.UsageError(f'No case begins with {options.cases}; the cases are: {", ".join(c.name for c in CASES)}.')
@@ -275,9 +276,10 @@ def main(argv):
       continue
     names.append(name)
   if not options.json:
-    print(f'{hardware()}; {versions(names)}; float32; freed memory {"kept" if kept else "returned"}; medians of {options.repeats} '
-          'interleaved rounds.\n\nMilliseconds (GFLOP/s); all = forward + both gradients in one program; share = rate of "all" over '
-          "that of the matrix product; ratios: times as fast as the other, for all.\n")
+    print(f'{hardware()}; {versions(names)}; float32; freed memory {"kept" if kept else "returned"}; '
+          f'medians of {options.repeats} interleaved rounds.\n\nMilliseconds (GFLOP/s); all = forward + both gradients '
+          'in one program; share = rate of "all" over that of the matrix product; ratios: times as fast as the other, '
+          'for all.\n')
     columns = [f'ours {p}' for p in PARTS] + ['share'] + [f'{n} all' for n in names[1:]] + [f'/ {n}' for n in names[1:]]
     print('| case | ' + ' | '.join(columns) + ' |\n|---' + '|---' * len(columns) + '|')
   rows = []

@@ -2,17 +2,19 @@
 
   python -m scripts.benchmark_train [--repeats=5] [--json]
 
-DCGAN-64, the network in the PyTorch examples: 4x4 kernels, stride 2, width 64, z of 100 normals -> 512 at 4x4 -> 256 -> 128 -> 64
--> 3 at 64x64 with batch normalisation, and its mirror with LeakyReLU 0.2 as the discriminator, about 2.3 GFLOP an image and step.
-A step, in all three alike: a forward pass of the generator; the discriminator's update on a real and on a generated batch, normalised
-each by itself; the generator's update through the new discriminator. Adam, float32, batch 64. The implementations take turns in each
-of `repeats` rounds; images a second are medians over the rounds, ratios medians of the ratios within a round.
+DCGAN-64, the network in the PyTorch examples: 4x4 kernels, stride 2, width 64, z of 100 normals -> 512 at 4x4 -> 256
+-> 128 -> 64 -> 3 at 64x64 with batch normalisation, and its mirror with LeakyReLU 0.2 as the discriminator, about 2.3
+GFLOP an image and step. A step, in all three alike: a forward pass of the generator; the discriminator's update on a
+real and on a generated batch, normalised each by itself; the generator's update through the new discriminator. Adam,
+float32, batch 64. The implementations take turns in each of `repeats` rounds; images a second are medians over the
+rounds, ratios medians of the ratios within a round.
 
-vae_mlp, the VAE in the PyTorch examples: 784-400-20, ReLU, grey targets, Adam 1e-3, on a fixed batch (`--batch_size=128` there). A step takes
+vae_mlp, the VAE in the PyTorch examples: 784-400-20, ReLU, grey targets, Adam 1e-3, on a fixed batch
+(`--batch_size=128` there). A step takes
 milliseconds: `--cases=vae_mlp --batch_size=128 --repeats=300`.
 
-`--json` prints an object a line: `name` ('dcgan64 ours', 'dcgan64 flax', 'dcgan64 torch'), `images_per_second`, `seconds` (one
-step), and for the others `ours_over_this`. CASES holds a builder for each name.
+`--json` prints an object a line: `name` ('dcgan64 ours', 'dcgan64 flax', 'dcgan64 torch'), `images_per_second`,
+`seconds` (one step), and for the others `ours_over_this`. CASES holds a builder for each name.
 """
 import functools
 import json
@@ -91,7 +93,8 @@ def jax_dcgan64(up, down, batch):
   @functools.partial(jax.jit, donate_argnums=0)
   def step(state, images, key):
     z = jax.random.normal(key, (batch, LATENT))
-    fake, gen_vjp, gen_stats = jax.vjp(lambda p: apply(gen, p, state['gen']['stats'], z), state['gen']['params'], has_aux=True)
+    generate = lambda params: apply(gen, params, state['gen']['stats'], z)
+    fake, gen_vjp, gen_stats = jax.vjp(generate, state['gen']['params'], has_aux=True)
 
     def disc_loss(params):
       real_logits, stats = apply(disc, params, state['disc']['stats'], images)
@@ -225,7 +228,7 @@ def define_flags():
   flags.DEFINE_integer('repeats', 5, 'Rounds.', lower_bound=1)
   flags.DEFINE_integer('batch_size', 64, 'Images a step.', lower_bound=2)
   flags.DEFINE_bool('json', False, 'An object a line instead of a table.')
-  flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process (deconv.training.host_memory), for all alike.')
+  flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process, for all alike.')
 
 
 def main(argv):
@@ -240,11 +243,13 @@ def main(argv):
   if not options.json:
     if not with_torch:
       print('torch is not installed (pip install torch): its rows are left out.')
-    print(f'{benchmark_ops.hardware()}; {benchmark_ops.versions(["torch"] if with_torch else [])}; float32, batch {options.batch_size}; '
-          f'freed memory {"kept" if kept else "returned"}; medians of {options.repeats} interleaved rounds.\n')
+    names = benchmark_ops.versions(['torch'] if with_torch else [])
+    print(f'{benchmark_ops.hardware()}; {names}; float32, batch {options.batch_size}; freed memory '
+          f'{"kept" if kept else "returned"}; medians of {options.repeats} interleaved rounds.\n')
     print('| step | images a second | seconds a step | ours over this |\n|---|---|---|---|')
   for case in options.cases:
-    runs = {(name, 'all'): build(options.batch_size) for name, build in CASES[case].items() if with_torch or name != 'torch'}
+    runs = {(name, 'all'): build(options.batch_size) for name, build in CASES[case].items()
+            if with_torch or name != 'torch'}
     for run in runs.values():
       run()  # compiles
     times = benchmark_ops.measure(runs, options.repeats, slowest=float('inf'))
@@ -255,7 +260,8 @@ def main(argv):
       if options.json:
         print(json.dumps(row), flush=True)
       else:
-        print(f'| {row["name"]} | {row["images_per_second"]:.1f} | {seconds:.3f} | {row["ours_over_this"]:.2f} |', flush=True)
+        print(f'| {row["name"]} | {row["images_per_second"]:.1f} | {seconds:.3f} | {row["ours_over_this"]:.2f} |',
+              flush=True)
 
 
 if __name__ == '__main__':

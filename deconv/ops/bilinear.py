@@ -1,17 +1,18 @@
 """Three bilinear primitives whose derivatives are one another, in both modes and to every order.
 
 A convolution is linear in each of its two arguments, so a geometry (see `geometry.py`) makes one trilinear form
-`sum x[i, s] * kernel[k, s, l] * y[i * stride + k * dilation - padding, l]` of a small array x, a large array y and a kernel, and
-three maps, each of which is the form with one argument left open:
+`sum x[i, s] * kernel[k, s, l] * y[i * stride + k * dilation - padding, l]` of a small array x, a large array y and a
+kernel, and three maps, each of which is the form with one argument left open:
 
   expand(x, kernel) -> y      the transposed convolution
   reduce(y, kernel) -> x      the convolution
   correlate(x, y) -> kernel   the weight gradient of both
 
-The transpose of each map in either argument is one of the other two. As JAX primitives they therefore need no rule but that:
-forward mode, reverse mode, gradients of gradients and rematerialisation follow, each by the fast program of `lowering.py`.
-(`jax.custom_vjp` loses forward mode; `jax.custom_derivatives.linear_call` has no batching rule, and its residuals cannot be
-differentiated again, so it loses `vmap` and gradient penalties. Both were tried with JAX 0.10.2.)
+The transpose of each map in either argument is one of the other two. As JAX primitives they therefore need no rule
+but that: forward mode, reverse mode, gradients of gradients and rematerialisation follow, each by the fast program of
+`lowering.py`. (`jax.custom_vjp` loses forward mode; `jax.custom_derivatives.linear_call` has no batching rule, and
+its residuals cannot be differentiated again, so it loses `vmap` and gradient penalties. So in JAX
+0.10.2.)
 """
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def correlate(x, y, geometry: Geometry):
 
 
 def _bind(primitive, a, b, geometry, precision=None):
-  # Inside of shard_map both operands must vary over the same mesh axes; the transpose of this cast is the sum over devices.
+  # Inside of shard_map both operands must vary over the same mesh axes; the transpose of this cast is the sum over
+  # devices.
   a, b = lowering.vary_like(a, b), lowering.vary_like(b, a)
   # The precision in force where the operator is called, not where the program is lowered.
   precision = precision or jax.config.jax_default_matmul_precision
@@ -61,7 +63,8 @@ def _primitive(name, out_shape, program):
       return program(a, b, geometry)
 
   primitive.def_impl(jax.jit(run, static_argnames=('geometry', 'precision')))
-  primitive.def_abstract_eval(lambda a, b, *, geometry, precision: a.update(shape=out_shape(a, b, geometry), weak_type=False))
+  primitive.def_abstract_eval(
+      lambda a, b, *, geometry, precision: a.update(shape=out_shape(a, b, geometry), weak_type=False))
   mlir.register_lowering(primitive, mlir.lower_fun(run, multiple_results=False))
   return primitive
 
@@ -86,7 +89,8 @@ ad.defbilinear(
     lambda ct, x, y, geometry, precision: _bind(expand_p, x, ct, geometry, precision))
 
 
-# vmap. A mapped axis becomes part of the batch where only images are mapped, and groups of channels where kernels are too.
+# vmap. A mapped axis becomes part of the batch where only images are mapped, and groups of channels where kernels are
+# too.
 
 def _into_batch(a):  # (map, batch, ...) -> (map * batch, ...)
   return a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
@@ -118,7 +122,8 @@ def _batch_images_and_kernel(primitive, args, dims, *, geometry, precision):
     return _out_of_batch(_bind(primitive, _into_batch(image), kernel, geometry, precision), size), 0
   if dims[0] is None:
     image = jnp.broadcast_to(image, (size, *image.shape))
-  out = _bind(primitive, _into_channels(image), _into_channels(kernel, -2), geometry.with_groups(geometry.groups * size), precision)
+  grouped = geometry.with_groups(geometry.groups * size)
+  out = _bind(primitive, _into_channels(image), _into_channels(kernel, -2), grouped, precision)
   return _out_of_channels(out, size), 0
 
 
@@ -126,7 +131,8 @@ def _batch_two_images(args, dims, *, geometry, precision):
   """Batching of correlate: (small images, large images) -> kernel."""
   size = next(a.shape[d] for a, d in zip(args, dims) if d is not None)
   x, y = (jnp.broadcast_to(a, (size, *a.shape)) if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims))
-  out = _bind(correlate_p, _into_channels(x), _into_channels(y), geometry.with_groups(geometry.groups * size), precision)
+  grouped = geometry.with_groups(geometry.groups * size)
+  out = _bind(correlate_p, _into_channels(x), _into_channels(y), grouped, precision)
   return _out_of_channels(out, size, -2), 0
 
 

@@ -18,8 +18,8 @@ def conv_transpose(
     output_padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, groups: int = 1) -> jax.Array:
   """Transposed convolution: the adjoint of the convolution with the same arguments.
 
-  `y[i * stride + k * dilation - padding] += x[i] @ kernel[k]`, which is PyTorch's `conv_transpose` with the channel axes of
-  the weight moved last.
+  `y[i * stride + k * dilation - padding] += x[i] @ kernel[k]`, which is PyTorch's `conv_transpose` with the channel
+  axes of the weight moved last.
 
   Args:
     x: (batch, *spatial, c_in), with 1, 2 or 3 spatial dimensions.
@@ -53,8 +53,8 @@ def conv(x: jax.Array, kernel: jax.Array, *, strides: int | Sequence[int] = 1, p
     x: (batch, *spatial, c_in), with 1, 2 or 3 spatial dimensions.
     kernel: (*window, c_in / groups, c_out).
     strides: An int, or one per spatial dimension.
-    padding: Zeros at the borders: an int, one per dimension, a (low, high) pair per dimension, 'VALID' (none), or 'SAME'
-      (output = ceil(input / stride); an odd zero goes to the high border).
+    padding: Zeros at the borders: an int, one per dimension, a (low, high) pair per dimension, 'VALID' (none), or
+      'SAME' (output = ceil(input / stride); an odd zero goes to the high border).
     dilation: Distance between the taps of the kernel in the input.
     groups: Channel groups that do not mix; c_in and c_out must be divisible by it.
 

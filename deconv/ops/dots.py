@@ -1,8 +1,8 @@
 """The maps of a convolution as matrix products and sums, for processors whose matrix product is their one fast routine.
 
-Notation of `geometry.py`: tap k of small position i sits at large position `i * stride + k * dilation - padding`. Position
-`o = q * stride + r` of the large array is position q of its *phase* r (polyphase form): every tap of the kernel belongs to one
-phase, in which it is a shift.
+Notation of `geometry.py`: tap k of small position i sits at large position `i * stride + k * dilation - padding`.
+Position `o = q * stride + r` of the large array is position q of its *phase* r (polyphase form): every tap of the
+kernel belongs to one phase, in which it is a shift.
 """
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def _taps_of_phase(g, d, phase):
 def expand_wide(x, kernel, g: Geometry, accumulator=None):
   """One stride-1 convolution with all phases as its output channels, for a window that folds.
 
-  Without any padding cut away all phases read the same pixels, so that no zero is multiplied; the border goes afterwards.
+  Without any padding cut away all phases read the same pixels, so that no zero is multiplied; the border goes
+  afterwards.
   """
   n = g.ndim
   *_, c_small, c_large = kernel.shape
@@ -95,8 +96,8 @@ def _crop(a, lows, sizes):
 def _columns(y, g):
   """The unfolded large array as a list of arrays (batch, *small, c).
 
-  Where the window folds, a column is a shift of the array with its blocks of stride pixels folded into channels (c = c_l * the
-  pixels of a block); else it is what one tap of the kernel sees (c = c_l).
+  Where the window folds, a column is a shift of the array with its blocks of stride pixels folded into channels (c =
+  c_l * the pixels of a block); else it is what one tap of the kernel sees (c = c_l).
   """
   if folds(g):
     blocks = [k // s for k, s in zip(g.window, g.strides)]

@@ -9,8 +9,8 @@ import dataclasses
 class Geometry:
   """A convolution from `large` to `small`, and the transposed convolution from `small` to `large`.
 
-  Tap k of small position i sits at large position `i * stride + k * dilation - padding[0]`. All tuples hold an entry for each
-  spatial dimension.
+  Tap k of small position i sits at large position `i * stride + k * dilation - padding[0]`. All tuples hold an entry
+  for each spatial dimension.
   """
   large: tuple[int, ...]
   small: tuple[int, ...]
@@ -36,8 +36,8 @@ def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> 
   groups = _check_groups('conv', x_shape, kernel_shape, groups)
   if x_shape[-1] != kernel_shape[-2] * groups:
     raise ValueError(
-        f'conv: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape {tuple(kernel_shape)} with '
-        f'groups={groups} takes {kernel_shape[-2] * groups}; the kernel must be (*window, c_in / groups, c_out).')
+        f'conv: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape {tuple(kernel_shape)} '
+        f'with groups={groups} takes {kernel_shape[-2] * groups}; the kernel must be (*window, c_in / groups, c_out).')
   if kernel_shape[-1] % groups:
     raise ValueError(f'conv: groups={groups} does not divide the {kernel_shape[-1]} output channels of the kernel.')
   reach = tuple(d * (k - 1) + 1 for k, d in zip(window, dilation))
@@ -51,8 +51,8 @@ def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> 
     room = large[d] + sum(pads[d]) - reach[d]
     if room < 0:
       raise ValueError(
-          f'conv: the output would be empty in spatial dimension {d}: input {large[d]} with padding {pads[d]} is smaller than '
-          f'the kernel, which spans {reach[d]} (window {window[d]}, dilation {dilation[d]}).')
+          f'conv: the output would be empty in spatial dimension {d}: input {large[d]} with padding {pads[d]} is '
+          f'smaller than the kernel, which spans {reach[d]} (window {window[d]}, dilation {dilation[d]}).')
     small.append(room // strides[d] + 1)
   return _geometry(large, small, window, strides, dilation, [low for low, _ in pads], groups)
 
@@ -66,8 +66,8 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
   groups = _check_groups('conv_transpose', x_shape, kernel_shape, groups)
   if x_shape[-1] != kernel_shape[-2]:
     raise ValueError(
-        f'conv_transpose: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape {tuple(kernel_shape)} '
-        f'takes {kernel_shape[-2]}; the kernel must be (*window, c_in, c_out / groups).')
+        f'conv_transpose: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape '
+        f'{tuple(kernel_shape)} takes {kernel_shape[-2]}; the kernel must be (*window, c_in, c_out / groups).')
   if x_shape[-1] % groups:
     raise ValueError(f'conv_transpose: groups={groups} does not divide the {x_shape[-1]} channels of x.')
   for d in range(n):
@@ -90,8 +90,9 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
   for d in range(n):
     if large[d] < 1:
       raise ValueError(
-          f'conv_transpose: the output would be empty in spatial dimension {d}: input {small[d]}, window {window[d]}, stride '
-          f'{strides[d]}, dilation {dilation[d]}, padding {pads[d]} and output_padding {extra[d]} give {large[d]} pixels.')
+          f'conv_transpose: the output would be empty in spatial dimension {d}: input {small[d]}, window {window[d]}, '
+          f'stride {strides[d]}, dilation {dilation[d]}, padding {pads[d]} and output_padding {extra[d]} give '
+          f'{large[d]} pixels.')
   return _geometry(large, small, window, strides, dilation, lows, groups)
 
 
@@ -108,8 +109,8 @@ def _spatial(name, x_shape, kernel_shape):
     raise ValueError(f'{name}: x must be (batch, *spatial, channels) with 1, 2 or 3 spatial dimensions, got shape '
                      f'{tuple(x_shape)}.')
   if len(kernel_shape) != n + 2:
-    raise ValueError(f'{name}: x of shape {tuple(x_shape)} has {n} spatial dimensions, so the kernel needs {n + 2} axes '
-                     f'(*window, c_in, c_out), got shape {tuple(kernel_shape)}.')
+    raise ValueError(f'{name}: x of shape {tuple(x_shape)} has {n} spatial dimensions, so the kernel needs {n + 2} '
+                     f'axes (*window, c_in, c_out), got shape {tuple(kernel_shape)}.')
   if 0 in x_shape[1:] or 0 in kernel_shape:
     raise ValueError(f'{name}: only the batch may be empty, got x of shape {tuple(x_shape)} and a kernel of shape '
                      f'{tuple(kernel_shape)}.')

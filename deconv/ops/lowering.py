@@ -1,16 +1,18 @@
 """How the three maps of `bilinear.py` are computed: one program for accelerators, a choice of four by shape on a CPU.
 
-Accelerators (and every platform that was not measured) get the convolutions of `lax` in the form that their compilers know:
+Accelerators (and every platform that was not measured) get the convolutions of `lax` in the form that their compilers
+know:
 
-  expand     a stride-1 convolution with input dilation. TPU convolutions dilate in hardware; XLA's GPU compiler matches the form to
-             the library's backward-data kernel.
+  expand     a stride-1 convolution with input dilation. TPU convolutions dilate in hardware; XLA's GPU compiler
+             matches the form to the library's backward-data kernel.
   reduce     a strided convolution.
-  correlate  the kernel gradient of the *strided* convolution (on a GPU the library's backward-filter kernel), also for the
-             transposed convolution, whose own derivative in `lax` convolves a zero-stuffed array.
+  correlate  the kernel gradient of the *strided* convolution (on a GPU the library's backward-filter kernel), also
+             for the transposed convolution, whose own derivative in `lax` convolves a zero-stuffed array.
 
-On a CPU zeros would be multiplied as numbers, and XLA's kernel gradients and 3-D convolutions are many times slower than its matrix
-products. So the work is cast as matrix products (`dots.py`), and as plain stride-1 or strided convolutions where these were as fast
-and need less memory. `expand_form`, `reduce_form` and `concatenate` are the rule; docs/lowering.md holds the measurements.
+On a CPU zeros would be multiplied as numbers, and XLA's kernel gradients and 3-D convolutions are many times slower
+than its matrix products. So the work is cast as matrix products (`dots.py`), and as plain stride-1 or strided
+convolutions where these were as fast and need less memory. `expand_form`, `reduce_form` and `concatenate` are the
+rule; docs/lowering.md holds the measurements.
 """
 from __future__ import annotations
 
@@ -50,10 +52,10 @@ def expand_form(g: Geometry, batch: int, c_small: int, c_large: int) -> str:
   """Which program a CPU runs for `expand` (channels are those of one group).
 
   'taps': a channel alone in its group: no sum over channels, so products by element.
-  'wide': all stride**n phases as the output channels of one stride-1 convolution, interleaved afterwards. It needs a window that
-    the stride divides; it loses where its rows are short, its output channels few, or in 3-D.
-  'overlap': one matrix product for all taps, then the overlapping taps are added, phase by phase. Its intermediate array is
-    window / stride times the output in each dimension; without overlap (2x2/2) nothing is better.
+  'wide': all stride**n phases as the output channels of one stride-1 convolution, interleaved afterwards. It needs a
+    window that the stride divides; it loses where its rows are short, its output channels few, or in 3-D.
+  'overlap': one matrix product for all taps, then the overlapping taps are added, phase by phase. Its intermediate
+    array is window / stride times the output in each dimension; without overlap (2x2/2) nothing is better.
   """
   if c_small == c_large == 1 and g.groups > 1:
     return 'taps'
@@ -69,8 +71,9 @@ def expand_form(g: Geometry, batch: int, c_small: int, c_large: int) -> str:
 def reduce_form(g: Geometry, c_small: int, c_large: int) -> str:
   """Which program a CPU runs for `reduce` (channels are those of one group).
 
-  'taps': as above. 'lax': the strided convolution, where its rows are long, the unfolded array would be 4 times the input (2 times
-  in 1-D) or more, and there are channels enough to fill a register. 'dots': matrix products with the unfolded array.
+  'taps': as above. 'lax': the strided convolution, where its rows are long, the unfolded array would be 4 times the
+  input (2 times in 1-D) or more, and there are channels enough to fill a register. 'dots': matrix products with the
+  unfolded array.
   """
   if c_small == c_large == 1 and g.groups > 1:
     return 'taps'
@@ -133,7 +136,8 @@ def _lax_expand(x, kernel, g, accumulator=None):
 
 
 def _lax_reduce(y, kernel, g, accumulator=None):
-  # Pixels that no window reaches make the high padding negative; below a stride of them the sizes come out the same without.
+  # Pixels that no window reaches make the high padding negative; below a stride of them the sizes come out the same
+  # without.
   pads = [(low, 0 if -s < high < 0 else high) for (low, high), s in zip(g.padding, g.strides)]
   out = lax.conv_general_dilated(
       y, kernel, g.strides, pads, rhs_dilation=g.dilation, feature_group_count=g.groups,
@@ -161,8 +165,8 @@ def _cpu_expand(x, kernel, g):
   if g.groups == 1:
     return dots.expand_overlap(x, kernel, g, _accumulator(x.dtype))
   one = g.with_groups(1)
-  xs = _split(x, g.groups)
-  return _join(jax.vmap(lambda x, k: dots.expand_overlap(x, k, one, _accumulator(x.dtype)))(xs, _split(kernel, g.groups, -2)))
+  program = lambda x, k: dots.expand_overlap(x, k, one, _accumulator(x.dtype))
+  return _join(jax.vmap(program)(_split(x, g.groups), _split(kernel, g.groups, -2)))
 
 
 def _cpu_reduce(y, kernel, g):

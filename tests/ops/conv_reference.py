@@ -33,7 +33,7 @@ def conv(x, kernel, small, strides, lows, dilation, groups):
 
 
 def conv_transpose_grads(x, kernel, ct, large, strides, lows, dilation, groups):
-  """The two gradients of sum(ct * conv_transpose): loops of their own, so that they check the adjoints independently."""
+  """The two gradients of sum(ct * conv_transpose): loops of their own, which check the adjoints independently."""
   x, kernel, ct = (np.asarray(a, np.float64) for a in (x, kernel, ct))
   n, c_out = len(large), kernel.shape[-1]
   dx, dk = np.zeros(x.shape), np.zeros(kernel.shape)

@@ -1,5 +1,5 @@
 """Values of conv and conv_transpose against loops in float64, and what they refuse."""
-import itertools
+import functools
 
 from hypothesis import given
 from hypothesis import HealthCheck
@@ -58,8 +58,9 @@ def check_transposed(batch, small, window, strides, padding, output_padding, dil
   ct = draw_array(rng, batch, *large, groups * c_out)
 
   def forward_and_gradients(x, kernel, ct):
-    y, vjp = jax.vjp(lambda x, kernel: conv_transpose(
-        x, kernel, strides=strides, padding=padding, output_padding=output_padding, dilation=dilation, groups=groups), x, kernel)
+    f = functools.partial(conv_transpose, strides=strides, padding=padding, output_padding=output_padding,
+                          dilation=dilation, groups=groups)
+    y, vjp = jax.vjp(f, x, kernel)
     return y, *vjp(ct)
 
   y, dx, dk = run(forward_and_gradients, x, kernel, ct)
@@ -69,7 +70,8 @@ def check_transposed(batch, small, window, strides, padding, output_padding, dil
   for got, expected in ((y, want), (dx, want_dx), (dk, want_dk)):
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=2e-4)
   # <A x, y> = <x, A' y>
-  np.testing.assert_allclose(np.vdot(np.asarray(y, np.float64), ct), np.vdot(np.asarray(dx, np.float64), x), rtol=1e-4, atol=1e-3)
+  inner = lambda a, b: np.vdot(np.asarray(a, np.float64), b)
+  np.testing.assert_allclose(inner(y, ct), inner(dx, x), rtol=1e-4, atol=1e-3)
 
 
 BOUNDED = dict(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -120,7 +122,8 @@ def test_conv_and_both_gradients_equal_loops(case):
   ct = draw_array(rng, case['batch'], *small, case['c_out'])
 
   def forward_and_gradients(x, kernel, ct):
-    y, vjp = jax.vjp(lambda x, kernel: conv(x, kernel, strides=strides, padding=padding, dilation=dilation, groups=groups), x, kernel)
+    f = functools.partial(conv, strides=strides, padding=padding, dilation=dilation, groups=groups)
+    y, vjp = jax.vjp(f, x, kernel)
     return y, *vjp(ct)
 
   y, dx, dk = run(forward_and_gradients, x, kernel, ct)
@@ -133,7 +136,8 @@ def test_conv_and_both_gradients_equal_loops(case):
   np.testing.assert_allclose(dk, want, rtol=1e-4, atol=2e-4)
 
 
-@pytest.mark.parametrize('window, strides, padding, output_padding', [(4, 2, 1, 0), (5, 2, 2, 1), (3, 2, 1, 1), (2, 2, 0, 0)])
+@pytest.mark.parametrize(
+    'window, strides, padding, output_padding', [(4, 2, 1, 0), (5, 2, 2, 1), (3, 2, 1, 1), (2, 2, 0, 0)])
 def test_transposed_is_the_vjp_of_the_convolution(window, strides, padding, output_padding):
   rng = np.random.default_rng(0)
   y, kernel = draw_array(rng, 2, 10, 10, 4), draw_array(rng, window, window, 4, 3)  # conv: 4 -> 3
@@ -151,7 +155,8 @@ def test_same_is_the_adjoint_of_a_same_convolution(window, strides, size):
   y = draw_array(rng, 1, size * strides, 2)
   up = conv_transpose(x, kernel, strides=strides, padding='SAME')
   down = conv(y, np.swapaxes(kernel, -1, -2), strides=strides, padding='SAME')
-  plain = jax.lax.conv_general_dilated(y, np.swapaxes(kernel, -1, -2), (strides,), 'SAME', dimension_numbers=('NWC', 'WIO', 'NWC'))
+  plain = jax.lax.conv_general_dilated(
+      y, np.swapaxes(kernel, -1, -2), (strides,), 'SAME', dimension_numbers=('NWC', 'WIO', 'NWC'))
   assert up.shape == y.shape and down.shape == x.shape
   np.testing.assert_allclose(down, plain, rtol=1e-5, atol=1e-5)
   np.testing.assert_allclose(np.vdot(up, y), np.vdot(x, down), rtol=1e-4)
@@ -246,7 +251,8 @@ def test_every_program_of_the_rule_gives_the_same_values():
   want = reference.conv_transpose(x, kernel, g.large, g.strides, [1, 4], g.dilation, 1)
   for form in (dots.expand_overlap, dots.expand_wide):
     np.testing.assert_allclose(form(x, kernel, g), want, rtol=1e-4, atol=1e-4)
-  default = jax.jit(lambda x, y, k: (lowering._lax_expand(x, k, g), lowering._lax_reduce(y, k, g), lowering._lax_correlate(x, y, g)))
+  default = jax.jit(lambda x, y, k: (
+      lowering._lax_expand(x, k, g), lowering._lax_reduce(y, k, g), lowering._lax_correlate(x, y, g)))
   up, down, both = default(x, y, kernel)
   np.testing.assert_allclose(up, want, rtol=1e-4, atol=1e-4)
   for together in (False, True):

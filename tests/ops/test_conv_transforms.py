@@ -21,7 +21,8 @@ def arr(*shape):
 def plain(x, kernel):
   """The transposed convolution 4x4/2, padding 1, of `lax`, whose own derivatives are right, if slow."""
   return jax.lax.conv_general_dilated(
-      x, jnp.flip(kernel, (0, 1)), (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2), dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+      x, jnp.flip(kernel, (0, 1)), (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2),
+      dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
 
 
 up = jax.jit(functools.partial(conv_transpose, strides=2, padding=1))

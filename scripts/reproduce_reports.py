@@ -1,0 +1,57 @@
+"""Two open reports against JAX, reproduced: before (`lax`) and after (`deconv.ops.conv_transpose`).
+
+  python -m scripts.reproduce_reports [--report=23783,31662] [--repeats=3]
+
+jax 31662 (and xla 34273, the same program): the gradient of a 3-D transposed convolution, 64 -> 1 channels, 3x3x3 with
+stride 2, on one image of 64 x 64 x 32, was 32 times slower than PyTorch's on a GPU. Here its shapes in float32.
+
+jax 23783: a 1-D transposed convolution was some hundred times slower than the convolution beside it and than PyTorch's,
+on a CPU and on a GPU. Here at the sizes of an inverse short-time Fourier transform: 513 -> 1 channels, window 1024,
+stride 256, 128 frames.
+
+One cause: `lax.conv_transpose` convolves the input with zeros between its pixels, and its weight gradient does so again.
+Printed are milliseconds of the forward pass, of each gradient, and of all in one program; medians of interleaved rounds.
+"""
+import os
+
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda to time the GPU of the reports
+
+from absl import app
+from absl import flags
+import numpy as np
+
+from deconv.training import host_memory
+from scripts import benchmark_ops
+
+REPORTS = {
+    '23783': benchmark_ops.Case('1-D 1024/256, 513 -> 1', 1, (128,), (1024,), 256, 384, 0, 1, 1, 513, 1),
+    '31662': benchmark_ops.Case('3-D 3x3x3/2, 64 -> 1', 1, (64, 64, 32), (3, 3, 3), 2, 1, 1, 1, 1, 64, 1),
+}
+
+
+def define_flags():
+  flags.DEFINE_list('report', list(REPORTS), 'Which of the reports.')
+  flags.DEFINE_integer('repeats', 3, 'Rounds.', lower_bound=1)
+
+
+def main(argv):
+  options = flags.FLAGS
+  unknown = set(options.report) - set(REPORTS)
+  if len(argv) > 1 or unknown:
+    raise app.UsageError(f'Unknown {argv[1:] or sorted(unknown)}; the reports are {", ".join(REPORTS)}.')
+  host_memory.keep_freed_memory()
+  names = ['lax', 'ours'] + (['torch'] if benchmark_ops.installed('torch') else [])
+  print(f'{benchmark_ops.hardware()}; {benchmark_ops.versions(names)}; float32\n')
+  print('| report | part | ' + ' | '.join(f'{n}, ms' for n in names) + ' | lax / ours |')
+  print('|---' * (len(names) + 3) + '|')
+  for report in options.report:
+    times = benchmark_ops.measure(benchmark_ops.runners(REPORTS[report], names), options.repeats)
+    for part in benchmark_ops.PARTS:
+      cells = [f'{1e3 * np.median(times[name, part]):.1f}' for name in names]
+      speedup = benchmark_ops.ratio(times, 'ours', 'lax', part)
+      print(f'| {report}: {REPORTS[report].name} | {part} | ' + ' | '.join(cells) + f' | {speedup:.1f} |', flush=True)
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(main)
