@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from configs import base
+from configs import base, beta_vae_shapes
 from deconv.data import DataOptions, open_source
 from deconv.errors import UserError
 from deconv.models import AUTOENCODERS
@@ -109,3 +109,11 @@ def test_build_scales_the_discriminator_s_learning_rate():
   config.objective.disc_learning_rate_scale = 0.25
   task = TASKS['factor_vae'](config, lambda scale=1.: scales.append(scale) or optax.adam(1e-3))
   assert sorted(scales) == [0.25, 1.] and task.discriminator.hidden == 1000 and task.tc_weight == 35.
+
+
+@pytest.mark.parametrize('variant', ['', 'vae', 'beta_tc', 'factor', 'dip_i', 'dip_ii', 'capacity', 'full,beta_tc', 'full,factor'])
+def test_variants_of_the_shapes_config(variant):
+  config = beta_vae_shapes.get_config(variant)
+  task = TASKS[config.task](config, lambda scale=1.: optax.adam(1e-3))
+  assert isinstance(task, FactorVae if 'factor' in variant else Vae)
+  assert config.data.image_size == (64 if 'full' in variant else 32)

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from configs import base
+from configs import base, dcign_scenes
 from deconv import data
 from deconv.data import sources
 from deconv.data.factors import FactorSource
@@ -155,3 +155,14 @@ def test_mistakes(changes, message):
   config.update_from_flattened_dict(changes)
   with pytest.raises(UserError, match=message):
     TASKS['inverse_graphics'](config, lambda scale=1.: optax.adam(1e-3))
+
+
+@pytest.mark.parametrize('variant, conv_2, clamp', [('', None, 'mean'), ('paper', 64, 'mean'), ('code', 48, 'first')])
+def test_variants_of_the_config(variant, conv_2, clamp):
+  config = dcign_scenes.get_config(variant)
+  task = TASKS[config.task](config, lambda scale=1.: optax.adam(1e-3))
+  assert task.clamp == clamp and task.num_factors == 4
+  if conv_2:
+    assert task.encoder.features[1] == conv_2 and task.image_shape == (150, 150, 1) and task.prior.size == 200
+    assert config.data.vary[-1] == {'paper': 10, 'code': 15}[variant]
+    assert task.invariance == {'paper': 0.01, 'code': 0.}[variant]
