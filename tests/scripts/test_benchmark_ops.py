@@ -1,0 +1,54 @@
+"""The benchmarks run, say what they lack, and time what they say: the programs of all implementations agree."""
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from scripts import benchmark_ops
+from scripts import reproduce_reports
+
+SMALL = [benchmark_ops.Case('square', 2, (3, 4), (4, 4), 2, 1, 1, 1, 1, 3, 2),
+         benchmark_ops.Case('groups', 2, (5,), (3,), 2, 1, 1, 2, 2, 4, 6)]
+
+
+@pytest.mark.parametrize('case', SMALL, ids=lambda case: case.name)
+def test_implementations_compute_the_same(case):
+  operands = benchmark_ops.arrays(case)
+  names = ['ours', 'lax', 'zero padding']
+  runs = benchmark_ops.runners(case, names)
+  for part in benchmark_ops.PARTS:
+    ours, *others = (runs[name, part]() for name in names)
+    for other in others:
+      for a, b in zip(ours if part == 'all' else [ours], other if part == 'all' else [other]):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+  if benchmark_ops.installed('torch'):
+    dx, dk = benchmark_ops.torch_runners(case, operands)['all']()
+    _, want_dx, want_dk = runs['ours', 'all']()
+    np.testing.assert_allclose(np.moveaxis(dx.numpy(), 1, -1), want_dx, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.moveaxis(dk.numpy(), (0, 1), (-2, -1)), want_dk, rtol=1e-4, atol=1e-4)
+
+
+def test_rounds_and_ratios():
+  ticks = {('ours', 'all'): lambda: None, ('lax', 'all'): lambda: None}
+  times = benchmark_ops.measure(ticks, 3)
+  assert [len(v) for v in times.values()] == [3, 3]
+  assert benchmark_ops.ratio({('ours', 'all'): [1., 2.], ('lax', 'all'): [3., 8.]}, 'ours', 'lax', 'all') == 3.5
+  assert benchmark_ops.ratio({('ours', 'all'): [1., 3.], ('lax', 'all'): [8.]}, 'ours', 'lax', 'all') == 4
+
+
+def test_counts_by_hand():
+  # 2 images * 12 pixels * 16 taps * 3 * 2 channels, a product and a sum each
+  assert benchmark_ops.gflop(SMALL[0], 'dx') == pytest.approx(2 * 2 * 12 * 16 * 6 * 1e-9)
+  assert benchmark_ops.gflop(reproduce_reports.REPORTS['31662'], 'forward') == pytest.approx(0.453, rel=1e-3)
+
+
+def test_command_line():
+  command = [sys.executable, '-m', 'scripts.benchmark_ops', '--repeats=1']
+  done = subprocess.run([*command, '--json', '--cases=depthwise', '--implementations='], capture_output=True, text=True)
+  row = json.loads(done.stdout)
+  assert row['name'] == 'depthwise 4x4/2' and set(row['gflops']['ours']) == {'forward', 'dx', 'dw', 'all'}
+  assert row['share'] > 0
+  done = subprocess.run([*command, '--cases=nonsense'], capture_output=True, text=True)
+  assert done.returncode and 'No case begins with' in done.stdout + done.stderr
