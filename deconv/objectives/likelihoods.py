@@ -91,8 +91,8 @@ class Gaussian:
 
   def targets(self, images, keys):
     """Returns float32 (batch, h, w, c) in [-1, 1)."""
-    noise = jax.vmap(lambda key: jax.random.uniform(key, images.shape[1:]))(keys)
-    return (images.astype(jnp.float32) + noise) / 128 - 1
+    noise = jax.vmap(lambda key: jax.random.uniform(key, (math.prod(images.shape[1:]),)))(keys)
+    return (images.astype(jnp.float32) + noise.reshape(images.shape)) / 128 - 1
 
   def inputs(self, targets):
     return targets

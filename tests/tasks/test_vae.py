@@ -1,0 +1,279 @@
+"""The VAE task: an exact marginal, sums and scores that do not depend on the batch, devices, options and pictures."""
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy import stats
+
+from configs import base
+from deconv.errors import UserError
+from deconv.models import AUTOENCODERS
+from deconv.objectives.elbo import Posterior
+from deconv.objectives.likelihoods import LIKELIHOODS
+from deconv.objectives.regularizers import REGULARIZERS
+from deconv.tasks import TASKS
+from deconv.tasks.vae import Vae
+from deconv.training.parallel import Parallel
+
+KEY = jax.random.key(0)
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 1), dtype=np.uint8)
+BATCH = {'image': IMAGES}
+
+
+def make_task(likelihood='bernoulli', regularizer='elbo', latent=3, optimizer=None, objective=(), **options):
+  """A perceptron of a few units on 4x4 images."""
+  likelihood = LIKELIHOODS[likelihood]()
+  networks = AUTOENCODERS['vae_mlp'](image_shape=(4, 4, 1), outputs=likelihood.outputs(1), hidden=8, latent_size=latent)
+  regularizer = regularizer and REGULARIZERS[regularizer](**dict(objective))
+  return Vae(networks, latent_size=latent, likelihood=likelihood, image_shape=(4, 4, 1), regularizer=regularizer,
+             optimizer=optimizer or optax.adam(1e-2), **options)
+
+
+class LinearEncoder(nn.Module):
+  """Statistics of the exact posterior of LinearDecoder, its standard deviations times `widen`."""
+  widen: float
+
+  @nn.compact
+  def __call__(self, x):
+    precision = np.eye(2) + WEIGHTS.T @ WEIGHTS / SIGMA**2
+    self.param('unused', nn.initializers.zeros, ())
+    mean = (x.reshape(len(x), -1) - BIAS) @ (np.linalg.solve(precision, WEIGHTS.T) / SIGMA**2).T
+    return jnp.concatenate([mean, jnp.broadcast_to(2 * np.log(self.widen) - np.log(np.diag(precision)), (len(x), 2))], -1)
+
+
+class LinearDecoder(nn.Module):
+  """z -> mean W z + b of a Gaussian of fixed sigma."""
+  @nn.compact
+  def __call__(self, z):
+    self.param('unused', nn.initializers.zeros, ())
+    return (z @ WEIGHTS.T + BIAS).reshape(-1, 4, 4, 1)
+
+
+RNG = np.random.default_rng(1)
+# Orthogonal columns: the exact posterior is diagonal, so that an encoder can be it.
+WEIGHTS = np.linalg.qr(RNG.normal(size=(16, 2)))[0] * [0.8, 0.3]
+BIAS, SIGMA = 0.1 * RNG.normal(size=16), 0.2
+
+
+def linear_task(widen, **options):
+  return Vae((LinearEncoder(widen), LinearDecoder()), latent_size=2, likelihood=LIKELIHOODS['gaussian_fixed'](SIGMA / 2),
+             image_shape=(4, 4, 1), regularizer=REGULARIZERS['elbo'](), optimizer=optax.sgd(0.), **options)
+
+
+@pytest.mark.parametrize('widen, samples, tolerance', [(1.0, 1, 1e-4), (1.5, 3001, 0.1)])
+def test_nll_of_a_linear_gaussian_vae_is_exact(widen, samples, tolerance):
+  """With the exact posterior one sample does, and -ELBO less the KL's noise is the same; a wrong one needs many."""
+  images = np.random.default_rng(2).integers(90, 166, (8, 4, 4, 1), dtype=np.uint8)
+  task = linear_task(widen, importance_samples=samples, importance_chunk=100)
+  batch = {'image': images, **task.draw({'image': images}, KEY)}
+  targets = jax.jit(task.targets)(batch, jax.random.wrap_key_data(batch['noise_key'])).reshape(8, 16)
+  exact = stats.multivariate_normal.logpdf(targets, BIAS, WEIGHTS @ WEIGHTS.T + SIGMA**2 * np.eye(16)) - 16 * np.log(128)
+  metrics = task.summarize(jax.jit(task.eval_step)(task.init(KEY, batch), batch, KEY))
+  assert metrics['nll'] == pytest.approx(-exact.mean(), abs=tolerance)
+  assert metrics['nll_bits_per_dim'] == pytest.approx(metrics['nll'] / 16 / np.log(2))
+  if widen > 1:
+    gap = np.log(widen**2) * -1 + widen**2 - 1  # KL(q || exact posterior), two latents
+    assert metrics['neg_elbo'] - metrics['nll'] > 0.3 * gap
+
+
+@pytest.fixture(scope='module')
+def trained():
+  """A task, its state after a hundred steps, and the scalars of each."""
+  task = make_task(ema_decay=0.5, importance_samples=7, importance_chunk=3, forward_size=4, grid_size=6)
+  step, state, scalars = jax.jit(task.train_step), task.init(KEY, BATCH), []
+  for i in range(100):
+    state, new = step(state, BATCH, jax.random.fold_in(KEY, i))
+    scalars.append(new)
+  return task, state, scalars
+
+
+def test_training_lowers_the_loss(trained):
+  _, state, scalars = trained
+  losses = np.array([float(new['loss']) for new in scalars])
+  assert state.step == 100 and losses[-20:].mean() < losses[:20].mean() - 0.5
+  for new in scalars[::20]:
+    assert new['neg_elbo'] == pytest.approx(float(new['distortion'] + new['rate'])) == float(new['loss'])
+
+
+def test_sums_do_not_depend_on_the_batches(trained):
+  """Eight images at once, and as 3 + 3 + 2 with padding: what an image draws comes from its own key."""
+  task, state, _ = trained
+  evaluate = jax.jit(task.eval_step)
+  batch = {**BATCH, **task.draw(BATCH, KEY)}
+  whole = evaluate(state, batch, KEY)
+  parts = []
+  for start in (0, 3, 6):
+    rows = np.arange(start, start + 3)
+    part = {name: np.asarray(value)[np.minimum(rows, 7)] for name, value in batch.items()}
+    parts.append(evaluate(state, dict(part, weight=(rows < 8).astype(np.float32)), jax.random.key(9)))
+  assert whole['count'] == 8
+  for name, value in whole.items():
+    np.testing.assert_allclose(sum(np.asarray(part[name], np.float64) for part in parts), value, rtol=1e-5, atol=1e-5, err_msg=name)
+  metrics, again = task.summarize(whole), task.summarize(jax.tree.map(lambda *x: sum(x), *parts))
+  assert metrics == pytest.approx(again, rel=1e-5)
+  assert 'nll' in metrics and 'bits_per_dim' not in metrics  # binary pixels have no 256 levels
+
+
+def test_scores_are_the_terms_of_the_sum(trained):
+  task, state, _ = trained
+  scores = task.score_images(state, BATCH, KEY)['neg_elbo']
+  assert scores.shape == (8,) and np.ptp(scores) > 0
+  assert scores.sum() == pytest.approx(float(jax.jit(task.eval_step)(state, BATCH, KEY)['neg_elbo']), rel=1e-5)
+
+
+def test_pmap_equals_jit_with_the_noise_passed_in():
+  found = []
+  start = make_task().init(KEY, BATCH)
+  batch = {**BATCH, **make_task().draw(BATCH, KEY)}
+  batch['weight'] = np.array([1, 1, 1, 0, 1, 1, 1, 1], np.float32)
+  for mode in ('jit', 'pmap'):
+    parallel = Parallel(mode, devices=jax.devices()[:2])
+    task = make_task(samples=2, importance_samples=2, optimizer=parallel.wrap_optimizer(optax.adam(1e-2)))
+    put = parallel.put_batch(batch)
+    state, scalars = parallel.train_step(task)(parallel.put_state(start), put, KEY)
+    found.append(parallel.fetch((state, scalars, parallel.eval_step(task)(state, put, KEY))))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *found)
+  assert found[0][2]['count'] == 7
+
+
+def test_iwae_gradient_weighs_the_samples_by_hand():
+  """k samples: loss = -log mean exp(w); with one sample it is -w, whose mean is the negative ELBO."""
+  task = make_task(regularizer=None, samples=4)
+  params = task.init(KEY, BATCH).networks['vae'].params
+  batch = {**BATCH, **task.draw(BATCH, KEY)}
+  keys = jax.random.wrap_key_data(batch['noise_key'])
+  targets = jax.jit(task.targets)(batch, keys)
+  posterior = jax.jit(task.encode)(params, task.likelihood.inputs(targets))
+  mean, scale = np.asarray(posterior.mean), np.exp(np.asarray(posterior.log_variance) / 2)
+  noise = jax.jit(lambda: task.noise(keys, 'latent', 4))()
+  z = mean + scale * np.asarray(noise)
+  logits = np.asarray(jax.jit(task.decode)(params, z), np.float64)
+  weights = (np.asarray(targets) * logits - np.logaddexp(0, logits)).sum((-3, -2, -1)) + (
+      stats.norm.logpdf(z) - stats.norm.logpdf(z, mean, scale)).sum(-1)
+  loss, _ = jax.jit(task.loss)(params, batch, jnp.int32(0))
+  assert loss == pytest.approx(-np.log(np.exp(weights).mean(axis=0)).mean(), rel=1e-5)
+  assert loss < -weights.mean()
+
+
+def test_regularizer_sees_the_step_and_changes_the_gradient():
+  task = make_task(objective={'warmup_steps': 10}.items())
+  params = task.init(KEY, BATCH).networks['vae'].params
+  batch = {**BATCH, **task.draw(BATCH, KEY)}
+  evaluate = jax.jit(task.loss)
+  for step in (0, 5, 20):
+    loss, scalars = evaluate(params, batch, jnp.int32(step))
+    assert loss == pytest.approx(float(scalars['distortion'] + min(1, step / 10) * scalars['rate']))
+
+
+def test_static_binarisation_is_the_same_in_training_and_evaluation():
+  likelihood = LIKELIHOODS['bernoulli']('static', 3)
+  first, second = (likelihood.targets(jnp.asarray(IMAGES), jax.random.split(jax.random.key(i), 8)) for i in (0, 1))
+  np.testing.assert_array_equal(first, second)
+
+
+# From a config.
+
+def config_of(**fields):
+  config = base.get_config(model='vae_mlp', task='vae')
+  config.data.image_size = 8
+  config.model.hidden = 4
+  config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in fields.items()})
+  return config
+
+
+def build(**fields):
+  return TASKS['vae'](config_of(**fields), lambda scale=1.0: optax.sgd(scale))
+
+
+def test_fields_reach_the_task():
+  task = build(objective__name='capacity', objective__gamma=2., objective__capacity_nats=1., objective__capacity_steps=1,
+               objective__likelihood='logistic_mixture', objective__mixtures=2, objective__binarization='grey',
+               objective__samples=3, eval__importance_samples=5, model__latent_size=6)
+  prior = Posterior(jnp.zeros((1, 6)), jnp.zeros((1, 6)))
+  value, _ = task.regularizer(prior, prior.mean, jnp.int32(1))
+  assert value == 2.0 and task.samples == 3 and task.importance_samples == 5 and task.prior.size == 6
+  batch = {'image': np.zeros((2, 8, 8, 1), np.uint8)}
+  state = jax.eval_shape(task.init, KEY, batch)
+  assert state.networks['vae'].params['decoder']['pixels']['kernel'].shape == (4, 64 * 2 * 3)
+  assert state.networks['vae'].params['encoder']['posterior']['kernel'].shape == (4, 12)
+  assert task.protocol(state)['binarization'] == 'grey' and task.protocol(state)['importance_samples'] == 5
+
+
+@pytest.mark.parametrize('fields, part', [
+    ({'objective__name': 'elbow'}, "objective.name is 'elbow'; choose one of"),
+    ({'objective__likelihood': 'normal'}, "objective.likelihood is 'normal'; choose one of"),
+    ({'objective__gamma': 5.}, 'objective.gamma=5.0 has no effect'),
+    ({'objective__name': 'iwae', 'objective__beta': 2.}, 'objective.beta=2.0 has no effect'),
+    ({'objective__mixtures': 3}, 'objective.mixtures=3 has no effect'),
+    ({'objective__likelihood': 'gaussian_fixed'}, 'set objective.binarization to grey'),
+    ({'objective__binarization': 'gray'}, 'dynamic, static, grey'),
+    ({'objective__samples': 0}, 'objective.samples=0'),
+    ({'model__name': 'dcgan'}, "model.name is 'dcgan'; choose one of"),
+    ({'model__name': 'vae_conv'}, 'no field model.depth'),
+], ids=str)
+def test_mistakes_are_one_sentence(fields, part):
+  with pytest.raises(UserError) as error:
+    build(**fields)
+  assert part in str(error.value)
+
+
+# Pictures.
+
+def test_pictures(trained):
+  task, state, _ = trained
+  pictures = task.pictures(state, BATCH, KEY)
+  assert set(pictures) == {'samples', 'reconstructions'}
+  assert all(picture.dtype == np.uint8 and picture.std() > 0 for picture in pictures.values())
+  again = task.pictures(state, BATCH, KEY)
+  assert all(np.array_equal(picture, again[name]) for name, picture in pictures.items())
+
+
+def test_reconstructions_stand_beside_what_was_encoded(trained):
+  task, state, _ = trained
+  pairs = task.reconstruct(state, IMAGES[:3], KEY).reshape(3, 2, 4, 4, 1)
+  assert set(np.unique(pairs[:, 0])) == {-1., 1.}
+  assert np.all(pairs[:, 0][IMAGES[:3] == 255] == 1) and 0 < pairs[:, 1].std() < 1
+
+
+def test_images_do_not_depend_on_the_batch_that_they_are_made_in(trained):
+  task, state, _ = trained
+  codes = np.asarray(task.prior.draw(KEY, 6))
+  np.testing.assert_allclose(task.generate(state, codes)[5], task.generate(state, codes[5:])[0], atol=1e-6)
+  assert task.sample(state, KEY, 6).shape == (6, 4, 4, 1)
+
+
+def test_averaged_parameters_are_an_option(trained):
+  task, state, _ = trained
+  other = make_task(use_ema=False)
+  assert np.abs(task.sample(state, KEY, 4) - other.sample(state, KEY, 4)).max() > 1e-4
+  assert task.protocol(state)['ema'] and not other.protocol(state)['ema']
+
+
+def test_traversal_moves_one_latent_at_a_time(trained):
+  task, state, _ = trained
+  start = np.array([0.3, -0.2, 0.1], np.float32)
+  rows = task.traverse(state, KEY, 7, 5, start=start).reshape(3, 5, 4, 4, 1)
+  for row, j in zip(rows, range(3)):
+    codes = np.tile(start, (5, 1))
+    codes[:, j] = [-3, -1.5, 0, 1.5, 3]
+    np.testing.assert_allclose(row, task.generate(state, codes), atol=1e-6)
+
+
+def test_manifold_is_the_plane_of_two_latents(trained):
+  task = make_task(latent=2, grid_size=9)
+  state = task.init(KEY, BATCH)
+  images = task.manifold(state, 3)
+  quantile = stats.norm.ppf(1 / 6)
+  corners = np.array([[quantile, -quantile], [-quantile, -quantile], [0, 0]], np.float32)  # (x, y), the first row on top
+  np.testing.assert_allclose(images[[0, 2, 4]], task.generate(state, corners), atol=1e-5)
+  assert 'manifold' in task.pictures(state, BATCH, KEY)
+  with pytest.raises(UserError, match='two latents'):
+    trained[0].manifold(trained[1], 3)
+
+
+def test_interpolation_runs_from_code_to_code(trained):
+  task, state, _ = trained
+  rows = task.interpolate(state, KEY, 2, 3).reshape(2, 3, 4, 4, 1)
+  assert rows.shape == (2, 3, 4, 4, 1) and np.abs(rows[:, 0] - rows[:, 2]).max() > 1e-3
