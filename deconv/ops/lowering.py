@@ -84,8 +84,11 @@ def reduce_form(g: Geometry, c_small: int, c_large: int) -> str:
 
 
 def concatenate(g: Geometry, batch: int, channels: int, columns: int) -> bool:
-  """Whether the columns of the unfolded array share one matrix product: when each is too thin to fill one by itself."""
-  return channels < 64 and _elements(batch, g) * channels * columns <= MAX_UNFOLDED
+  """Whether the columns of the unfolded array share one matrix product: when each is too thin to fill one by itself.
+
+  Not a single channel: its products go by element, together with the slicing, and nothing is unfolded.
+  """
+  return 1 < channels < 64 and _elements(batch, g) * channels * columns <= MAX_UNFOLDED
 
 
 def _elements(batch, g):
