@@ -8,7 +8,7 @@ learning rate falls to zero along a cosine. The model works at 28x28 without pad
 deconv/models/vae.py. `--config.model.upsample=resize_nearest` and the like exchange what doubles the resolution.
 
 Cost: not measured.
-Not run to the end yet.
+Not run to the end.
 """
 from configs import base
 

@@ -10,7 +10,7 @@ image); here 10 epochs at 0.001, Adam with eps 1e-4 as there. `:vae` is the same
 DIR holds the four idx files (plain or .gz).
 
 Cost: not measured.
-Not run to the end yet.
+Not run to the end.
 """
 from configs import base
 

@@ -4,8 +4,10 @@
 
 1,500 digits to train, 297 to test, pixels binarised dynamically. `:plane` has two latents and draws their plane.
 
-Cost: not measured.
-Not run to the end yet.
+Cost: 71 s of processor time, start and compilation included; 108 s on two cores of an AMD EPYC (Zen 3) virtual machine
+  that others were using.
+Measured after 1,800 steps, seed 0, averaged parameters, 297 test images, dynamic binarisation: -ELBO 87.7 nats an
+  image, -log p(x) 86.4 with 100 importance samples.
 """
 from configs import base
 
@@ -21,10 +23,10 @@ def get_config(variant=''):
   config.optimizer.learning_rate = 1e-3
   config.optimizer.beta1 = 0.9
   config.train.batch_size = 50
-  config.train.epochs = 100.
+  config.train.epochs = 60.
   config.train.ema_decay = 0.99
   config.eval.every = 600
   config.eval.importance_samples = 100
-  config.samples.every = 150       # a film of twenty frames
+  config.samples.every = 150       # a film of twelve frames
   return base.finish(config, variant, variants={'plane': {'model.latent_size': 2}},
                      smoke={'model.width': 8, 'eval.importance_samples': 4})
