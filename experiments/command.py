@@ -1,5 +1,6 @@
 """What the entry points share: flags in, one sentence and exit status 2 out when the user has made a mistake."""
 import difflib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -15,6 +16,7 @@ from ml_collections import config_flags
 
 from deconv.errors import UserError
 from deconv.training import config_diff
+from deconv.training import host_memory
 
 _OVERRIDE = re.compile(r'^--?(?:no)?config\.([\w.\[\]]+)(?:=(.*))?$', re.DOTALL)
 _FILE = re.compile(r'^--?config(?:=(.*))?$', re.DOTALL)
@@ -87,6 +89,13 @@ def _prepare_environment():
   # XLA's CPU collectives deadlock when more steps are in flight than its pool has threads; it sizes the pool by NPROC.
   if '--xla_force_host_platform_device_count' in os.environ.get('XLA_FLAGS', ''):
     os.environ.setdefault('NPROC', '32')
+  # Before JAX starts its threads, whose allocations it concerns.
+  if os.environ.get('JAX_PLATFORMS') == 'cpu' or not _has_accelerator_plugin():
+    host_memory.keep_freed_memory()
+
+
+def _has_accelerator_plugin():
+  return bool(importlib.metadata.entry_points(group='jax_plugins')) or importlib.util.find_spec('libtpu') is not None
 
 
 def config_name():

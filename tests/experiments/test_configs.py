@@ -36,7 +36,7 @@ def test_smoke(name, tmp_path):
   lines = [line for line in read_metrics(workdir) if line['split'] == 'train']
   assert [line['step'] for line in lines] == list(range(1, config['train']['steps'] + 1))
   for field in ('images_per_second', 'data_wait'):
-    assert all(line[field] >= 0 for line in lines)
+    assert all(line[field] >= 0 for line in lines[1:])  # the first line is that of the step that was compiled
   losses = [value for line in lines for key, value in line.items() if key.startswith('loss')]
   assert losses and len(set(losses)) > 1
   assert list((workdir / 'samples').glob('*.png')) and (workdir / 'samples' / 'progress.gif').stat().st_size > 100
