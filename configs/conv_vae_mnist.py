@@ -33,5 +33,5 @@ def get_config(variant=''):
   config.checkpoint.every = 600   # an epoch
   return base.finish(
       config, variant,
-      smoke={'data.source': 'digits', 'data.path': '', 'model.width': 8, 'model.hidden': 16, 'optimizer.schedule': 'constant',
-             'eval.importance_samples': 4})
+      smoke={'data.source': 'digits', 'data.path': '', 'model.width': 8, 'model.hidden': 16,
+             'optimizer.schedule': 'constant', 'eval.importance_samples': 4})

@@ -1,4 +1,4 @@
-"""A convolutional VAE on CelebA at 64x64x3, likelihood a discretised mixture of logistics, in nats and bits a dimension.
+"""A convolutional VAE on CelebA at 64x64x3, likelihood a mixture of discretised logistics: nats and bits a dimension.
 
   python -m experiments.main --config=configs/vae_celeba.py --workdir=runs/vae_celeba --config.data.path=DIR
 

@@ -31,7 +31,8 @@ def main(config):
   scores, source = evaluation.score_images(state) if hasattr(run.task, 'score_images') else (None, None)
   if scores is not None:
     rows = [','.join(scores), *(','.join(f'{value:.7g}' for value in row) for row in zip(*scores.values()))]
-    command.write_file(os.path.join(folder, f'{step:08d}_images.csv'), lambda file: file.write('\n'.join(rows).encode() + b'\n'))
+    command.write_file(os.path.join(folder, f'{step:08d}_images.csv'),
+                       lambda file: file.write('\n'.join(rows).encode() + b'\n'))
     highest = scores['index'][np.argsort(-list(scores.values())[-1], kind='stable')[:_SHOWN]]
     images['anomalies'] = plots.image_grid(np.stack([source[int(index)]['image'] for index in highest]))
   for name, image in images.items():

@@ -98,8 +98,8 @@ def halvings(height, width):
   while side % 2 == 0 and side > 7:
     side, n = side // 2, n + 1
   if height != width or not n or not 4 <= side <= 7:
-    raise UserError(f'vae_conv makes square images of side 8, 16, 32, 64, ... (4 * 2**n), or another number from 4 to 7 '
-                    f'times 2**n such as 28, not {height}x{width}; set data.image_size to one of them')
+    raise UserError(f'vae_conv makes square images of side 8, 16, 32, 64, ... (4 * 2**n), or another number from 4 to '
+                    f'7 times 2**n such as 28, not {height}x{width}; set data.image_size to one of them')
   return side, n
 
 
@@ -209,14 +209,15 @@ def build_mlp(*, image_shape, outputs, upsample='deconv', latent_size=20, hidden
     UserError: another `upsample` than the default, which would change nothing, or an unknown activation.
   """
   if upsample != 'deconv':
-    raise UserError(f"vae_mlp has no upsampling layer, so model.upsample='{upsample}' would change nothing; leave it out")
+    raise UserError(f"vae_mlp has no upsampling layer, so model.upsample='{upsample}' would change nothing; "
+                    'leave it out')
   _activation(activation)
   common = dict(hidden=hidden, depth=depth, activation=activation, dtype=dtype)
   return MlpEncoder(latent_size, **common), MlpDecoder(tuple(image_shape[:2]), *outputs, **common)
 
 
-def build_conv(*, image_shape, outputs, upsample='deconv', latent_size=32, width=32, max_width=256, hidden=256, blocks=0,
-               activation='relu', dtype=None):
+def build_conv(*, image_shape, outputs, upsample='deconv', latent_size=32, width=32, max_width=256, hidden=256,
+               blocks=0, activation='relu', dtype=None):
   """Returns (encoder, decoder) of convolutions for images of `image_shape` (side, side, channels).
 
   Args:

@@ -59,7 +59,7 @@ def log_standard_normal(z):
 
 
 def log_posterior(posterior, noise):
-  """log q(z|x) at z = reparameterize(posterior, noise), summed over the last axis: (..., batch, latent) -> (..., batch).
+  """log q(z|x) at z = reparameterize(posterior, noise), summed over latents: (..., batch, latent) -> (..., batch).
 
   From the noise and not from z: (z - mean) / scale loses its digits where the mean is large and the scale small.
   """

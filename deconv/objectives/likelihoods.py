@@ -73,13 +73,13 @@ class Bernoulli:
 class Gaussian:
   """A normal density for each pixel and channel, on dequantised levels.
 
-  Targets are (level + u) * 2 / 256 - 1, u uniform in [0, 1): the density of them, times the width 2 / 256 of a level, is
-  a lower bound on the probability of the level (Theis et al. 2016, section 3.1). So these nats can be compared with
+  Targets are (level + u) * 2 / 256 - 1, u uniform in [0, 1): the density of them, times the width 2 / 256 of a level,
+  is a lower bound on the probability of the level (Theis et al. 2016, section 3.1). So these nats can be compared with
   those of a discrete likelihood, and no density grows without limit where pixels are constant.
 
   Attributes:
-    kind: 'fixed' (sigma = noise_scale), 'learned' (one sigma for all pixels of a channel, a parameter of the decoder; Dai
-      & Wipf 2019) or 'pixel' (the decoder gives the log-variance of each pixel).
+    kind: 'fixed' (sigma = noise_scale), 'learned' (one sigma for all pixels of a channel, a parameter of the decoder;
+      Dai & Wipf 2019) or 'pixel' (the decoder gives the log-variance of each pixel).
     noise_scale: standard deviation of 'fixed', in units of the full range [0, 1].
   """
   kind: str

@@ -32,8 +32,8 @@ def build(config, make_optimizer, batch_norm_axis=None):
   """Returns the Vae task of a whole config (configs/base.py); see deconv/tasks/__init__.py for the arguments.
 
   Raises:
-    UserError: a name in the config that there is no entry for, a field without effect, or an image size that the network
-      cannot make.
+    UserError: a name in the config that there is no entry for, a field without effect, or an image size that the
+      network cannot make.
   """
   del batch_norm_axis  # no batch norm
   return Vae(**task_options(config, make_optimizer))
@@ -61,7 +61,8 @@ def task_options(config, make_optimizer, regularizers=REGULARIZERS):
   model = dict(config.model)
   builder = choose(AUTOENCODERS, model.pop('name'), 'model.name')
   check_fields(builder, model, f"model.name='{config.model.name}'")
-  networks = builder(image_shape=shape, outputs=likelihood.outputs(channels), dtype=jnp.dtype(config.train.dtype), **model)
+  networks = builder(image_shape=shape, outputs=likelihood.outputs(channels), dtype=jnp.dtype(config.train.dtype),
+                     **model)
   return dict(
       networks=networks, latent_size=config.model.latent_size, likelihood=likelihood, image_shape=shape,
       likelihood_name=likelihood_name, regularizer=regularizer, samples=samples, optimizer=make_optimizer(),
@@ -155,13 +156,15 @@ class Vae:
     self.regularizer = regularizer
     self.samples = samples
     self.ema_decay, self.use_ema = ema_decay, use_ema
-    self.importance_samples, self.importance_chunk = importance_samples, max(1, min(importance_chunk, importance_samples))
+    self.importance_samples = importance_samples
+    self.importance_chunk = max(1, min(importance_chunk, importance_samples))
     self.forward_size = forward_size
     self.grid_size = grid_size
     self._decode_images = jax.jit(lambda state, z: self.likelihood.mean(
         self.decode(self._eval_params(state), z), self.image_shape[-1]))
     self._reconstruct = jax.jit(self._reconstruction)
-    self._encode_means = jax.jit(lambda state, images: self.encode(self._eval_params(state), data.to_signed(images)).mean)
+    self._encode_means = jax.jit(
+        lambda state, images: self.encode(self._eval_params(state), data.to_signed(images)).mean)
     self._score = jax.jit(lambda state, batch: self._evaluate(self._eval_params(state), batch)['neg_elbo'])
 
   # Networks.
@@ -195,7 +198,7 @@ class Vae:
   # Random numbers.
 
   def draw(self, batch, key):
-    """Returns {'noise_key': uint32 (batch, 2)}: the data of one random key an image, from which all that it needs comes."""
+    """Returns {'noise_key': uint32 (batch, 2)}: the data of one random key an image, from which all its noise comes."""
     return {'noise_key': jax.random.key_data(jax.random.split(key, len(batch['image'])))}
 
   def noise(self, keys, name, samples):
@@ -235,8 +238,8 @@ class Vae:
       step: int32 scalar, steps done.
 
     Returns:
-      (loss, scalars): `loss`; `distortion`, -E log p(x|z); `rate`, KL(q(z|x) || p(z)); `neg_elbo`, their sum, all in nats
-        an image; and those of the regularizer.
+      (loss, scalars): `loss`; `distortion`, -E log p(x|z); `rate`, KL(q(z|x) || p(z)); `neg_elbo`, their sum, all in
+        nats an image; and those of the regularizer.
     """
     keys = jax.random.wrap_key_data(batch['noise_key'])
     targets = self.targets(batch, keys)
@@ -257,7 +260,7 @@ class Vae:
 
   def eval_step(self, state, batch, key):
     """Sums over the images whose batch['weight'] is 1, of -ELBO with one code an image and its parts (nats), of the
-    importance estimate of -log p(x), and of the posterior means and their squares (for the number of active latents)."""
+    importance estimate of -log p(x), and of the posterior means and their squares (for the number of active ones)."""
     batch = {**self.draw(batch, key), **batch}
     weight = batch['weight'] if 'weight' in batch else jnp.ones(len(batch['image']))
     values = self._evaluate(self._eval_params(state), batch, importance=True)
@@ -278,7 +281,7 @@ class Vae:
     return values
 
   def log_marginal(self, params, targets, posterior, keys):
-    """Importance-sampling estimate of log p(x) with the posterior as proposal (Burda et al. 2016, section 5), (batch,)."""
+    """Importance-sampling estimate of log p(x), the posterior as proposal (Burda et al. 2016, section 5): (batch,)."""
     def chunk(i):
       noise = self.noise(jax.vmap(lambda key: jax.random.fold_in(key, i))(keys), 'importance', self.importance_chunk)
       outputs = self.decode(params, elbo.reparameterize(posterior, noise))
@@ -286,9 +289,10 @@ class Vae:
     return elbo.streaming_log_mean_exp(chunk, self.importance_samples, self.importance_chunk)
 
   def summarize(self, sums):
-    """Returns neg_elbo, distortion, rate and nll (nats an image), bits_per_dim (of neg_elbo, and nll_bits_per_dim, where
+    """Returns neg_elbo, distortion, rate and nll (nats an image), bits_per_dim (of neg_elbo) and nll_bits_per_dim (where
     the likelihood is one of the 256 levels) and active_latents (number) from the sums of `eval_step`."""
-    means = {name: np.asarray(value, np.float64) / float(sums['count']) for name, value in sums.items() if name != 'count'}
+    count = float(sums['count'])
+    means = {name: np.asarray(value, np.float64) / count for name, value in sums.items() if name != 'count'}
     variance = means.pop('mean_square') - means.pop('mean')**2
     metrics = {name: float(value) for name, value in means.items()}
     if self.likelihood.counts_levels:
