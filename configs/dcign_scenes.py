@@ -2,14 +2,17 @@
 
   python -m experiments.main --config=configs/dcign_scenes.py --workdir=runs/dcign_scenes
 
-The default is a small network on 32x32 pixels, trained by the paper's rule. `:paper` is the published network and rule on
-150x150 pixels: 200 latents, batches of 20, one varying factor each at a ratio of 1:1:1:10, inactive latents clamped to
-their mean, invariance gradient times 1/100. `:code` is what the authors' repository does: channels 96-48-24, clamped to the
-first image of the batch, no invariance gradient unless asked for (`--config.objective.invariance`), ratio 1:1:1:15. The
-optimizer that paper and code call RMSprop is Adam with these decays, bias correction included.
+The default is a small network on 32x32 pixels, trained by the paper's rule. `:paper` is the published network and rule
+on 150x150 pixels: 200 latents, batches of 20, one varying factor each at a ratio of 1:1:1:10, inactive latents clamped
+to their mean, invariance gradient times 1/100. `:code` is what the authors' repository does: channels 96-48-24, clamped
+to the first image of the batch, no invariance gradient unless asked for (`--config.objective.invariance`), ratio 1:1:1:15.
+The optimizer that paper and code call RMSprop is Adam with these decays, bias correction included.
 
-Cost: not measured.
-Not run to the end yet.
+Cost: about 0.12 s of processor time a step on two cores shared with other jobs, so some 12 processor-minutes; `:paper`
+and `:code` were not run.
+Measured only to step 2,000 of 6,000 (seed 0; 32 scenes of unseen identities): light monotone 0.999, selective 0.94;
+azimuth 0.35 and 0.12, elevation 0.34 and 0.07: after some 150 batches each their latents had not found them yet. -ELBO
+199.5 nats an image with grey targets (rate 5.3), 2,000 test images. Not run to the end.
 """
 from configs import base
 
@@ -44,4 +47,5 @@ def get_config(variant=''):
   config.samples.num = 32
   config.checkpoint.every = 1000
   return base.finish(config, variant, VARIANTS, smoke={
-      'data.image_size': 16, 'model.width': 12, 'model.latent_size': 8, 'model.padding': 'same', 'eval.batch_size': 200})
+      'data.image_size': 16, 'model.width': 12, 'model.latent_size': 8, 'model.padding': 'same',
+      'eval.batch_size': 200})

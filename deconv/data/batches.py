@@ -22,7 +22,8 @@ class TrainBatches:
     process_count: number of processes that share each batch.
 
   Raises:
-    UserError: fewer images than a batch, a batch that the processes cannot divide, or `vary` for a source without factors.
+    UserError: fewer images than a batch, a batch that the processes cannot divide, or `vary` for a source without
+      factors.
   """
 
   def __init__(self, source, batch_size, seed, options, process_index=0, process_count=1):
@@ -34,7 +35,8 @@ class TrainBatches:
     sizes = getattr(source, 'factor_sizes', ())
     if options.vary and len(options.vary) != len(sizes):
       names = ', '.join(getattr(source, 'factor_names', ())) or 'none'
-      raise UserError(f'data.vary has {len(options.vary)} weights: it needs one for each factor of {source.name} ({names}).')
+      raise UserError(f'data.vary has {len(options.vary)} weights: it needs one for each factor of {source.name} '
+                      f'({names}).')
     self._local = _local_slice(batch_size, process_index, process_count)
     self.source = memory.hold(source, options)
     self.batch_size = batch_size
@@ -56,8 +58,8 @@ class TrainBatches:
     return order.varying_factors(self.source.factor_sizes, self.options.vary, self.batch_size, self.seed, step)
 
   def at(self, step):
-    """The local batch of any step: {'image': uint8 (local, h, w, c), 'label': int32 (local,)}; with `vary` also 'varies'
-    int32 (local,), the factor that does."""
+    """The local batch of any step: {'image': uint8 (local, h, w, c), 'label': int32 (local,)}; with `vary` also
+    'varies' int32 (local,), the factor that does."""
     batch = memory.take(self.source, self.indices(step)[self._local])
     if self.options.vary:
       batch['varies'] = np.full(len(batch['image']), self._varying(step)[1], np.int32)

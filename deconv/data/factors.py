@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from deconv.errors import UserError
+
 
 class FactorSource:
   """Images rendered from a grid of factors; a Source (deconv/data/source.py) that holds no images.
@@ -21,8 +23,8 @@ class FactorSource:
   """
   procedural = True
 
-  def __init__(self, name, options, factors, render, version, *, offsets=None, rows=None, categorical=(), label=None,
-               class_names=None):
+  def __init__(self, name, options, factors, render, version, *, offsets=None, rows=None, skip=(), categorical=(),
+               label=None, class_names=None):
     """Makes the source.
 
     Args:
@@ -34,6 +36,7 @@ class FactorSource:
       version: int, to be raised when the renderer makes other images: part of the fingerprint.
       offsets: {name: first value}, by default 0.
       rows: int (number, k), the factors of each item; None is the whole grid.
+      skip: items of the whole grid that are left out, (number,), each once; those after them move up.
       categorical: names of the factors without order.
       label: name of the factor that is the class, None for no labels.
       class_names: names of its values.
@@ -50,21 +53,31 @@ class FactorSource:
     self.categorical = tuple(factor in categorical for factor in factors)
     self._label = None if label is None else self.factor_names.index(label)
     self._rows = None if rows is None else np.asarray(rows, np.int32)
+    skip = np.sort(np.asarray(skip, int))
+    self._gaps = skip - np.arange(len(skip))  # how many items come before each gap
     self._version = version
     self._render = render
 
   def __len__(self):
-    return math.prod(self.factor_sizes) if self._rows is None else len(self._rows)
+    return math.prod(self.factor_sizes) - len(self._gaps) if self._rows is None else len(self._rows)
 
   def factors_of(self, indices):
     """Returns the factors int32 (n, k) of items (n,)."""
     if self._rows is not None:
       return self._rows[indices]
-    digits = np.stack(np.unravel_index(indices, self.factor_sizes), axis=-1)
+    places = indices + np.searchsorted(self._gaps, indices, side='right')
+    digits = np.stack(np.unravel_index(places, self.factor_sizes), axis=-1)
     return (digits + self.factor_offsets).astype(np.int32)
 
   def index_of(self, factors):
-    """Returns the items (n,) of factors int (n, k); only of a whole grid."""
+    """Returns the items (n,) of factors int (n, k).
+
+    Raises:
+      UserError: this split is not a whole grid.
+    """
+    if self._rows is not None or len(self._gaps):
+      raise UserError(f'this split of {self.name} has not all combinations of its factors; data.vary needs one that '
+                      'has, such as data.split=all')
     return np.ravel_multi_index(tuple((np.asarray(factors) - self.factor_offsets).T), self.factor_sizes)
 
   def render(self, factors):
@@ -97,4 +110,5 @@ class FactorSource:
     digest = hashlib.sha256(repr(about).encode())
     if self._rows is not None:
       digest.update(self._rows.tobytes())
+    digest.update(self._gaps.tobytes())
     return digest.hexdigest()[:16]

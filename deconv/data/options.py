@@ -24,8 +24,8 @@ class DataOptions:
     worker_kind: 'thread' or 'process'.
     prefetch: batches made ahead of the step.
     flip: mirror each image with probability 1/2.
-    vary: for sources with factors, one weight for each of them: every batch varies a single factor, drawn by these weights,
-      and 'varies' says which; () is batches as usual.
+    vary: for sources with factors, one weight for each of them: every batch varies a single factor, drawn by these
+      weights, and 'varies' says which; () is batches as usual.
 
   Raises:
     UserError: a field has a value that means nothing.

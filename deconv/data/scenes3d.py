@@ -1,5 +1,5 @@
-"""Shaded heads in three dimensions, with pose, light and identity as factors: procedural stand-ins for the rendered faces
-of Kulkarni et al. 2015 (DC-IGN)."""
+"""Shaded heads in three dimensions, with pose, light and identity as factors: procedural stand-ins for the rendered
+faces of Kulkarni et al. 2015 (DC-IGN)."""
 import functools
 
 import numpy as np
@@ -28,8 +28,8 @@ def open_scenes(options, split):
   The identity ('shape') decides the form (head, nose, eyes, ears, mouth) and the tone of the skin. Its number says
   nothing about its form, so it counts as categorical. Batches in which one factor varies: `data.vary`.
 
-  Splits: `train` (900 identities), `test` (2,000 images of 100 other identities, drawn once), `unseen` (the whole grid of
-  those 100), `all` (1,000 identities).
+  Splits: `train` (900 identities), `test` (2,000 images of 100 other identities, drawn once), `unseen` (the whole
+  grid of those 100), `all` (1,000 identities).
   """
   first, last, rows = source_lib.choose_split('scenes', split, {
       'all': (0, IDENTITIES, None), 'train': (0, _TRAIN, None), 'unseen': (_TRAIN, IDENTITIES, None),

@@ -21,20 +21,20 @@ _VERSION = 1
 def open_shapes(options, split):
   """The source `shapes`: 737,280 images of one shape each, all combinations of five factors.
 
-  Factors: shape (square, ellipse, heart), scale (6 values from 0.5 to 1), rotation (40 from 0 to 351 degrees), x and y (32
-  each, such that the shape stays inside). As in dSprites the rotation of a square by 90 degrees and of an ellipse by
-  180 is not seen. Pixels are anti-aliased: their value is the share of them that is covered (to about 0.1, the edge being
-  taken as straight inside of a pixel). The label is the shape.
+  Factors: shape (square, ellipse, heart), scale (6 values from 0.5 to 1), rotation (40 from 0 to 351 degrees), x and y
+  (32 each, such that the shape stays inside). As in dSprites the rotation of a square by 90 degrees and of an ellipse
+  by 180 is not seen. Pixels are anti-aliased: their value is the share of them that is covered (to about 0.1, the edge
+  being taken as straight inside of a pixel). The label is the shape.
 
-  Splits: `all`, and for want of another convention `train`, which is the same; `test`, 4,096 of them drawn once.
+  Splits: `test` (4,096 images, drawn once), `train` (all others), `all`.
   """
-  rows = source_lib.choose_split('shapes', split, {
-      'all': None, 'train': None,
-      'test': np.stack([np.random.RandomState([1, factor]).randint(0, size, _HELDOUT)
-                        for factor, size in enumerate(FACTORS.values())], axis=-1)})
+  sizes = tuple(FACTORS.values())
+  heldout = np.random.RandomState(1).permutation(np.prod(sizes))[:_HELDOUT]
+  rows, skip = source_lib.choose_split('shapes', split, {
+      'all': (None, ()), 'train': (None, heldout), 'test': (np.stack(np.unravel_index(heldout, sizes), axis=-1), ())})
   render = functools.partial(render_shapes, size=options.image_size, channels=options.channels)
-  return FactorSource('shapes', options, FACTORS, render, _VERSION, rows=rows, categorical=('shape',), label='shape',
-                      class_names=SHAPES)
+  return FactorSource('shapes', options, FACTORS, render, _VERSION, rows=rows, skip=skip, categorical=('shape',),
+                      label='shape', class_names=SHAPES)
 
 
 def render_shapes(factors, size=64, channels=1):

@@ -1,8 +1,8 @@
 """Do single latents stand for single factors? Scores of an encoder against the known factors of a data set.
 
-All scores are from codes (n, latent) and factors int (n, k); each is 1 for an oracle whose latents are the factors and about
-0 for latents that know nothing. Where the published score of noise is not 0 (a classifier's chance), the score here is
-(accuracy - chance) / (1 - chance), and the published accuracy stands beside it.
+All scores are from codes (n, latent) and factors int (n, k); each is 1 for an oracle whose latents are the factors and
+about 0 for latents that know nothing. Where the published score of noise is not 0 (a classifier's chance), the score
+here is (accuracy - chance) / (1 - chance), and the published accuracy stands beside it.
 
 - mig: mutual information gap (Chen et al. 2018, section 4), of binned latents (Locatello et al. 2019, appendix).
 - sap: separated attribute predictability (Kumar et al. 2018, section 3).
@@ -12,7 +12,8 @@ All scores are from codes (n, latent) and factors int (n, k); each is 1 for an o
 """
 import numpy as np
 
-# A latent whose variance is below this share of the greatest is off: it stands for nothing, whatever its tiny changes say.
+# A latent whose variance is below this share of the greatest is off: it stands for nothing, whatever its tiny changes
+# say.
 _OFF = 1e-4
 
 
@@ -40,11 +41,12 @@ def measure(encode, source, num=10_000, seed=0):
       **factor_score(encode, source, random, votes, group, np.var(codes, axis=0)),
       **beta_vae_score(encode, source, random, batches, 10)}
   protocol = {
-      'codes': 'posterior means', 'n': num, 'seed': seed, 'factors': dict(zip(source.factor_names, source.factor_sizes)),
-      'mig_bins': _bins(values), 'sap': 'R^2 of a line, or adjusted balanced accuracy of thresholds for categorical factors; '
-      'half to fit, half to score', 'dci': 'random forests of 10 trees, half to fit, half to score',
-      'factor_score': f'{votes} votes of {group} images, half to fit', 'beta_vae_score': f'{batches} points of 10 pairs, '
-      'logistic regression, half to fit', 'factor_chance': 1 / len(source.factor_names)}
+      'codes': 'posterior means', 'n': num, 'seed': seed,
+      'factors': dict(zip(source.factor_names, source.factor_sizes)), 'mig_bins': _bins(values),
+      'sap': 'R^2 of a line; adjusted balanced accuracy of thresholds for categorical factors; half to fit',
+      'dci': 'random forests of 10 trees, half to fit', 'factor_score': f'{votes} votes of {group} images, half to fit',
+      'beta_vae_score': f'{batches} points of 10 pairs, logistic regression, half to fit',
+      'factor_chance': 1 / len(source.factor_names)}
   return numbers, protocol
 
 
@@ -95,9 +97,9 @@ def _information(a, b):
 def sap(codes, factors, categorical):
   """Mean over factors of the gap between the two latents that predict the factor best, alone.
 
-  A factor with an order is predicted by a line, scored by R^2 (Kumar et al. 2018: the squared correlation); one without by
-  thresholds (a tree with as many leaves as twice its values), scored by balanced accuracy, adjusted for chance. Fitted on
-  the first half, scored on the second.
+  A factor with an order is predicted by a line, scored by R^2 (Kumar et al. 2018: the squared correlation); one without
+  by thresholds (a tree with as many leaves as twice its values), scored by balanced accuracy, adjusted for chance.
+  Fitted on the first half, scored on the second.
 
   Args:
     codes: (n, latent).
@@ -125,7 +127,8 @@ def _line_fit(x, y, test_x, test_y):
 def _threshold_accuracy(x, y, test_x, test_y):
   from sklearn.tree import DecisionTreeClassifier
   classes = len(np.unique(y))
-  tree = DecisionTreeClassifier(max_leaf_nodes=2 * classes, min_samples_leaf=max(1, len(x) // 100), class_weight='balanced')
+  tree = DecisionTreeClassifier(max_leaf_nodes=2 * classes, min_samples_leaf=max(1, len(x) // 100),
+                                class_weight='balanced')
   return max(0., _adjusted_accuracy(test_y, tree.fit(x[:, None], y).predict(test_x[:, None])))
 
 
@@ -143,11 +146,11 @@ def _above_chance(accuracy, classes):
 def dci(codes, factors, categorical, seed=0, trees=10):
   """Disentanglement, completeness, informativeness, from the importance of each latent to a predictor of each factor.
 
-  With R (latent, factor) the importances, disentanglement is 1 minus the entropy of a latent's row (base k), weighted by
-  the rows' sums; completeness 1 minus the entropy of a factor's column (base latent); informativeness the mean R^2 (or
-  adjusted balanced accuracy) of the predictors on the second half. Predictors: random forests, all latents offered at each
-  split. A forest's importances add up to 1 even where it predicts nothing, so each column is scaled by the factor's
-  informativeness: latents that know nothing score 0 in everything.
+  With R (latent, factor) the importances, disentanglement is 1 minus the entropy of a latent's row (base k), weighted
+  by the rows' sums; completeness 1 minus the entropy of a factor's column (base latent); informativeness the mean R^2
+  (or adjusted balanced accuracy) of the predictors on the second half. Predictors: random forests, all latents offered
+  at each split. A forest's importances add up to 1 even where it predicts nothing, so each column is scaled by the
+  factor's informativeness: latents that know nothing score 0 in everything.
 
   Args:
     codes: (n, latent).
@@ -173,7 +176,8 @@ def dci(codes, factors, categorical, seed=0, trees=10):
 
 
 def _concentration(weights):
-  """1 minus the entropy of each row of shares, base its length; a mean weighted by the rows' sums; 0 where all are 0."""
+  """1 minus the entropy of each row of shares, base its length; a mean weighted by the rows' sums; 0 where all are
+  0."""
   total = weights.sum()
   if total <= 0 or weights.shape[1] < 2:
     return 0.
@@ -186,8 +190,9 @@ def _concentration(weights):
 def factor_score(encode, source, random, votes, group, variances):
   """Kim & Mnih 2018: which latent varies least, relative to its own variance, when one factor is held?
 
-  A vote is a group of images that share the value of one factor; it names the latent with the smallest relative variance. A
-  majority vote for each latent, learnt from the first half of the votes, tells the factors of the second half.
+  A vote is a group of images that share the value of one factor; it names the latent with the smallest relative
+  variance. A majority vote for each latent, learnt from the first half of the votes, tells the factors of the second
+  half.
 
   Args:
     encode, source: as for `measure`.
@@ -218,8 +223,8 @@ def factor_score(encode, source, random, votes, group, variances):
 def beta_vae_score(encode, source, random, points, pairs):
   """Higgins et al. 2017: a linear classifier tells which factor two images share, from how far apart their codes are.
 
-  A point is the mean over `pairs` pairs that share the value of the same factor of |z_1 - z_2|. Differences are divided by
-  their standard deviations over the points, so that the regression sees latents of any scale alike.
+  A point is the mean over `pairs` pairs that share the value of the same factor of |z_1 - z_2|. Differences are divided
+  by their standard deviations over the points, so that the regression sees latents of any scale alike.
 
   Args:
     encode, source, random: as for `factor_score`.

@@ -25,8 +25,8 @@ def measure(sweeps, factor):
 
   monotone: the mean over scenes of Spearman's rank correlation of latent and factor, as an absolute value: 1 when the
     latent rises (or falls) with the factor in all scenes, about 0 when it ignores it.
-  selective: the variance of the latent within the sweeps of its own factor, as a share of the sum of its variances within
-    the sweeps of all factors: 1 when it is flat in the others, 1 / factors when it has no preference.
+  selective: the variance of the latent within the sweeps of its own factor, as a share of the sum of its variances
+    within the sweeps of all factors: 1 when it is flat in the others, 1 / factors when it has no preference.
 
   Args:
     sweeps: for each factor, the latent along its sweeps, (scenes, values).

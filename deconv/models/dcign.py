@@ -1,8 +1,8 @@
 """The convolutional encoder and the unpooling decoder of DC-IGN (Kulkarni et al. 2015, figure 1).
 
-Encoder: three times a 5x5 convolution, 2x2 max pooling, ReLU; dense to means and log-variances. Decoder: dense, then four
-times unpooling (each value becomes a 2x2 block) and a 7x7 convolution, ReLU between them. The published network takes
-150x150 images without padding: 150 - 73 - 34 - 15 down, 15 - 24 - 42 - 78 - 150 up.
+Encoder: three times a 5x5 convolution, 2x2 max pooling, ReLU; dense to means and log-variances. Decoder: dense, then
+four times unpooling (each value becomes a 2x2 block) and a 7x7 convolution, ReLU between them. The published network
+takes 150x150 images without padding: 150 - 73 - 34 - 15 down, 15 - 24 - 42 - 78 - 150 up.
 
 Presets, which differ in channels: 'paper' 96-64-32 and 32-64-96, 'code' (github.com/willwhitney/dc-ign) 96-48-24 and
 48-96-96. Dense layers start from N(0, 0.01) as the authors' do, convolutions from the variance of He et al. (2015) in
@@ -40,8 +40,8 @@ class Encoder(nn.Module):
   @nn.compact
   def __call__(self, x):
     for i, features in enumerate(self.features):
-      x = layers.Conv(features, 5, padding=self.padding.upper(), dtype=self.dtype, kernel_init=layers.fan_in_normal(2.0),
-                      name=f'conv_{i + 1}')(x)
+      x = layers.Conv(features, 5, padding=self.padding.upper(), dtype=self.dtype,
+                      kernel_init=layers.fan_in_normal(2.0), name=f'conv_{i + 1}')(x)
       x = nn.relu(ops.max_pool(x, 2)[0])                # b side/2 side/2 features ('valid': (side - 4) / 2)
     x = x.reshape(x.shape[0], -1)
     # Computed in float32: log-variances in bfloat16 have no digits to spare.
@@ -127,7 +127,8 @@ def build(*, image_shape, outputs, upsample='resize_nearest', latent_size=200, p
     if value not in choices:
       raise UserError(f"model.{field} is '{value}'; choose one of: {', '.join(choices)}")
   if outputs[1]:
-    raise UserError('dcign has no numbers that all pixels share; choose another objective.likelihood than gaussian_learned')
+    raise UserError('dcign has no numbers that all pixels share; choose another objective.likelihood than '
+                    'gaussian_learned')
   if image_shape[0] != image_shape[1]:
     raise UserError(f'dcign makes square images, not {image_shape[0]}x{image_shape[1]}')
   smallest(image_shape[0], padding)

@@ -1,4 +1,5 @@
-"""The discriminator of FactorVAE (Kim & Mnih 2018, appendix A): is a code from q(z), or from the product of its marginals?"""
+"""The discriminator of FactorVAE (Kim & Mnih 2018, appendix A): is a code from q(z), or from the product of its
+marginals?"""
 from flax import linen as nn
 import jax.numpy as jnp
 

@@ -57,8 +57,8 @@ def sampling_weights(batch, dataset_size, sampling):
 
   'weighted': 1 / (N batch) (equation S4 of Chen et al. 2018): an importance bound, smaller than q(z) by a constant that
   the gradient does not see, but the total correlation does: (1 - latent) log N.
-  'stratified' (equation S9): the image that z_i was drawn from counts 1 / N; of the M = batch - 1 others all count 1 / M
-  but one, which counts (N - M) / (N M). The expectation over minibatches is q(z_i) exactly.
+  'stratified' (equation S9): the image that z_i was drawn from counts 1 / N; of the M = batch - 1 others all count 1 /
+  M but one, which counts (N - M) / (N M). The expectation over minibatches is q(z_i) exactly.
 
   Raises:
     ValueError: another `sampling`, or a data set smaller than the batch.
@@ -76,8 +76,8 @@ def sampling_weights(batch, dataset_size, sampling):
 
 
 def beta_tc(beta=1., tc_sampling='weighted', dataset_size=0):
-  """KL + (beta - 1) TC, that is mutual information + beta TC + dimension-wise KL (Chen et al. 2018, equation 4 with alpha =
-  gamma = 1): the KL in closed form, the total correlation by `decompose_kl`.
+  """KL + (beta - 1) TC, that is mutual information + beta TC + dimension-wise KL (Chen et al. 2018, equation 4 with
+  alpha = gamma = 1): the KL in closed form, the total correlation by `decompose_kl`.
 
   Args:
     beta: weight of the total correlation; 1 = the ELBO.
@@ -92,7 +92,8 @@ def beta_tc(beta=1., tc_sampling='weighted', dataset_size=0):
   if tc_sampling not in ('weighted', 'stratified'):
     raise UserError(f"objective.tc_sampling is '{tc_sampling}'; choose one of: weighted, stratified")
   if tc_sampling == 'stratified' and not dataset_size:
-    raise UserError("objective.tc_sampling='stratified' needs the number of training images; set objective.dataset_size")
+    raise UserError("objective.tc_sampling='stratified' needs the number of training images; "
+                    'set objective.dataset_size')
 
   def penalty(posterior, z, step):
     del step
@@ -154,8 +155,8 @@ def _not_negative(**fields):
       raise UserError(f'objective.{name}={value} must not be negative; change it')
 
 
-# As those of deconv.objectives.regularizers, of which they are part: name -> builder of (posterior, z, step) -> (penalty,
-# scalars). FactorVAE, whose penalty has a network, is a task of its own (deconv/tasks/factor_vae.py).
+# As those of deconv.objectives.regularizers, of which they are part: name -> builder of (posterior, z, step) ->
+# (penalty, scalars). FactorVAE, whose penalty has a network, is a task of its own (deconv/tasks/factor_vae.py).
 REGULARIZERS = {
     'beta_tc': beta_tc,
     'dip_i': dip_i,

@@ -1,13 +1,13 @@
 """Codes whose entries mean something: the training rule of DC-IGN (Kulkarni et al. 2015, section 3).
 
-In a minibatch only one factor of the scene varies, so only the latents of that factor (the active ones) may differ between
-its images.
+In a minibatch only one factor of the scene varies, so only the latents of that factor (the active ones) may differ
+between its images.
 """
 import jax
 import jax.numpy as jnp
 
-# Who stands in for the inactive latents: their mean over the minibatch (paper, section 3.1, step 5), or those of its first
-# image (modules/SelectiveOutputClamp.lua of the authors' code).
+# Who stands in for the inactive latents: their mean over the minibatch (paper, section 3.1, step 5), or those of its
+# first image (modules/SelectiveOutputClamp.lua of the authors' code).
 CLAMPS = {
     'mean': lambda codes: jnp.mean(codes, axis=0),
     'first': lambda codes: codes[0],

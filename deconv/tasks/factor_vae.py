@@ -1,9 +1,9 @@
 """FactorVAE (Kim & Mnih 2018): a variational autoencoder whose total correlation a second network estimates.
 
-The discriminator tells codes z ~ q(z) from codes whose coordinates are shuffled over the minibatch; its mean logit on the
-former is the estimate, which the encoder pays for with a weight of `tc_weight` (gamma of the paper). Both networks move at
-the old parameters of the other. The shuffled codes are those of the same minibatch, as in disentanglement_lib; algorithm 2
-of the paper encodes a second one for them. Under pmap the minibatch is the share of a device.
+The discriminator tells codes z ~ q(z) from codes whose coordinates are shuffled over the minibatch; its mean logit on
+the former is the estimate, which the encoder pays for with a weight of `tc_weight` (gamma of the paper). Both networks
+move at the old parameters of the other. The shuffled codes are those of the same minibatch, as in disentanglement_lib;
+algorithm 2 of the paper encodes a second one for them. Under pmap the minibatch is the share of a device.
 """
 import jax
 import jax.numpy as jnp

@@ -1,8 +1,8 @@
 """Inverse graphics (DC-IGN, Kulkarni et al. 2015): a variational autoencoder whose latents mean pose, light and shape.
 
-Each minibatch varies one factor of the scene (`data.vary`; `batch['varies']` says which). The latents of the other factors
-are clamped before they reach the decoder and get the invariance gradient in place of their own; everything else is the
-task `vae`. Under pmap the minibatch is the share of a device.
+Each minibatch varies one factor of the scene (`data.vary`; `batch['varies']` says which). The latents of the other
+factors are clamped before they reach the decoder and get the invariance gradient in place of their own; everything else
+is the task `vae`. Under pmap the minibatch is the share of a device.
 """
 import jax
 import jax.numpy as jnp
@@ -22,17 +22,18 @@ def build(config, make_optimizer, batch_norm_axis=None):
   """Returns the InverseGraphics task of a whole config; see deconv/tasks/__init__.py for the arguments.
 
   Raises:
-    UserError: see deconv.tasks.vae.task_options; also no factor that varies, fewer latents than factors, or a field out of
-      range.
+    UserError: see deconv.tasks.vae.task_options; also no factor that varies, fewer latents than factors, or a field out
+      of range.
   """
   del batch_norm_axis  # no batch norm
   objective = config.objective
   num_factors = len(config.data.vary)
   if not num_factors:
-    raise UserError("task='inverse_graphics' trains on batches in which one factor varies; set data.vary to their weights, "
-                    'such as (1, 1, 1, 10)')
+    raise UserError("task='inverse_graphics' trains on batches in which one factor varies; set data.vary to their "
+                    'weights, such as (1, 1, 1, 10)')
   if num_factors > config.model.latent_size:
-    raise UserError(f'model.latent_size={config.model.latent_size} must be at least the number of factors, {num_factors}')
+    raise UserError(f'model.latent_size={config.model.latent_size} must be at least the number of factors, '
+                    f'{num_factors}')
   if objective.name != 'elbo':
     raise UserError(f"objective.name='{objective.name}' is not for task='inverse_graphics'; set it to elbo")
   if objective.clamp not in rule.CLAMPS:
@@ -80,8 +81,8 @@ class InverseGraphics(vae.Vae):
       step: int32 scalar, steps done.
 
     Returns:
-      (loss, scalars): `loss`, `neg_elbo`, `distortion`, `rate` as in Vae, of the clamped code; `invariance`, the term before
-        its weight, of means and log-variances together.
+      (loss, scalars): `loss`, `neg_elbo`, `distortion`, `rate` as in Vae, of the clamped code; `invariance`, the term
+        before its weight, of means and log-variances together.
     """
     del step
     keys = jax.random.wrap_key_data(batch['noise_key'])
@@ -110,8 +111,8 @@ class InverseGraphics(vae.Vae):
       **options: not used.
 
     Returns:
-      ({'FACTOR_monotone', 'FACTOR_selective'} of every factor with a latent of its own, see deconv.metrics.sweeps, and their
-      means over the factors 'monotone' and 'selective'; {'knobs': picture}; protocol).
+      ({'FACTOR_monotone', 'FACTOR_selective'} of every factor with a latent of its own, see deconv.metrics.sweeps, and
+      their means over the factors 'monotone' and 'selective'; {'knobs': picture}; protocol).
     """
     del options
     unseen = data.open_source(source.options, 'unseen')
@@ -131,7 +132,7 @@ class InverseGraphics(vae.Vae):
       numbers[what] = float(np.mean([value for name, value in numbers.items() if name.endswith(f'_{what}')]))
     images = unseen.render(unseen.sample_factors(random, 2))
     protocol = {'split': 'unseen', 'scenes': scenes, 'codes': 'posterior means',
-                'is': 'deconv.metrics.sweeps: |mean Spearman| in sweeps of its own factor; share of the variance in them'}
+                'is': 'deconv.metrics.sweeps: |mean Spearman| in sweeps of its factor; share of the variance in them'}
     return numbers, {'knobs': self.knobs(state, images)}, protocol
 
   # Pictures.
@@ -148,8 +149,9 @@ class InverseGraphics(vae.Vae):
       images: uint8 (1 or 2, height, width, channels): the scene, and another one.
 
     Returns:
-      uint8 picture. A row for each latent with a factor of its own, moved from -2.5 to 2.5 standard deviations of the prior,
-      and a last row in which the other latents go from the first scene's to the second's. The first column has the scene.
+      uint8 picture. A row for each latent with a factor of its own, moved from -2.5 to 2.5 standard deviations of the
+      prior, and a last row in which the other latents go from the first scene's to the second's. The first column has
+      the scene.
     """
     means = self.means(state, np.asarray(images))
     single = self.num_factors - 1

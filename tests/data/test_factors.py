@@ -43,6 +43,26 @@ def test_rows_are_the_items():
   assert len(source) == 2 and source[1]['factors'].tolist() == [2, 3, 4] and 'label' not in source[1]
 
 
+def test_skipped_items_are_left_out():
+  source = make(skip=[59, 2, 3, 17])
+  whole = make().factors_of(np.arange(60))
+  assert len(source) == 56
+  assert np.array_equal(source.factors_of(np.arange(56)), np.delete(whole, [2, 3, 17, 59], axis=0))
+  assert source.fingerprint() != make().fingerprint()
+  with pytest.raises(UserError, match='data.split=all'):
+    source.index_of(whole)
+
+
+def test_shapes_are_never_in_both_splits():
+  options = data.DataOptions(source='shapes', image_size=8)
+  train, test = data.open_source(options), data.open_source(options, 'test')
+  whole = data.open_source(options, 'all')
+  assert len(train) + len(test) == len(whole) == 737_280
+  rows = [source.factors_of(np.arange(len(source))) for source in (train, test)]
+  found = whole.index_of(np.concatenate(rows))
+  assert np.array_equal(np.sort(found), np.arange(len(whole)))
+
+
 def test_fingerprint_tells_splits_and_versions_apart():
   found = {make().fingerprint(), make(offsets={'a': 1}).fingerprint(), make(rows=[[0, 0, 0]]).fingerprint(),
            FactorSource('painted', OPTIONS, {'a': 3, 'b': 4, 'c': 5}, paint, 2).fingerprint()}

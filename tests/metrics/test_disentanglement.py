@@ -10,7 +10,8 @@ from deconv.data.factors import FactorSource
 from deconv.data.shapes import FACTORS
 from deconv.metrics import disentanglement
 
-SCORES = ('mig', 'sap', 'factor_score', 'beta_vae_score', 'dci_disentanglement', 'dci_completeness', 'dci_informativeness')
+SCORES = ('mig', 'sap', 'factor_score', 'beta_vae_score', 'dci_disentanglement', 'dci_completeness',
+          'dci_informativeness')
 
 
 def write(factors):
@@ -35,7 +36,8 @@ def scores(name, num=3000):
   turn = np.linalg.qr(np.random.RandomState(3).normal(size=(5, 5)))[0]
   encode = {
       'oracle': lambda images: read(images) * [-3, 1, 1, 0.2, 1] + 5,
-      'oracle and noise': lambda images: np.concatenate([random.normal(size=(len(images), 3)), read(images)[:, ::-1]], axis=1),
+      'oracle and noise': lambda images: np.concatenate(
+          [random.normal(size=(len(images), 3)), read(images)[:, ::-1]], axis=1),
       'noise': lambda images: random.normal(size=(len(images), 8)),
       'off': lambda images: np.zeros((len(images), 4)),
       'rotated': lambda images: (read(images) / [2, 5, 39, 31, 31]) @ turn,
@@ -84,7 +86,8 @@ def test_protocol_says_how():
 
 def test_mutual_information_by_hand():
   a, b = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0])
-  expected = 0.5 * math.log(0.5 / (0.5 * 0.75)) + 0.25 * math.log(0.25 / (0.5 * 0.75)) + 0.25 * math.log(0.25 / (0.5 * 0.25))
+  expected = (0.5 * math.log(0.5 / (0.5 * 0.75)) + 0.25 * math.log(0.25 / (0.5 * 0.75)) +
+              0.25 * math.log(0.25 / (0.5 * 0.25)))
   assert disentanglement._information(a, b) == pytest.approx(expected)
   # One factor, two latents: the first is the factor, the second knows the above of it.
   codes = np.stack([b, a], axis=-1).astype(float)

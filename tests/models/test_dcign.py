@@ -15,7 +15,8 @@ def shapes(module, *arguments):
   return {name: layer['kernel'].shape for name, layer in variables['params'].items()}
 
 
-@pytest.mark.parametrize('preset, down, up', [('paper', (96, 64, 32), (32, 64, 96)), ('code', (96, 48, 24), (48, 96, 96))])
+@pytest.mark.parametrize('preset, down, up', [('paper', (96, 64, 32), (32, 64, 96)),
+                                              ('code', (96, 48, 24), (48, 96, 96))])
 def test_published_sizes(preset, down, up):
   encoder, decoder = dcign.build(image_shape=(150, 150, 1), outputs=(1, 0), preset=preset, padding='valid')
   images, codes = jnp.zeros((2, 150, 150, 1)), jnp.zeros((2, 200))

@@ -117,7 +117,8 @@ def test_dip_ii_is_zero_at_the_prior():
   assert penalty('dip_i', mean, logvar, mean, **DIP)[0] == pytest.approx(7 * 2 * 0.25**2, rel=1e-4)
 
 
-@pytest.mark.parametrize('name, neutral', [('beta_tc', dict(beta=1.)), ('dip_i', dict(dip_off_diagonal=0., dip_diagonal=0.)),
+@pytest.mark.parametrize('name, neutral', [('beta_tc', dict(beta=1.)),
+                                           ('dip_i', dict(dip_off_diagonal=0., dip_diagonal=0.)),
                                            ('dip_ii', dict(dip_off_diagonal=0., dip_diagonal=0.))])
 def test_neutral_fields_are_the_plain_vae(name, neutral):
   assert REGULARIZERS[name] is disentanglement.REGULARIZERS[name]  # a user can choose it
@@ -129,7 +130,8 @@ def test_neutral_fields_are_the_plain_vae(name, neutral):
     ('beta_tc', dict(tc_sampling='uniform'), 'choose one of: weighted, stratified'),
     ('beta_tc', dict(tc_sampling='stratified'), 'set objective.dataset_size'),
     ('beta_tc', dict(beta=-1.), 'objective.beta=-1.0'),
-    ('dip_i', dict(dip_diagonal=-1.), 'objective.dip_diagonal'), ('dip_ii', dict(dip_off_diagonal=-1.), 'must not be negative')])
+    ('dip_i', dict(dip_diagonal=-1.), 'objective.dip_diagonal'),
+    ('dip_ii', dict(dip_off_diagonal=-1.), 'must not be negative')])
 def test_wrong_fields(name, fields, message):
   with pytest.raises(UserError, match=message):
     disentanglement.REGULARIZERS[name](**fields)
@@ -150,7 +152,8 @@ def test_the_best_discriminator_gives_the_total_correlation():
   z = np.random.default_rng(6).multivariate_normal(np.zeros(2), covariance, 20000)
   exponent = np.einsum('ni,ij,nj->n', z, np.linalg.inv(covariance), z)
   logits = -0.5 * (exponent + np.linalg.slogdet(covariance)[1] - (z**2).sum(1))
-  assert float(disentanglement.density_ratio_tc(jnp.asarray(logits))) == pytest.approx(gaussian_tc(covariance), abs=0.02)
+  found = float(disentanglement.density_ratio_tc(jnp.asarray(logits)))
+  assert found == pytest.approx(gaussian_tc(covariance), abs=0.02)
 
 
 def test_density_ratio_loss():

@@ -10,7 +10,8 @@ CODES = jnp.asarray(np.random.RandomState(0).normal(size=(5, 6)), jnp.float32)
 ACTIVE = jnp.array([False, True, False, False, True, False])
 
 
-@pytest.mark.parametrize('varies, expected', [(0, [1, 0, 0, 0, 0, 0]), (2, [0, 0, 1, 0, 0, 0]), (3, [0, 0, 0, 1, 1, 1])])
+@pytest.mark.parametrize('varies, expected', [(0, [1, 0, 0, 0, 0, 0]), (2, [0, 0, 1, 0, 0, 0]),
+                                              (3, [0, 0, 0, 1, 1, 1])])
 def test_one_latent_a_factor_and_the_rest_for_the_last(varies, expected):
   assert rule.active_latents(varies, 4, 6).tolist() == [bool(x) for x in expected]
 

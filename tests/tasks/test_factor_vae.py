@@ -111,7 +111,8 @@ def test_build_scales_the_discriminator_s_learning_rate():
   assert sorted(scales) == [0.25, 1.] and task.discriminator.hidden == 1000 and task.tc_weight == 35.
 
 
-@pytest.mark.parametrize('variant', ['', 'vae', 'beta_tc', 'factor', 'dip_i', 'dip_ii', 'capacity', 'full,beta_tc', 'full,factor'])
+@pytest.mark.parametrize('variant', ['', 'vae', 'beta_tc', 'factor', 'dip_i', 'dip_ii', 'capacity', 'full,beta_tc',
+                                     'full,factor'])
 def test_variants_of_the_shapes_config(variant):
   config = beta_vae_shapes.get_config(variant)
   task = TASKS[config.task](config, lambda scale=1.: optax.adam(1e-3))

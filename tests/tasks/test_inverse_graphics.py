@@ -102,7 +102,8 @@ def test_latents_find_their_factors(monkeypatch):
   for factor in ('azimuth', 'elevation', 'light'):
     assert numbers[f'{factor}_monotone'] > 0.95, numbers
     assert numbers[f'{factor}_selective'] > 0.6, numbers
-  assert numbers['selective'] == pytest.approx(np.mean([numbers[f'{f}_selective'] for f in ('azimuth', 'elevation', 'light')]))
+  each = [numbers[f'{factor}_selective'] for factor in ('azimuth', 'elevation', 'light')]
+  assert numbers['selective'] == pytest.approx(np.mean(each))
   assert protocol['scenes'] == 400 // 15 and pictures['knobs'].shape == (4 * 14 + 2, 10 * 14 + 2, 1)
 
 
