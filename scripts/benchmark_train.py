@@ -169,6 +169,7 @@ def vae_images(batch):
 
 
 def ours_vae_mlp(batch):
+  """One step of our VAE task on a fixed batch, a callable without arguments."""
   config = base.get_config(model='vae_mlp', task='vae')
   config.data.image_size = 28
   config.model.hidden = 400
@@ -186,6 +187,7 @@ def ours_vae_mlp(batch):
 
 
 def torch_vae_mlp(batch):
+  """The same step as the PyTorch examples have it."""
   import torch
   from torch import nn as tnn
   torch.set_num_threads(os.cpu_count())
