@@ -47,5 +47,5 @@ def get_config(variant=''):
   config.samples.num = 32
   config.checkpoint.every = 1000
   return base.finish(config, variant, VARIANTS, smoke={
-      'data.image_size': 16, 'model.width': 12, 'model.latent_size': 8, 'model.padding': 'same',
-      'eval.batch_size': 200})
+      'data.image_size': 16, 'model.width': 6, 'model.latent_size': 8, 'model.padding': 'same',
+      'samples.num': 8})
