@@ -27,6 +27,14 @@ class Geometry:
   def with_groups(self, groups: int) -> Geometry:
     return dataclasses.replace(self, groups=groups)
 
+  def exchanged(self) -> Geometry:
+    """The same pairs of pixels with small and large exchanged and the window flipped; of a geometry of stride 1."""
+    reach = [d * (k - 1) for k, d in zip(self.window, self.dilation)]
+    lows = [r - low for r, (low, _) in zip(reach, self.padding)]
+    pads = tuple((low, large - 1 + r + 1 - small - low)
+                 for low, r, large, small in zip(lows, reach, self.large, self.small))
+    return dataclasses.replace(self, large=self.small, small=self.large, padding=pads)
+
 
 def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> Geometry:
   """The geometry of `conv`; raises ValueError where the arguments do not fit."""

@@ -91,6 +91,19 @@ def concatenate(g: Geometry, batch: int, channels: int, columns: int) -> bool:
   return 1 < channels < 64 and _elements(batch, g) * channels * columns <= MAX_UNFOLDED
 
 
+def unfolds_small(g: Geometry, batch: int, c_small: int, c_large: int) -> bool:
+  """Whether `correlate` unfolds the small array in place of the large one.
+
+  At stride 1 either will do, and the one with fewer channels is the smaller one: the kernel gradient of a 7x7
+  convolution of 64 channels to one took 493 ms with the 64 unfolded, tap by tap, and 47 with the one (128 images of
+  28x28). Not where the large array has more pixels, which would all be multiplied.
+  """
+  columns = math.prod(g.window) * c_small
+  return (max(g.strides) == 1 and math.prod(g.window) > 1 and c_small < min(c_large, 64)
+          and math.prod(g.large) <= 1.02 * math.prod(g.small)
+          and (batch if isinstance(batch, int) else 1) * math.prod(g.large) * columns <= MAX_UNFOLDED)
+
+
 def _elements(batch, g):
   """Small positions of a batch; of one image where the batch has no size yet (`jax.export`)."""
   return (batch if isinstance(batch, int) else 1) * math.prod(g.small)
@@ -189,6 +202,9 @@ def _cpu_reduce(y, kernel, g):
 def _cpu_correlate(x, y, g):
   if x.shape[-1] == y.shape[-1] == g.groups > 1:
     return dots.correlate_taps(x, y, g, _accumulator(x.dtype))
+  if g.groups == 1 and unfolds_small(g, x.shape[0], x.shape[-1], y.shape[-1]):
+    kernel = dots.correlate_columns(y, x, g.exchanged(), _accumulator(x.dtype), lambda *_: True)
+    return jnp.swapaxes(jnp.flip(kernel, range(g.ndim)), -1, -2)
   one = g.with_groups(1)
   program = lambda x, y: dots.correlate_columns(x, y, one, _accumulator(x.dtype), concatenate)
   if g.groups == 1:
