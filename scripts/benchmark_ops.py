@@ -62,6 +62,7 @@ MATMUL = 2048
 
 
 def gflop(case, part):
+  """The 10^9 multiplications and additions of a part, counted by hand: every tap of every small pixel."""
   one = 2e-9 * case.batch * math.prod(case.small) * math.prod(case.window) * case.c_in * case.c_out / case.groups
   return one * (3 if part == 'all' else 1)
 
@@ -87,6 +88,7 @@ def parts_of(f):
 
 
 def ours(case):
+  """deconv.ops.conv_transpose."""
   return functools.partial(
       conv_transpose, strides=case.stride, padding=case.padding, output_padding=case.output_padding,
       dilation=case.dilation, groups=case.groups)
@@ -123,6 +125,7 @@ def lax_conv_transpose(case):
 
 
 def zero_padding(case):
+  """Zeros inserted by padding, then a plain convolution."""
   n = len(case.window)
 
   def f(x, k):
@@ -135,6 +138,7 @@ def zero_padding(case):
 
 
 def jax_runners(f, operands):
+  """{part: callable that waits for the result} of a jitted function."""
   operands = [jnp.asarray(a) for a in operands]
   compiled = {part: jax.jit(g).lower(*operands).compile() for part, g in parts_of(f).items()}
   return {part: functools.partial(lambda c: jax.block_until_ready(c(*operands)), c) for part, c in compiled.items()}
@@ -154,6 +158,7 @@ def equinox_runners(case, operands):
 
 
 def torch_runners(case, operands):
+  """PyTorch, channels first, on as many threads as there are cores."""
   import torch
   torch.set_num_threads(os.cpu_count())
   n = len(case.window)
@@ -174,12 +179,14 @@ def torch_runners(case, operands):
 
 
 def matmul_runner():
+  """The matrix product that the shares refer to."""
   a = jnp.ones((MATMUL, MATMUL))
   product = jax.jit(lambda a: a @ a).lower(a).compile()
   return lambda: jax.block_until_ready(product(a))
 
 
 def installed(name):
+  """Whether a package can be imported."""
   try:
     __import__(name)
     return True
@@ -225,6 +232,7 @@ def ratio(times, name, other, part):
 
 
 def hardware():
+  """One line that names the machine."""
   model = platform.processor() or platform.machine()
   try:
     with open('/proc/cpuinfo') as f:
@@ -236,6 +244,7 @@ def hardware():
 
 
 def versions(names):
+  """One line that names the versions."""
   found = [f'Python {platform.python_version()}', f'JAX {jax.__version__}']
   for name in ('torch', 'equinox'):
     if name in names:
@@ -244,12 +253,14 @@ def versions(names):
 
 
 def summary(rows, other):
+  """A sentence: geometric mean and lowest of the ratios to another implementation."""
   ratios = [row['ratio'][other] for row in rows if other in row['ratio']]
   return (f'Forward + both gradients against {other}: geometric mean {math.exp(np.mean(np.log(ratios))):.2f}, lowest '
           f'{min(ratios):.2f} ({rows[[r["ratio"].get(other) for r in rows].index(min(ratios))]["name"]}).')
 
 
 def define_flags():
+  """Flags that both benchmarks have."""
   flags.DEFINE_list('cases', [], 'Only the cases whose name begins with one of these.')
   flags.DEFINE_integer('repeats', 5, 'Rounds.', lower_bound=1)
   flags.DEFINE_bool('json', False, 'An object a line instead of a table.')

@@ -41,6 +41,7 @@ WIDTH, LATENT, SIDE = 64, 100, 64
 
 
 class Generator(nn.Module):
+  """z -> image, its transposed convolutions those of `up`."""
   up: type[nn.Module]  # (features, kernel_size, strides, padding 'SAME')
 
   @nn.compact
@@ -55,6 +56,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
+  """image -> logit, its convolutions those of `down`."""
   down: type[nn.Module]
 
   @nn.compact
@@ -123,6 +125,7 @@ def jax_dcgan64(up, down, batch):
 
 
 def torch_dcgan64(batch):
+  """The same step in PyTorch."""
   import torch
   from torch import nn as tnn
   torch.set_num_threads(os.cpu_count())
@@ -226,6 +229,7 @@ CASES = {
 
 
 def define_flags():
+  """The flags of this script."""
   flags.DEFINE_list('cases', list(CASES), 'Which of CASES.')
   flags.DEFINE_integer('repeats', 5, 'Rounds.', lower_bound=1)
   flags.DEFINE_integer('batch_size', 64, 'Images a step.', lower_bound=2)

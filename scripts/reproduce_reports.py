@@ -30,6 +30,7 @@ REPORTS = {
 
 
 def define_flags():
+  """The flags of this script."""
   flags.DEFINE_list('report', list(REPORTS), 'Which of the reports.')
   flags.DEFINE_integer('repeats', 3, 'Rounds.', lower_bound=1)
 

@@ -186,6 +186,7 @@ def reduce_taps(y, kernel, g: Geometry, accumulator=None):
 
 
 def correlate_taps(x, y, g: Geometry, accumulator=None):
+  """As `correlate_columns` with a channel a group: (*window, channels, 1)."""
   dtype = accumulator or x.dtype
   rows = tuple(range(g.ndim + 1))
   x = x.astype(dtype)

@@ -32,18 +32,21 @@ SHORTEST_ROW = {'expand': 8, 'reduce': 16}
 
 
 def expand(x, kernel, g: Geometry):
+  """x (batch, *small, c_small) -> (batch, *large, c_large): see bilinear.expand."""
   return lax.platform_dependent(
       x, kernel, cpu=lambda x, k: _cpu_expand(x, k, g), tpu=lambda x, k: _lax_expand(x, k, g, _accumulator(x.dtype)),
       default=lambda x, k: _lax_expand(x, k, g))
 
 
 def reduce(y, kernel, g: Geometry):
+  """y (batch, *large, c_large) -> (batch, *small, c_small): see bilinear.reduce."""
   return lax.platform_dependent(
       y, kernel, cpu=lambda y, k: _cpu_reduce(y, k, g), tpu=lambda y, k: _lax_reduce(y, k, g, _accumulator(y.dtype)),
       default=lambda y, k: _lax_reduce(y, k, g))
 
 
 def correlate(x, y, g: Geometry):
+  """x and y as above -> the kernel: see bilinear.correlate."""
   return lax.platform_dependent(
       x, y, cpu=lambda x, y: _cpu_correlate(x, y, g), default=lambda x, y: _lax_correlate(x, y, g))
 
