@@ -1,5 +1,8 @@
-"""Four fake CPU devices for every test; set before JAX starts."""
+"""Four fake CPU devices for every test, set before JAX starts; what one test sets, the next does not inherit."""
 import os
+
+from absl import logging
+import pytest
 
 # XLA's CPU collectives deadlock when more steps are in flight than its pool has threads; it sizes the pool by NPROC.
 os.environ.setdefault('NPROC', '32')
@@ -7,3 +10,11 @@ os.environ['JAX_PLATFORMS'] = 'cpu'
 _FLAG = '--xla_force_host_platform_device_count'
 if _FLAG not in os.environ.get('XLA_FLAGS', ''):
   os.environ['XLA_FLAGS'] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}=4".strip()
+
+
+@pytest.fixture(autouse=True)
+def same_verbosity():
+  """Entry points that run within a test make the log quieter, and the next test may look for a warning in it."""
+  verbosity = logging.get_verbosity()
+  yield
+  logging.set_verbosity(verbosity)
