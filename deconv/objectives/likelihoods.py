@@ -24,6 +24,12 @@ from deconv.objectives import binarization as binarize
 _PIXELS = (-3, -2, -1)
 
 
+def _sum_pixels(values):
+  """Returns (..., h, w, c) -> (...): a product with ones, because XLA's sums on the CPU are not vectorised."""
+  values = values.reshape(*values.shape[:-3], -1)
+  return jnp.matmul(values, jnp.ones(values.shape[-1:], values.dtype), precision='highest')
+
+
 @dataclasses.dataclass(frozen=True)
 class Bernoulli:
   """One logit for each pixel and channel; p(x = 1) = sigmoid(logit).
@@ -62,7 +68,7 @@ class Bernoulli:
   def log_prob(self, logits, targets):
     """x * l - log(1 + exp(l)), exact at any logit."""
     logits = logits.astype(jnp.float32)
-    return jnp.sum(targets * logits - jax.nn.softplus(logits), axis=_PIXELS)
+    return _sum_pixels(targets * logits - jax.nn.softplus(logits))
 
   def mean(self, logits, channels):
     del channels
