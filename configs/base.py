@@ -121,7 +121,7 @@ def get_config(model='dcgan', task='gan'):
   config.objective = _dict(**OBJECTIVES[task])
 
   config.data = _dict(
-      source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | zip | tfds | celeba | shapes | scenes
+      source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | zip | tfds | celeba | shapes | heads
       path='',                   # folder or archive of the data set; for tfds its data_dir ('' = tfds' own default)
       name='',                   # tfds: the data set's name, such as 'cifar10'
       split='train',             # split that is trained on
@@ -136,7 +136,7 @@ def get_config(model='dcgan', task='gan'):
       worker_kind='thread',      # thread | process
       prefetch=2,                # batches made ahead of the step
       flip=False,                # mirror each image with probability 1/2
-      vary=(),                   # shapes, scenes: weights of the factors, one of which varies in each batch; () = all vary
+      vary=(),                   # shapes, heads: weights of the factors, one of which varies in each batch; () = all vary
   )
 
   config.optimizer = _dict(

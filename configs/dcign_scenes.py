@@ -29,7 +29,7 @@ VARIANTS = {
 def get_config(variant=''):
   """Returns the config."""
   config = base.get_config(model='dcign', task='inverse_graphics')
-  config.data.source = 'scenes'
+  config.data.source = 'heads'
   config.data.image_size = 32
   config.data.vary = (1., 1., 1., 10.)  # section 3.1: "a ratio of about 1:1:1:10"
   config.data.workers = 1

@@ -1,7 +1,7 @@
 """The sources by name."""
 import difflib
 
-from deconv.data import celeba, digits, files, mnist, prepared, scenes3d, shapes
+from deconv.data import celeba, digits, files, mnist, prepared, heads, shapes
 from deconv.errors import UserError
 
 # Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
@@ -13,7 +13,7 @@ SOURCES = {
     'tfds': prepared.open_tfds,
     'celeba': celeba.open_celeba,
     'shapes': shapes.open_shapes,
-    'scenes': scenes3d.open_scenes,
+    'heads': heads.open_heads,
 }
 
 

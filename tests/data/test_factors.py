@@ -75,7 +75,7 @@ def test_sampled_factors_are_those_of_the_split():
   assert [sorted(set(column)) for column in rows.T] == [[0, 1, 2], [0, 1, 2, 3], [7, 8, 9, 10, 11]]
 
 
-@pytest.mark.parametrize('name', ['shapes', 'scenes'])
+@pytest.mark.parametrize('name', ['shapes', 'heads'])
 def test_open_sources(name):
   options = data.DataOptions(source=name, image_size=16)
   train, test = data.open_source(options), data.open_source(options, 'test')

@@ -15,7 +15,7 @@ def codes(latent):
 
 
 def test_sweeps_turn_one_factor_through_all_values():
-  source = open_source(DataOptions(source='scenes', image_size=8), 'unseen')
+  source = open_source(DataOptions(source='heads', image_size=8), 'unseen')
   rows = sweeps.sweep_rows(source, 3, 7, np.random.RandomState(0))
   assert rows.shape == (7, 100, 4) and rows[0, :, 3].tolist() == list(range(900, 1000))
   assert (rows[:, :, :3] == rows[:, :1, :3]).all() and len(np.unique(rows[:, 0, :3], axis=0)) > 1

@@ -22,8 +22,8 @@ _ZOOM = 1.1           # half the side of the picture, where a head is about 0.8 
 _SUPERSAMPLING = 2    # rays a pixel in each direction
 
 
-def open_scenes(options, split):
-  """The source `scenes`: heads of ellipsoids under one lamp, 31 azimuths x 31 elevations x 31 lights x identities.
+def open_heads(options, split):
+  """The source `heads`: heads of ellipsoids under one lamp, 31 azimuths x 31 elevations x 31 lights x identities.
 
   The identity ('shape') decides the form (head, nose, eyes, ears, mouth) and the tone of the skin. Its number says
   nothing about its form, so it counts as categorical. Batches in which one factor varies: `data.vary`.
@@ -31,12 +31,12 @@ def open_scenes(options, split):
   Splits: `train` (900 identities), `test` (2,000 images of 100 other identities, drawn once), `unseen` (the whole
   grid of those 100), `all` (1,000 identities).
   """
-  first, last, rows = source_lib.choose_split('scenes', split, {
+  first, last, rows = source_lib.choose_split('heads', split, {
       'all': (0, IDENTITIES, None), 'train': (0, _TRAIN, None), 'unseen': (_TRAIN, IDENTITIES, None),
       'test': (_TRAIN, IDENTITIES, _heldout())})
   factors = {'azimuth': POSES, 'elevation': POSES, 'light': POSES, 'shape': last - first}
-  render = functools.partial(render_scenes, size=options.image_size, channels=options.channels)
-  return FactorSource('scenes', options, factors, render, _VERSION, offsets={'shape': first}, rows=rows,
+  render = functools.partial(render_heads, size=options.image_size, channels=options.channels)
+  return FactorSource('heads', options, factors, render, _VERSION, offsets={'shape': first}, rows=rows,
                       categorical=('shape',))
 
 
@@ -52,7 +52,7 @@ def angles(factors):
   return low + (high - low) * np.asarray(factors)[:, :3] / (POSES - 1)
 
 
-def render_scenes(factors, size=64, channels=1):
+def render_heads(factors, size=64, channels=1):
   """Renders.
 
   Args:
