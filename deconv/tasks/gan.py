@@ -23,10 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv import data, plots
-from deconv.errors import UserError
 from deconv.metrics import coverage, neighbours
 from deconv.models import MODELS
 from deconv.objectives.gan import OBJECTIVES
+from deconv.tasks.fields import choose
 from deconv.tasks.random import stream
 from deconv.tasks.state import NetworkState, State
 
@@ -41,24 +41,18 @@ def build(config, make_optimizer, batch_norm_axis=None):
   """
   model = dict(config.model)
   networks = functools.partial(
-      _choose(MODELS, model.pop('name'), 'model.name'), **model, dtype=jnp.dtype(config.train.dtype),
+      choose(MODELS, model.pop('name'), 'model.name'), **model, dtype=jnp.dtype(config.train.dtype),
       image_shape=(config.data.image_size, config.data.image_size, config.data.channels))
   scale = config.objective.disc_learning_rate_scale
   return Gan(
       networks(batch_norm_axis=batch_norm_axis), networks(),
-      objective=_choose(OBJECTIVES, config.objective.name, 'objective.name'),
-      update_order=_choose({name: name for name in UPDATE_ORDERS}, config.objective.update_order,
+      objective=choose(OBJECTIVES, config.objective.name, 'objective.name'),
+      update_order=choose({name: name for name in UPDATE_ORDERS}, config.objective.update_order,
                            'objective.update_order'),
       gen_optimizer=make_optimizer(), disc_optimizer=make_optimizer(scale),
       ema_decay=config.train.ema_decay, use_ema=config.eval.use_ema,
-      batch_stats=_choose({name: name for name in ('running', 'batch')}, config.eval.batch_stats, 'eval.batch_stats'),
+      batch_stats=choose({name: name for name in ('running', 'batch')}, config.eval.batch_stats, 'eval.batch_stats'),
       sample_batch_size=config.eval.batch_size, grid_size=config.samples.num)
-
-
-def _choose(table, name, field):
-  if name not in table:
-    raise UserError(f"{field} is '{name}'; choose one of: {', '.join(sorted(table))}")
-  return table[name]
 
 
 class Gan:

@@ -3,7 +3,6 @@
 What a step draws at random it derives from one random key an image, `batch['noise_key']`: an image's numbers do not
 depend on the batch or the device that it is in, and sums over any split of the data are the same.
 """
-import inspect
 import statistics
 
 import jax
@@ -18,6 +17,7 @@ from deconv.models.latent import Latent
 from deconv.objectives import elbo
 from deconv.objectives.likelihoods import LIKELIHOODS
 from deconv.objectives.regularizers import REGULARIZERS
+from deconv.tasks.fields import check_fields, choose, choose_fitting
 from deconv.tasks.random import stream
 from deconv.tasks.state import NetworkState, State
 
@@ -70,50 +70,10 @@ def task_options(config, make_optimizer, regularizers=REGULARIZERS):
       importance_chunk=config.eval.importance_chunk, forward_size=config.eval.batch_size, grid_size=config.samples.num)
 
 
-def choose(table, name, field):
-  """Returns table[name]; UserError naming what there is when it is missing."""
-  if name not in table:
-    raise UserError(f"{field} is '{name}'; choose one of: {', '.join(sorted(table))}")
-  return table[name]
-
-
-def choose_fitting(tables, fields):
-  """Calls the chosen builder of each table with the fields that it names; a field without effect is refused.
-
-  Args:
-    tables: {config field: (its value, {name: builder})}; the builders' defaults are the neutral values of the fields.
-    fields: {name: value}, the other fields of the section 'objective'.
-
-  Returns:
-    What the builders returned, in the order of `tables`.
-
-  Raises:
-    UserError: an unknown name, or a field that no chosen builder takes and that is not at its default.
-  """
-  chosen = [choose(table, name, field) for field, (name, table) in tables.items()]
-  taken = [set(inspect.signature(builder).parameters) for builder in chosen]
-  for field in sorted(set(fields) - set().union(*taken)):
-    users = [f"{key}='{name}'" for key, (_, table) in tables.items() for name, builder in table.items()
-             if field in inspect.signature(builder).parameters]
-    defaults = [inspect.signature(builder).parameters[field].default for _, table in tables.values()
-                for builder in table.values() if field in inspect.signature(builder).parameters]
-    if defaults and fields[field] not in defaults:
-      raise UserError(f'objective.{field}={fields[field]} has no effect here (only with {" or ".join(users)}); '
-                      f'leave it at {defaults[0]}')
-  return [builder(**{name: fields[name] for name in names & set(fields)}) for builder, names in zip(chosen, taken)]
-
-
 def _leave_grey(fields, likelihood):
   """Only Bernoulli targets are binarised; the others score the grey levels."""
   if fields.pop('binarization', 'grey') != 'grey':
     raise UserError(f"objective.likelihood='{likelihood}' scores grey levels; set objective.binarization to grey")
-
-
-def check_fields(builder, fields, what):
-  """Raises UserError when a builder does not know one of the fields of config.model."""
-  unknown = sorted(set(fields) - set(inspect.signature(builder).parameters))
-  if unknown:
-    raise UserError(f'{what} has no field model.{unknown[0]}; start from a config file of that model')
 
 
 class Vae:
