@@ -1,4 +1,5 @@
 """What the entry points share: flags in, one sentence and exit status 2 out when the user has made a mistake."""
+import ast
 import difflib
 import importlib.metadata
 import importlib.util
@@ -247,10 +248,8 @@ def _check_type(name, value, default):
   elif isinstance(default, float):
     good, need = _is_literal(value, (int, float)), f'a number, such as {default}'
   elif isinstance(default, tuple):
-    kinds = tuple({type(item) for item in default})
-    good = all(_is_literal(item, kinds) for item in value.strip('() ').split(',')) and (
-        len(value.strip('(), ').split(',')) == len(default))
-    need = f"{len(default)} values, such as '{default}'"
+    good = _is_tuple(value, default)
+    need = f"values in parentheses, such as '{default}'" if default else "values in parentheses, such as '(1, 2)'"
   else:
     return
   if not good:
@@ -265,6 +264,17 @@ def _is_literal(text, kinds):
     except ValueError:
       pass
   return False
+
+
+def _is_tuple(text, default):
+  """Whether the text is a tuple (or one value) of the types in `default`; how many there are is for others to check."""
+  try:
+    values = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    return False
+  values = values if isinstance(values, (tuple, list)) else (values,)
+  kinds = tuple({type(item) for item in default} | ({int} if any(isinstance(x, float) for x in default) else set()))
+  return all(isinstance(value, kinds or (int, float, str)) for value in values)
 
 
 def nearest(name, fields):

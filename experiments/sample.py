@@ -2,6 +2,8 @@
 
 The data set need not be there. A `.gif` instead of a `.png` shows the images one after the other (all latents of a traversal
 side by side), and a `.npy` holds them as uint8 (num, height, width, channels).
+
+`--image=FILE --out=FILE.png` instead runs a segmentation or restoration network on a picture of your own, of any size.
 """
 import math
 import os
@@ -19,6 +21,7 @@ _WORKDIR = flags.DEFINE_string('workdir', None, 'folder of a run')
 _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
 _NUM = flags.DEFINE_integer('num', 64, 'number of images')
 _OUT = flags.DEFINE_string('out', None, 'file to write: .png, .gif or .npy; default: DIR/KIND_STEP.png')
+_IMAGE = flags.DEFINE_string('image', None, 'a picture of your own to run the network on, instead of drawing samples')
 _KIND = flags.DEFINE_string('kind', 'grid', 'grid: independent samples; interpolation: each row from one latent to another; '
                              'traversal: each row moves one latent; manifold: the plane of two latents')
 _COLUMNS = flags.DEFINE_integer('columns', 8, 'images in a row of the interpolation or traversal')
@@ -32,6 +35,8 @@ def main(config):
   import jax
   from deconv import data, plots
   from deconv.training import restore
+  if _IMAGE.value:
+    return _transform(config)
   task, state, step = restore.restore(config, _WORKDIR.value, _STEP.value)
   if not hasattr(task, KINDS[_KIND.value]):
     raise UserError(f"a run of task '{config.task}' has nothing for --kind={_KIND.value}")
@@ -62,6 +67,23 @@ def main(config):
         f'{config.eval.batch_stats} statistics)')
 
 
+def _transform(config):
+  """Runs the network on the user's picture and writes what it makes of it."""
+  from deconv import data, plots
+  from deconv.training import restore
+  image = data.read_picture(_IMAGE.value)
+  task, state, step = restore.restore(config, _WORKDIR.value, _STEP.value)
+  if not hasattr(task, 'transform_image'):
+    raise UserError(f"a run of task '{config.task}' makes pictures of its own: leave --image out")
+  name = os.path.splitext(os.path.basename(_IMAGE.value))[0]
+  out = _OUT.value or os.path.join(_WORKDIR.value, f'{name}_{step:08d}.png')
+  written = []
+  for part, result in task.transform_image(state, image).items():
+    written.append(os.path.splitext(out)[0] + f'_{part}.png' if part else out)
+    plots.save_png(written[-1], result)
+  print(f"written: {', '.join(written)} ({_IMAGE.value} by step {step})")
+
+
 def _check():
   """Mistakes are answered before JAX starts."""
   if _KIND.value not in KINDS:
@@ -71,6 +93,8 @@ def _check():
       raise UserError(f'--{flag.name}={flag.value} must be 1 or more')
   if _OUT.value and os.path.splitext(_OUT.value)[1] not in ('.png', '.gif', '.npy'):
     raise UserError(f'--out={_OUT.value} must end in .png, .gif or .npy')
+  if _IMAGE.value and _OUT.value and not _OUT.value.endswith('.png'):
+    raise UserError(f'--out={_OUT.value} must end in .png, because of --image')
 
 
 if __name__ == '__main__':

@@ -4,9 +4,10 @@ Libraries that read data (Pillow, scikit-learn, grain, tensorflow-datasets) are 
 """
 from deconv.data.batches import EvalBatches, TrainBatches
 from deconv.data.options import DataOptions
-from deconv.data.pixels import to_signed, to_uint8
+from deconv.data.picture import opaque, read_picture, split_alpha
+from deconv.data.pixels import IGNORE, to_signed, to_uint8
 from deconv.data.source import ArraySource, Source
 from deconv.data.sources import SOURCES, open_source
 
-__all__ = ['ArraySource', 'DataOptions', 'EvalBatches', 'SOURCES', 'Source', 'TrainBatches', 'open_source', 'to_signed',
-           'to_uint8']
+__all__ = ['ArraySource', 'DataOptions', 'EvalBatches', 'IGNORE', 'SOURCES', 'Source', 'TrainBatches', 'opaque',
+           'open_source', 'read_picture', 'split_alpha', 'to_signed', 'to_uint8']

@@ -16,6 +16,12 @@ class Task(Protocol):
   """
   loss_names: tuple[str, ...]
 
+  def see(self, source):
+    """Optional. Looks at the training source once, before anything is traced (host): class frequencies and the like.
+
+    What it takes from there has to be a function of the source alone. Whoever only samples does not call it.
+    """
+
   def init(self, key, batch):
     """Returns the `State` at step 0; the batch (any size >= 1) only tells the shapes."""
 
@@ -46,6 +52,17 @@ class Task(Protocol):
 
   def score_images(self, state, batch, key):
     """Optional. Returns {name: (batch,)}, numbers of each image of a host batch, such as an anomaly score (host)."""
+
+  def transform_image(self, state, image):
+    """Optional. Runs the network on one picture of any size (host).
+
+    Args:
+      state: State.
+      image: uint8 or uint16 (height, width, 1 to 4), as decoded: grey or RGB, perhaps with alpha.
+
+    Returns:
+      {'': the result, NAME: what belongs beside it}; uint8 or uint16 (h, w, 1 to 4), or uint8 (h, w): class numbers.
+    """
 
   def sample(self, state, key, num):
     """Generative tasks only. Returns float32 images (num, height, width, channels) in [-1, 1]."""

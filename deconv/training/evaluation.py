@@ -79,12 +79,13 @@ class Evaluation:
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}, batches.source
 
   def _sums(self, state, batches):
-    """Sums over a whole pass. They are additive, so only their last addition, in float64, happens on the host."""
+    """Sums over a whole pass. They are additive, so only their last addition, in 64 bits, happens on the host: counts
+    stay integers, whatever their number."""
     total = None
     for i, batch in enumerate(batches):
       key = jax.random.fold_in(self._key, i)
       sums = self._run.parallel.fetch(self._step_function(state, self._run.parallel.put_batch(batch), key))
-      sums = jax.tree.map(lambda x: x.astype('float64'), sums)
+      sums = jax.tree.map(lambda x: x.astype('int64' if np.issubdtype(x.dtype, np.integer) else 'float64'), sums)
       total = sums if total is None else jax.tree.map(lambda a, b: a + b, total, sums)
     return total
 

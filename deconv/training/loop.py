@@ -108,7 +108,6 @@ def prepare(config):
   if config.train.dtype not in ('float32', 'bfloat16'):
     raise UserError(f"train.dtype='{config.train.dtype}' does not exist; choose float32 or bfloat16")
   options = data.DataOptions(**config.data)
-  optimizer = optimizers.OptimizerOptions(**config.optimizer)
   check_task(config.task)
   source = data.open_source(options)
   batches = data.TrainBatches(source, config.train.batch_size, config.seed, options, parallel.process_index,
@@ -119,8 +118,10 @@ def prepare(config):
     config.samples.every = max(1, round(config.samples.every_epochs * batches.steps_per_epoch))
 
   task = build_task(config, parallel, total)
-  return Run(config, parallel, source, batches, task, total, optimizers.learning_rate(optimizer, total),
-             jax.random.key(config.seed))
+  if hasattr(task, 'see'):
+    task.see(source)
+  learning_rate = optimizers.learning_rate(optimizers.OptimizerOptions(**config.optimizer), total)
+  return Run(config, parallel, source, batches, task, total, learning_rate, jax.random.key(config.seed))
 
 
 def check_task(name):

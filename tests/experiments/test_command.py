@@ -24,7 +24,7 @@ DIGITS = '--config=configs/dcgan_digits.py'
     ([DIGITS, '--config.train.steps=1e3'], ['a whole number']),
     ([DIGITS, '--config.optimizer.learning_rate=fast'], ['a number']),
     ([DIGITS, '--config.data.flip=perhaps'], ['true or false']),
-    ([DIGITS, '--config.data.background=7'], ['3 values']),
+    ([DIGITS, '--config.data.background=7'], ['red, green, blue']),
     ([DIGITS, '--config.model=dcgan'], ['a section']),
     ([DIGITS, '--config.model.name=dcgam'], ["did you mean 'dcgan'"]),
     ([DIGITS, '--wrokdir=x'], ["no flag '--wrokdir'", "'--workdir'"]),
