@@ -106,6 +106,22 @@ OBJECTIVES = {
     ),
 }
 
+# The fields of `config.augment`, by task; other tasks have no such section. See deconv/data/augment.py.
+AUGMENT = {
+    'segmentation': dict(
+        flip=False,                # mirror each image with probability 1/2
+        scale_min=1.0,             # each is enlarged by a factor drawn from scale_min ...
+        scale_max=1.0,             # ... to scale_max, uniform in its logarithm
+        rotate_degrees=0.0,        # turned by an angle drawn from plus or minus so many degrees
+        crop=0,                    # side in pixels of a square drawn from it, that is trained on; 0 = all of it
+        elastic_sigma=0.0,         # standard deviation in pixels of the shifts of a 3x3 grid (U-Net paper: 10)
+        brightness=0.0,            # shift of all levels, drawn from plus or minus so much of the range from black to white
+        contrast=0.0,              # distances from the mean change by a factor drawn from 1 plus or minus this
+        saturation=0.0,            # distances from grey change by a factor drawn from 1 plus or minus this
+        hue=0.0,                   # colours turn by an angle drawn from plus or minus so many turns of the colour circle
+    ),
+}
+
 
 def get_config(model='dcgan', task='gan'):
   """Returns the default config of one model under one task; locked, so that a misspelt field fails at once."""
@@ -121,12 +137,13 @@ def get_config(model='dcgan', task='gan'):
   config.objective = _dict(**OBJECTIVES[task])
 
   config.data = _dict(
-      source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | zip | tfds | celeba | shapes | heads
+      source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | zip | tfds | ... (docs/data.md)
       path='',                   # folder or archive of the data set; for tfds its data_dir ('' = tfds' own default)
       name='',                   # tfds: the data set's name, such as 'cifar10'
       split='train',             # split that is trained on
       eval_split='test',         # split that is evaluated on, where the source has one
       image_size=32,             # height and width in pixels of what the network sees
+      fit='crop',                # crop (the centre square) | pad (the longer side is scaled, the rest filled)
       channels=1,                # 1 (grey) or 3 (RGB)
       crop=0,                    # side in pixels of the centre crop before the resize; 0 = the largest square
       background=(255, 255, 255),  # RGB under transparent pixels
@@ -136,8 +153,13 @@ def get_config(model='dcgan', task='gan'):
       worker_kind='thread',      # thread | process
       prefetch=2,                # batches made ahead of the step
       flip=False,                # mirror each image with probability 1/2
+      class_names=(),            # segmentation: names of the classes 0, 1, ... of a mask
+      palette='',                # masks: file with a line 'red green blue name' a class; '' = pixels are class numbers
       vary=(),                   # shapes, heads: weights of the factors, one of which varies in each batch; () = all vary
   )
+
+  if task in AUGMENT:
+    config.augment = _dict(**AUGMENT[task])
 
   config.optimizer = _dict(
       name='adam',               # adam | adamw | rmsprop | sgd

@@ -1,8 +1,10 @@
-"""Batches: dicts of host arrays, `image` uint8 (batch, h, w, c) and `label` int32 (batch,) where there are labels."""
+"""Batches: dicts of host arrays, `image` uint8 (batch, h, w, c), `label` int32 (batch,) where there are labels and `mask`
+uint8 (batch, h, w) where there are masks."""
 import numpy as np
 
 from deconv.data import memory, order
 from deconv.data.options import DataOptions
+from deconv.data.pixels import IGNORE
 from deconv.data.stream import stream
 from deconv.errors import UserError
 
@@ -58,14 +60,16 @@ class TrainBatches:
     return order.varying_factors(self.source.factor_sizes, self.options.vary, self.batch_size, self.seed, step)
 
   def at(self, step):
-    """The local batch of any step: {'image': uint8 (local, h, w, c), 'label': int32 (local,)}; with `vary` also
-    'varies' int32 (local,), the factor that does."""
+    """The local batch of any step: {'image': uint8 (local, h, w, c), 'label': int32 (local,), 'mask': uint8 (local, h,
+    w)}, the latter two where there are such; with `vary` also 'varies' int32 (local,), the factor that does."""
     batch = memory.take(self.source, self.indices(step)[self._local])
     if self.options.vary:
       batch['varies'] = np.full(len(batch['image']), self._varying(step)[1], np.int32)
     if self.options.flip:
       mirrored = order.flips(self.batch_size, self.seed, step)[self._local]
       batch['image'] = np.where(mirrored[:, None, None, None], batch['image'][:, :, ::-1], batch['image'])
+      if 'mask' in batch:
+        batch['mask'] = np.where(mirrored[:, None, None], batch['mask'][:, :, ::-1], batch['mask'])
     return batch
 
   def iterate(self, first_step=0):
@@ -76,7 +80,7 @@ class TrainBatches:
 class EvalBatches:
   """One ordered pass over all images; every batch has `weight` float32 (batch,), 1 for an image and 0 for padding.
 
-  The last batch is padded with zeros. Files that cannot be decoded have weight 0 too.
+  The last batch is padded with zeros, its masks with IGNORE. Files that cannot be decoded have weight 0 too.
 
   Args:
     source: a Source.
@@ -112,6 +116,8 @@ class EvalBatches:
     broken = getattr(self.source, 'broken', {})
     batch['weight'] = np.array([ok and index not in broken for ok, index in zip(inside, positions)], np.float32)
     batch['image'] = np.where(inside[:, None, None, None], batch['image'], np.uint8(0))
+    if 'mask' in batch:
+      batch['mask'] = np.where(inside[:, None, None], batch['mask'], np.uint8(IGNORE))
     return batch
 
 

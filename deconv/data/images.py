@@ -8,6 +8,7 @@ import io
 
 import numpy as np
 
+from deconv.data.pixels import IGNORE
 from deconv.errors import UserError
 
 
@@ -52,6 +53,12 @@ def fit(pixels, options):
   return _square(Image.fromarray(pixels).convert('L' if options.channels == 1 else 'RGB'), options)
 
 
+def fit_mask(mask, options):
+  """Crops or pads and resizes a mask, uint8 (h, w), to (image_size, image_size) as `fit` does its image; nearest."""
+  from PIL import Image
+  return _square(Image.fromarray(mask), options, of_mask=True)
+
+
 def centre_square(width, height, crop):
   """The centre crop as (left, top, right, bottom) in pixels.
 
@@ -63,15 +70,34 @@ def centre_square(width, height, crop):
   return left, top, left + side, top + side
 
 
-def _square(image, options):
+def _square(image, options, of_mask=False):
   from PIL import Image
+  resample = Image.Resampling.NEAREST if of_mask else Image.Resampling.BICUBIC
+  shape = options.image_shape[:2] if of_mask else options.image_shape
+  if options.fit == 'pad':
+    fill = IGNORE if of_mask else Image.new('RGB', (1, 1), options.background).convert(image.mode).getpixel((0, 0))
+    return np.asarray(_padded(image, options.image_size, resample, fill)).reshape(shape)
   box = centre_square(*image.size, options.crop)
   size = (options.image_size, options.image_size)
   if box != (0, 0, *image.size):
     image = image.crop(box)  # not resize(box=...), whose filter reaches across the edge of the box
   if image.size != size:
-    image = image.resize(size, Image.Resampling.BICUBIC)
-  return np.asarray(image).reshape(options.image_shape)
+    image = image.resize(size, resample)
+  return np.asarray(image).reshape(shape)
+
+
+def _padded(image, side, resample, fill):
+  """The image, its longer side scaled to `side`, in the middle of a square of `fill`."""
+  from PIL import Image
+  longer = max(image.size)
+  size = tuple(max(1, round(length * side / longer)) for length in image.size)
+  if image.size != size:
+    image = image.resize(size, resample)
+  if size == (side, side):
+    return image
+  canvas = Image.new(image.mode, (side, side), fill)
+  canvas.paste(image, tuple((side - length) // 2 for length in size))
+  return canvas
 
 
 def _opaque(image, background):

@@ -23,9 +23,12 @@ def hold(source, options):
     return source
   if getattr(source, 'procedural', False):
     return source
-  if len(source) * np.prod(source.image_shape) > options.memory_limit_mb * 2**20:
+  height, width, channels = source.image_shape
+  planes = channels + bool(getattr(source, 'mask_names', None))
+  if len(source) * height * width * planes > options.memory_limit_mb * 2**20:
     return source
-  key = source.name, source.fingerprint(), source.image_shape, options.crop, options.background, options.on_broken
+  key = (source.name, source.fingerprint(), source.image_shape, options.crop, options.fit, options.background,
+         options.on_broken, getattr(source, 'mask_names', None))
   held = _HELD.get(key)
   if held is None:
     held = _HELD[key] = _decode_all(source, options)
@@ -47,11 +50,15 @@ def _load(source, indices):
 def _decode_all(source, options):
   logging.info('%s: decoding %d images into memory', source.name, len(source))
   images = np.empty((len(source), *source.image_shape), np.uint8)
+  mask_names = getattr(source, 'mask_names', None)
+  masks = np.empty(images.shape[:3], np.uint8) if mask_names else None
 
   def decode(chunk):
     items = _load(source, chunk)
     for index, item in zip(chunk, items):
       images[index] = item['image']
+      if mask_names:
+        masks[index] = item['mask']
     return [item.get('label') for item in items]
 
   threads = max(options.workers, os.cpu_count() or 1)
@@ -65,7 +72,10 @@ def _decode_all(source, options):
       raise
   labels = None if labels[0] is None else np.array(labels, np.int32)
   # The crop has been made.
-  held = ArraySource(source.name, images, labels, dataclasses.replace(options, crop=0), source.class_names)
+  held = ArraySource(source.name, images, labels, dataclasses.replace(options, crop=0), source.class_names, masks,
+                     mask_names)
+  if hasattr(source, 'load_full'):
+    held.load_full = source.load_full  # what is held has lost its size
   held.broken = getattr(source, 'broken', {})
   held.fingerprint = source.fingerprint  # of the files, not of what was made of them
   logging.info('%s: %d images in memory, %.0f MiB', source.name, len(source), images.nbytes / 2**20)

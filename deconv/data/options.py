@@ -15,6 +15,8 @@ class DataOptions:
     split: split that is trained on.
     eval_split: split that is evaluated on, where the source has one.
     image_size: height and width in pixels of what the network sees.
+    fit: how an image of another shape becomes a square: its centre is cut out ('crop'), or its longer side is scaled to
+      image_size and the rest is padded ('pad'), images with `background`, masks with 255.
     channels: 1 (grey) or 3 (RGB).
     crop: side in pixels of the centre crop before the resize; 0 is the largest square.
     background: RGB, 0 to 255, under transparent pixels.
@@ -24,6 +26,9 @@ class DataOptions:
     worker_kind: 'thread' or 'process'.
     prefetch: batches made ahead of the step.
     flip: mirror each image with probability 1/2.
+    class_names: segmentation: names of the classes 0, 1, ... of a mask; () where there are no masks.
+    palette: `masks`: text file with a line 'red green blue name' for each class, for masks whose colours are the
+      classes; '' where the pixels of a mask are class numbers.
     vary: for sources with factors, one weight for each of them: every batch varies a single factor, drawn by these
       weights, and 'varies' says which; () is batches as usual.
 
@@ -36,6 +41,7 @@ class DataOptions:
   split: str = 'train'
   eval_split: str = 'test'
   image_size: int = 32
+  fit: str = 'crop'
   channels: int = 1
   crop: int = 0
   background: tuple[int, int, int] = (255, 255, 255)
@@ -45,20 +51,27 @@ class DataOptions:
   worker_kind: str = 'thread'
   prefetch: int = 2
   flip: bool = False
+  class_names: tuple[str, ...] = ()
+  palette: str = ''
   vary: tuple[float, ...] = ()
 
   def __post_init__(self):
     object.__setattr__(self, 'background', tuple(self.background))
     object.__setattr__(self, 'vary', tuple(self.vary))
+    object.__setattr__(self, 'class_names', tuple(self.class_names))
     self._one_of('channels', (1, 3))
     self._one_of('on_broken', ('skip', 'error'))
     self._one_of('worker_kind', ('thread', 'process'))
+    self._one_of('fit', ('crop', 'pad'))
     for field, least in dict(image_size=1, crop=0, memory_limit_mb=0, workers=1, prefetch=1).items():
       if getattr(self, field) < least:
         raise UserError(f'data.{field} is {getattr(self, field)}: it must be at least {least}.')
     if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
       raise UserError(f'data.background is {self.background}: it must be red, green, blue, each 0 to 255.')
-
+    if len(set(self.class_names)) < len(self.class_names) or len(self.class_names) > 255:
+      raise UserError(f'data.class_names has {len(self.class_names)} names: they must differ, and be 255 at most.')
+    if self.crop and self.fit == 'pad':
+      raise UserError(f'data.crop is {self.crop} and data.fit is pad, which keeps the whole image: set one of the two.')
     if self.vary and not (min(self.vary) >= 0 and sum(self.vary) > 0):
       raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
 

@@ -1,7 +1,10 @@
-"""The two scales of pixels: uint8 in [0, 255] on the host, floats in [-1, 1] in the network."""
+"""The two scales of pixels: uint8 in [0, 255] on the host, floats in [-1, 1] in the network; and the level of a mask
+that is no class."""
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+IGNORE = 255  # in a mask: no class, the pixel is neither trained on nor counted
 
 
 def to_signed(images, dtype=jnp.float32):

@@ -16,6 +16,7 @@ class Source(Protocol):
     image_shape: (height, width, channels).
     num_classes: number of classes, None where there are no labels.
     class_names: names in the order of the labels, None where there are none.
+    mask_names: optional; names of the classes 0, 1, ... of the masks, None where there are none.
   """
   name: str
   image_shape: tuple[int, int, int]
@@ -26,7 +27,11 @@ class Source(Protocol):
     """Number of images."""
 
   def __getitem__(self, index) -> dict[str, np.ndarray]:
-    """{'image': uint8 (height, width, channels), 'label': int32 scalar where known}."""
+    """{'image': uint8 (height, width, channels), 'label': int32 scalar where known, 'mask': uint8 (height, width) of
+    classes where there are masks, IGNORE where there is none}."""
+
+  def load_full(self, index) -> dict[str, np.ndarray]:
+    """Optional. The image and the mask in their own size, as they were before they were made `image_shape`."""
 
   def fingerprint(self) -> str:
     """Sixteen hex digits that change with the data."""
@@ -41,9 +46,11 @@ class ArraySource:
     labels: integers (number,), or None.
     options: DataOptions; images of another size or number of channels are cropped and resized as they are read.
     class_names: names of the classes; None where there are no labels.
+    masks: uint8 (number, height, width), or None.
+    mask_names: names of the classes of the masks; None where there are none.
   """
 
-  def __init__(self, name, images, labels, options, class_names=None):
+  def __init__(self, name, images, labels, options, class_names=None, masks=None, mask_names=None):
     self.name = name
     self.options = options
     self.image_shape = options.image_shape
@@ -52,6 +59,8 @@ class ArraySource:
     self.broken = {}
     self._images = images if images.ndim == 4 else images[..., None]
     self._labels = None if labels is None else np.asarray(labels, np.int32)
+    self.mask_names = None if mask_names is None else tuple(mask_names)
+    self._masks = masks
 
   def __len__(self):
     return len(self._images)
@@ -63,7 +72,14 @@ class ArraySource:
     item = {'image': image if self.ready else images_lib.fit(image, self.options)}
     if self._labels is not None:
       item['label'] = self._labels[index]
+    if self._masks is not None:
+      item['mask'] = self._masks[index] if self.ready else images_lib.fit_mask(self._masks[index], self.options)
     return item
+
+  def load_full(self, index):
+    """{'image', 'mask' where there are masks}, as they were handed in."""
+    item = {'image': self._images[index]}
+    return item if self._masks is None else {**item, 'mask': self._masks[index]}
 
   @property
   def ready(self):
@@ -76,6 +92,8 @@ class ArraySource:
     batch = {'image': self._images[indices]}
     if self._labels is not None:
       batch['label'] = self._labels[indices]
+    if self._masks is not None:
+      batch['mask'] = self._masks[indices]
     return batch
 
   def fingerprint(self):
@@ -83,6 +101,8 @@ class ArraySource:
     digest.update(np.ascontiguousarray(self._images))
     if self._labels is not None:
       digest.update(np.ascontiguousarray(self._labels))
+    if self._masks is not None:
+      digest.update(np.ascontiguousarray(self._masks))
     return digest.hexdigest()[:16]
 
 

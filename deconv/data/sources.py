@@ -1,7 +1,7 @@
 """The sources by name."""
 import difflib
 
-from deconv.data import celeba, digits, files, mnist, prepared, heads, shapes
+from deconv.data import celeba, digits, files, heads, mnist, prepared, scenes, shapes
 from deconv.errors import UserError
 
 # Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
@@ -14,6 +14,7 @@ SOURCES = {
     'celeba': celeba.open_celeba,
     'shapes': shapes.open_shapes,
     'heads': heads.open_heads,
+    'scenes': scenes.open_scenes,
 }
 
 
@@ -28,7 +29,8 @@ def open_source(options, split=None):
     A Source with at least one image.
 
   Raises:
-    UserError: no source of this name, no such split, or the data are not there.
+    UserError: no source of this name, no such split, the data are not there, or the classes of its masks are not
+      `options.class_names`.
   """
   if options.source not in SOURCES:
     near = difflib.get_close_matches(options.source, SOURCES, 1)
@@ -38,4 +40,8 @@ def open_source(options, split=None):
   if not len(source):
     raise UserError(f"split '{split or options.split}' of {source.name} has no images: choose another split or "
                     'data.path.')
+  names = getattr(source, 'mask_names', None)
+  if names and options.class_names and tuple(names) != options.class_names:
+    raise UserError(f'the masks of {source.name} have the classes {", ".join(names)}, not data.class_names '
+                    f'({", ".join(options.class_names)}): set data.class_names to the former, or choose other data.')
   return source
