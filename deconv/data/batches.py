@@ -1,4 +1,4 @@
-"""Batches: dicts of host arrays, `image` uint8 (batch, h, w, c), `label` int32 (batch,) where there are labels and `mask`
+"""Batches: dicts of host arrays, `image` uint8 (batch, h, w, c), `label` int32 (batch,) where there are labels, `mask`
 uint8 (batch, h, w) where there are masks."""
 import numpy as np
 

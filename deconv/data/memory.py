@@ -16,8 +16,9 @@ _HELD = weakref.WeakValueDictionary()
 def hold(source, options):
   """Returns the source with its images in memory when they fit `options.memory_limit_mb`, else the source itself.
 
-  Procedural sources make their images as fast as others read them, and have more than an image to an item: they stay as
-  they are. The same data are decoded once, however many batches are made of them and however often they are opened.
+  Procedural sources make their images as fast as others read them or keep them themselves, and may have more than an
+  image to an item: they stay as they are. The same data are decoded once, however many batches are made of them and
+  however often they are opened.
   """
   if isinstance(source, ArraySource) and source.ready:
     return source

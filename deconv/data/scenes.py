@@ -3,12 +3,13 @@
 Class and appearance are independent: the colour and texture of a shape say nothing about its class, only its outline
 does, so a network has to see a whole shape to name one of its pixels.
 """
-import hashlib
+import functools
 import math
 
 import numpy as np
 
 from deconv.data import source as source_lib
+from deconv.data.rendered import RenderedSource
 
 CLASSES = ('ground', 'disc', 'square', 'triangle', 'ring', 'star')
 NUM_TRAIN, NUM_TEST = 4000, 500
@@ -18,60 +19,30 @@ _STREAM = 5              # first word of every seed, so that no other procedural
 _MOST = 5                # shapes in a scene at most, 2 at least
 _RADIUS = 0.28, 0.6      # of the circle around a shape; the scene is [-1, 1] x [-1, 1]
 _APART = 0.55            # centres are at least so far apart, as a share of the sum of the two radii
-_TRIES = 8               # places tried for a shape before it is left out; colours from which the most different is taken
+_TRIES = 8               # places tried for a shape before it is left out; colours of which the most unlike is taken
 _SAMPLES = 4             # sample points of a pixel at an edge, along each side
 _PERIODS = 0.14, 0.5     # of the textures
 _NOISE = 0.05            # half the width of the uniform noise of a pixel; values are in [0, 1]
 
 
-class SceneSource:
-  """Scenes that are rendered when they are asked for; a Source (deconv/data/source.py) with masks.
+def open_scenes(options, split):
+  """The source `scenes`: two to five shapes (disc, square, triangle, ring, star), some over others, and the ground.
 
-  Args:
-    split: which scenes: `train` (numbers 0 to 3,999), `test` (4,000 to 4,499), `all`.
-    options: DataOptions; `image_size` and `channels` are used.
-
-  Attributes:
-    mask_names: names of the classes of a mask.
+  Splits: `train` (scenes 0 to 3,999), `test` (4,000 to 4,499), `all`.
 
   Raises:
     UserError: no such split.
   """
-
-  def __init__(self, split, options):
-    self.name = 'scenes'
-    self.options = options
-    self.image_shape = options.image_shape
-    self.num_classes = self.class_names = None
-    self.mask_names = CLASSES
-    self.broken = {}
-    total = NUM_TRAIN + NUM_TEST
-    self._numbers = source_lib.choose_split('scenes', split, {
-        'train': range(NUM_TRAIN), 'test': range(NUM_TRAIN, total), 'all': range(total)})
-
-  def __len__(self):
-    return len(self._numbers)
-
-  def __getitem__(self, index):
-    """{'image': uint8 (h, w, c), 'mask': uint8 (h, w)}."""
-    if not 0 <= index < len(self):
-      raise IndexError(index)
-    image, mask = render_scene(self._numbers[index], self.options.image_size, self.options.channels)
-    return {'image': image, 'mask': mask}
-
-  def load_full(self, index):
-    """The item itself: a scene has no size of its own."""
-    return self[index]
-
-  def fingerprint(self):
-    # Not of rendered pixels: the last bit of a sine differs between processors, and a run may move.
-    about = self.name, _VERSION, self.image_shape, self._numbers
-    return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
+  total = NUM_TRAIN + NUM_TEST
+  numbers = source_lib.choose_split('scenes', split, {
+      'train': range(NUM_TRAIN), 'test': range(NUM_TRAIN, total), 'all': range(total)})
+  render = functools.partial(_item, size=options.image_size, channels=options.channels)
+  return RenderedSource('scenes', options, numbers, render, _VERSION, CLASSES)
 
 
-def open_scenes(options, split):
-  """The source `scenes`: see the module and `SceneSource`."""
-  return SceneSource(split, options)
+def _item(number, size, channels):
+  image, mask = render_scene(number, size, channels)
+  return {'image': image, 'mask': mask}
 
 
 def render_scene(number, size=64, channels=3):
