@@ -20,9 +20,9 @@ _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the
 
 def main(config):
   from deconv import plots
-  from deconv.training import loop, restore
+  from deconv.training import experiment, restore
   from deconv.training.evaluation import Evaluation
-  run = loop.prepare(config)
+  run = experiment.prepare(config)
   _, state, step = restore.restore(config, _WORKDIR.value, _STEP.value, run.task)
   evaluation, state = Evaluation(run), run.parallel.put_state(state)
   metrics, images, protocol = evaluation.measure(state)

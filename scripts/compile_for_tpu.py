@@ -30,7 +30,7 @@ def main(config):
   import jax.numpy as jnp
   import numpy as np
 
-  from deconv.training import loop
+  from deconv.training import experiment
   from deconv.training.parallel import Parallel
   try:
     topology = topologies.get_topology_desc(platform='tpu', topology_name=_TOPOLOGY.value)
@@ -40,7 +40,7 @@ def main(config):
 
   parallel = Parallel(**config.parallel, devices=topology.devices)
   parallel.check_batch(config.train.batch_size)
-  task = loop.build_task(config, parallel, total=config.train.steps or 1)
+  task = experiment.build_task(config, parallel, total=config.train.steps or 1)
   steps, devices = config.train.steps_per_call, parallel.device_count
   image = (config.data.image_size, config.data.image_size, config.data.channels)
   key = jax.eval_shape(lambda: jax.random.key(0))

@@ -5,7 +5,7 @@ import jax
 import numpy as np
 
 from deconv.errors import UserError
-from deconv.training import loop
+from deconv.training import experiment
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.parallel import Parallel
 
@@ -26,7 +26,7 @@ def restore(config, workdir, step=None, task=None):
     UserError: there is no such checkpoint, or it does not fit the config.
   """
   # Nothing is trained, so where the schedule ends does not matter, as long as it is after the warm-up.
-  task = task or loop.build_task(config, Parallel(**config.parallel), total=2**30)
+  task = task or experiment.build_task(config, Parallel(**config.parallel), total=2**30)
   size = config.data.image_size
   example = {'image': np.zeros((1, size, size, config.data.channels), np.uint8)}
   template = jax.eval_shape(task.init, jax.random.key(0), example)

@@ -5,7 +5,7 @@ import pytest
 
 from configs import base
 from deconv.tasks import TASKS
-from deconv.training import loop
+from deconv.training import experiment
 from deconv.training.parallel import Parallel
 
 # float32: only the order of sums over the batch differs. Seen, here and with two layers at 16x16: at most 1.2e-7 in
@@ -28,7 +28,7 @@ def make_batches():
 
 
 def run(parallel):
-  task = loop.build_task(make_config(), parallel, 3)
+  task = experiment.build_task(make_config(), parallel, 3)
   batches = make_batches()
   state = parallel.put_state(jax.jit(task.init)(KEY, batches[0]))
   step, losses = parallel.train_step(task), []

@@ -8,7 +8,7 @@ import pytest
 
 from deconv.errors import UserError
 from deconv.tasks import TASKS
-from deconv.training import loop
+from deconv.training import experiment, loop
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.finite import NonFiniteError
 from tests.training import tiny
@@ -305,4 +305,4 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path, overrides, says)
 
 def test_epochs():
   train_config = tiny.make_config(train__steps=0, train__epochs=1.5).train
-  assert loop.total_steps(train_config, 187) == 280
+  assert experiment.total_steps(train_config, 187) == 280
