@@ -1,0 +1,79 @@
+"""DeconvNet (Noh, Hong, Han 2015, arXiv 1505.04366): dense layers in the middle, unpooling by switches on the way up.
+
+`PAPER` is the published network (figure 2 and table 1): VGG-16 with batch norm; fc6 is a 7x7 convolution without padding
+that sees the whole 7x7 map of a 224x224 image, fc7 is 1x1, both with 4096 channels; a 7x7 transposed convolution goes
+back to 7x7x512; then the mirror image of the encoder and 1x1 class scores. About 252 million parameters. No dropout.
+
+It is fully convolutional here: any image whose smallest map is at least fc6's window will do.
+"""
+from flax import linen as nn
+
+from deconv import layers
+from deconv.errors import UserError
+from deconv.models import vgg
+
+PAPER = dict(**vgg.VGG16, batch_norm=True, fc_kernel=7, fc_width=4096, upsample='paper')
+
+
+class DeconvNet(nn.Module):
+  """Images (b, h, w, c) in [-1, 1] -> logits (b, h, w, num_classes) float32; h and w multiples of 2**depth.
+
+  Attributes:
+    num_classes: channels of the logits.
+    convs, width, block, pixels: as in vgg.Encoder.
+    fc_kernel: side of the window of fc6 and of its counterpart.
+    fc_width: channels of fc6 and fc7.
+    upsample: kind of deconv.layers.Upsample.
+  """
+  num_classes: int
+  convs: tuple[int, ...]
+  width: int
+  fc_kernel: int = 3
+  fc_width: int = 256
+  upsample: str = 'unpool'
+  block: vgg.Block = vgg.Block()
+  pixels: str = 'signed'
+
+  @nn.compact
+  def __call__(self, x, train):
+    _check_sides(x.shape[1:3], len(self.convs), self.fc_kernel)
+    block = self.block
+    x, stages = vgg.Encoder(self.convs, self.width, block, self.pixels, name='encoder')(x, train)
+    bottom = x.shape[-1]
+    for name, kernel_size in (('fc6', self.fc_kernel), ('fc7', 1)):        # b 1 1 fc_width at the paper's size
+      x = layers.Conv(self.fc_width, kernel_size, padding=0, use_bias=not block.batch_norm, dtype=block.dtype,
+                      kernel_init=None, name=name)(x)
+      x = block.norm_relu(x, f'norm_{name}', train=train)
+    # At the paper's size every output pixel sums fc_width products (one tap of the window): hence this fan-in.
+    x = layers.ConvTranspose(bottom, self.fc_kernel, padding=0, use_bias=not block.batch_norm, dtype=block.dtype,
+                             kernel_init=layers.fan_in_normal(2.0, self.fc_kernel, transposed=True), name='fc6_deconv')(x)
+    x = block.norm_relu(x, 'norm_fc6_deconv', train=train)                 # b h/2**depth w/2**depth bottom
+    decoder = vgg.MirroredDecoder(self.convs, self.width, self.upsample, block, name='decoder')
+    x = decoder(x, [stage.switches for stage in stages], train)            # b h w width
+    return vgg.score(x, self.num_classes, 'score')
+
+
+def _check_sides(sides, depth, fc_kernel):
+  vgg.check_sides('deconvnet', *sides, 2**depth)
+  if min(sides) < fc_kernel * 2**depth:
+    raise UserError(f'deconvnet: the smallest map of a {sides[0]}x{sides[1]} image, halved {depth} times, is smaller than '
+                    f'the {fc_kernel}x{fc_kernel} window of fc6; set data.image_size to {fc_kernel * 2**depth} or more, '
+                    'or lower model.fc_kernel or model.depth')
+
+
+def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), fc_kernel=3, fc_width=256,
+          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
+  """Returns the network for images of `image_shape` (height, width, channels); see vgg.check_fields and configs/base.py.
+
+  `upsample='paper'` is 'unpool'. `weights` is a path that vgg_weights.initialize reads later.
+
+  Raises:
+    UserError: a field that does not fit, sides that are not multiples of 2**depth, or too small for fc6.
+  """
+  convs = vgg.check_fields('deconvnet', image_shape=image_shape, depth=depth, width=width, convs=convs, pixels=pixels,
+                           weights=weights)
+  if fc_kernel < 1 or fc_width < 1:
+    raise UserError(f'deconvnet: model.fc_kernel={fc_kernel} and model.fc_width={fc_width} must be at least 1')
+  _check_sides(image_shape[:2], depth, fc_kernel)
+  return DeconvNet(num_classes, convs, width, fc_kernel, fc_width, vgg.resolve(upsample, 'unpool'),
+                   vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels)

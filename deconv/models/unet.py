@@ -1,0 +1,120 @@
+"""U-Net (Ronneberger, Fischer, Brox 2015, arXiv 1505.04597): every resolution of the encoder is handed to the decoder.
+
+At each resolution the decoder upsamples to the encoder's channels, puts the encoder's features (before their pooling)
+beside them, and convolves. `PAPER` is the published network (figure 1): 3x3 convolutions without padding, so that 572x572
+pixels give 388x388 labels, the skips cropped to their middle; 64 to 1024 channels, 2x2 up-convolutions, no batch norm, He's
+initialisation, dropout at the end of the contracting path (the authors' prototxt: after its last two resolutions). As
+there, a ReLU follows the up-convolution. `padding='same'` with batch norm is the variant that people use.
+"""
+from flax import linen as nn
+import jax.numpy as jnp
+
+from deconv.errors import UserError
+from deconv.models import vgg
+
+PADDINGS = ('same', 'valid')
+PAPER = dict(depth=4, width=64, convs=(2, 2, 2, 2), padding='valid', batch_norm=False, dropout=0.5, upsample='paper')
+
+
+class UNet(nn.Module):
+  """Images (b, h, w, c) in [-1, 1] -> logits float32 (b, h, w, num_classes), or smaller maps with padding 'valid'.
+
+  The bottom has twice the channels of the encoder's last stage and as many convolutions.
+
+  Attributes:
+    num_classes: channels of the logits.
+    convs, width, block, pixels: as in vgg.Encoder.
+    padding: 'same' or 'valid'.
+    dropout: share of features dropped at the end of the contracting path.
+    upsample: kind of deconv.layers.Upsample.
+  """
+  num_classes: int
+  convs: tuple[int, ...]
+  width: int
+  padding: str = 'same'
+  dropout: float = 0.0
+  upsample: str = 'deconv2'
+  block: vgg.Block = vgg.Block()
+  pixels: str = 'signed'
+
+  @nn.compact
+  def __call__(self, x, train):
+    valid, depth = self.padding == 'valid', len(self.convs)
+    output = output_sides(x.shape[1:3], self.convs, self.padding)
+    pad = 0 if valid else 1
+    x, stages = vgg.Encoder(self.convs, self.width, self.block, self.pixels, valid=valid, dropout=self.dropout,
+                            name='encoder')(x, train)
+    for j in range(self.convs[-1]):
+      features = 2 * stages[-1].features.shape[-1]
+      x = self.block.conv(x, features, f'{depth + 1}_{j + 1}', train=train, padding=pad)
+    x = nn.Dropout(self.dropout, deterministic=not train)(x)
+    for i in reversed(range(depth)):
+      skip = stages.pop()
+      features = skip.features.shape[-1]
+      x = self.block.upsample(x, features, f'up{i + 1}', train=train, kind=self.upsample, switches=skip.switches)
+      x = jnp.concatenate([crop(skip.features, x.shape[1:3]), x], axis=-1)
+      for j in range(self.convs[i]):
+        x = self.block.conv(x, features, f'_up{i + 1}_{j + 1}', train=train, padding=pad)   # b h/2**i w/2**i features
+    assert not stages, 'a resolution of the encoder was not used'
+    assert x.shape[1:3] == output
+    return vgg.score(x, self.num_classes, 'score')
+
+
+def crop(x, sides):
+  """Returns the middle of maps (b, h, w, c), (b, *sides, c)."""
+  top, left = ((n - m) // 2 for n, m in zip(x.shape[1:3], sides))
+  return x[:, top:top + sides[0], left:left + sides[1]]
+
+
+def output_sides(sides, convs, padding):
+  """Returns the (height, width) of the logits of an image.
+
+  Raises:
+    UserError: sides that cannot be halved evenly as often as it takes.
+  """
+  if padding == 'same':
+    vgg.check_sides('unet', *sides, 2**len(convs))
+    return tuple(sides)
+  output = [_output_side(side, convs) for side in sides]
+  if None in output:
+    side = sides[output.index(None)]
+    near = [n for n in range(max(side - 2**len(convs), 1), side + 2**(len(convs) + 4)) if _output_side(n, convs)]
+    near = near[:1] + [n for n in near if n > side][:1] if near and near[0] < side else near[:1]
+    raise UserError(f"unet with padding='valid' loses a border at each convolution, and every map that is halved must "
+                    f'have even sides: {sides[0]}x{sides[1]} does not; set data.image_size (or augment.crop) to '
+                    f'{" or ".join(map(str, near)) or "more"}')
+  return tuple(output)
+
+
+def _output_side(side, convs):
+  """Side of the logits without padding, None if a map has an odd side where it is pooled, or none left."""
+  for n in convs:
+    side -= 2 * n
+    if side < 2 or side % 2:
+      return None
+    side //= 2
+  side -= 2 * convs[-1]
+  for n in reversed(convs):
+    side = 2 * side - 2 * n
+  return side if side > 0 else None
+
+
+def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), padding='same', dropout=0.,
+          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
+  """Returns the network for images of `image_shape` (height, width, channels); see vgg.check_fields and configs/base.py.
+
+  `upsample='paper'` is 'deconv2'. `weights` is a path that vgg_weights.initialize reads later.
+
+  Raises:
+    UserError: a field that does not fit, or sides that cannot be halved `depth` times.
+  """
+  convs = vgg.check_fields('unet', image_shape=image_shape, depth=depth, width=width, convs=convs, pixels=pixels,
+                           weights=weights)
+  if padding not in PADDINGS:
+    raise UserError(f"model.padding of unet is '{padding}'; choose one of: {', '.join(PADDINGS)}")
+  upsample = vgg.resolve(upsample, 'deconv2')
+  if padding == 'valid':
+    vgg.refuse_unpooling("unet with padding='valid'", upsample, 'its decoder has smaller maps than the poolings')
+  output_sides(image_shape[:2], convs, padding)
+  return UNet(num_classes, convs, width, padding, dropout, upsample,
+              vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels)
