@@ -10,6 +10,20 @@ def _dict(**fields):
   return ml_collections.ConfigDict(fields)
 
 
+# Common to the segmentation networks on a VGG encoder (deconv/models/vgg.py). PAPER in each model's file has the fields
+# of the published network.
+_VGG = dict(
+    upsample='paper',         # a kind of deconv.layers.Upsample, or the network's own: 'paper' (fcn bilinear, deconvnet
+                              # and segnet unpool, unet deconv2, linknet deconv3)
+    depth=4,                  # poolings; the image's sides are multiples of 2**depth
+    width=16,                 # channels of the first stage; doubled at each stage up to 8 * width (VGG, U-Net: 64)
+    convs=(),                 # convolutions of each stage; () = 2 each (VGG-16: (2, 2, 3, 3, 3))
+    batch_norm=True,          # after every convolution
+    batch_norm_momentum=0.9,  # decay of the running statistics a step
+    pixels='signed',          # scale that the encoder sees: signed ([-1, 1]) | imagenet (torchvision) | caffe (BGR less mean)
+    weights='',               # .npz or .safetensors with VGG-16's weights to start from; '' = at random
+)
+
 # The fields of `config.model`, by model name; `name` and `upsample` are common to all.
 MODELS = {
     'dcgan': dict(
@@ -51,6 +65,75 @@ MODELS = {
         latent_size=200,      # length of z: one latent to each factor of pose and light, the rest to the shape
         width=96,             # channels of the first convolution; the others in proportion
         padding='same',       # same (image side a multiple of 16) | valid (as published: 150x150)
+    ),
+    'conv_deconv': dict(
+        widths=(32, 64, 32),  # channels of the convolutions, and last those of every doubling but the last
+        kernel_size=3,        # side of every window
+        residual='none',      # 'bicubic': the network adds to the bicubic enlargement | 'none': it learns the whole image
+    ),
+    'srcnn': dict(
+        widths=(64, 32),      # channels of the first two convolutions
+        kernel_sizes=(9, 1, 5),  # sides of the three windows; (9, 5, 5) in the paper's long version
+        residual='none',      # as for conv_deconv
+    ),
+    'fsrcnn': dict(
+        width=56,             # d: channels of the features
+        shrunk=12,            # s: channels of the mapping
+        depth=4,              # m: layers of the mapping
+        kernel_size=9,        # side of the last layer's window
+        residual='none',      # as for conv_deconv
+    ),
+    'espcn': dict(
+        widths=(64, 32),      # channels of the two convolutions
+        kernel_size=3,        # side of the last layer's window; subpixel 3 has the weights of deconv 3 * scale
+        residual='none',      # as for conv_deconv
+    ),
+    'rednet': dict(
+        depth=30,             # layers: half convolutions, half deconvolutions (paper: 10, 20, 30)
+        width=64,             # channels of every layer
+        skip_step=2,          # every so many convolutions a skip to the mirrored deconvolution
+        stride=1,             # 2: the first convolution halves the size, the last layer doubles it by model.upsample
+    ),
+    'context_encoder': dict(
+        output='image',       # the decoder makes the whole 'image' | the 'centre', half its side
+        width=64,             # channels of the first layer
+        bottleneck=4000,      # units between encoder and decoder; 0 = fully connected within each channel
+        batch_norm_momentum=0.9,  # decay of the running statistics a step
+    ),
+    'autoencoder': dict(
+        depth=3,              # halvings of the size
+        width=32,             # channels at half the image's resolution; doubled at each halving, up to max_width
+        max_width=256,        # upper limit of the channels
+        code=8,               # channels of the code, at 1 / 2**depth of the resolution
+    ),
+    'fcn': dict(
+        **_VGG,
+        skips=2,              # finer poolings that are scored too: 0, 1, 2 = FCN-32s, 16s, 8s (at depth 5)
+        padding='same',       # same | wide (as published: 100 pixels round the image, then crops; any size of image)
+        fc_kernel=3,          # side of fc6's window (paper: 7)
+        fc_width=256,         # channels of fc6 and fc7 (paper: 4096)
+        dropout=0.0,          # share of the features of fc6 and fc7 dropped (paper: 0.5)
+        learned=False,        # upsample='paper': the bilinear kernels are trained on (paper) | stay fixed (its code)
+        scaled_skips=False,   # features of the n-th skip times 0.01**n before their score (FCN-8s at-once)
+    ),
+    'deconvnet': dict(
+        **_VGG,
+        fc_kernel=3,          # side of the windows of fc6 and its counterpart (paper: 7)
+        fc_width=256,         # channels of fc6 and fc7 (paper: 4096)
+    ),
+    'segnet': dict(**_VGG),
+    'unet': dict(
+        **_VGG,
+        padding='same',       # same | valid (as published: the map is smaller than the image, 572 -> 388)
+        dropout=0.0,          # share of features dropped at the end of the contracting path (paper: 0.5)
+    ),
+    'linknet': dict(
+        upsample='paper',     # as for fcn
+        depth=4,              # halvings of the resolution; the image's sides are multiples of 2**depth (paper: 5)
+        width=16,             # channels of the first stage; doubled at each stage up to 8 * width (paper: 64)
+        blocks=2,             # residual blocks of each stage
+        stem='plain',         # plain (a 3x3 convolution) | paper (7x7 of stride 2, pooling): two of the halvings
+        batch_norm_momentum=0.9,  # decay of the running statistics a step
     ),
 }
 
@@ -104,6 +187,25 @@ OBJECTIVES = {
         clamp='mean',              # inactive latents become their mean over the batch (paper) | those of its first image (code)
         invariance=0.01,           # weight of the gradient that pulls inactive latents to their mean (paper: 1/100)
     ),
+    'restoration': dict(
+        colour='rgb',              # what is restored: y (luminance of an RGB image) | rgb | grey (an image of one channel)
+        l2=1.0,                    # weight of the mean squared error, on the scale of [-1, 1]
+        l1=0.0,                    # weight of the mean absolute error
+        charbonnier=0.0,           # weight of the mean of sqrt(error^2 + charbonnier_eps^2)
+        charbonnier_eps=1e-3,      # see there
+        ssim=0.0,                  # weight of 1 - SSIM
+        total_variation=0.0,       # weight of the mean absolute difference of neighbouring pixels of the result
+        shave=0,                   # pixels at each border that the loss leaves out
+        outside=1.0,               # holes: weight of the pixels outside of the hole in l2, l1 and charbonnier
+        ring=0,                    # holes: pixels around the hole that count as ring_weight (context encoder: 4 or 7)
+        ring_weight=10.0,          # see there
+        composite=True,            # holes: the result outside of the hole is the input
+        adversarial=0.0,           # holes: weight of a discriminator's judgement of the hole (context encoder: 0.001)
+        adversarial_name='non_saturating',  # a key of deconv.objectives.gan.OBJECTIVES
+        disc_learning_rate_scale=1.0,  # learning rate of the discriminator as a multiple (context encoder: 0.1)
+        disc_width=64,             # channels of the discriminator's first layer
+        last_learning_rate_scale=1.0,  # learning rate of the last layer as a multiple (FSRCNN: 0.1)
+    ),
 }
 
 # The fields of `config.augment`, by task; other tasks have no such section. See deconv/data/augment.py.
@@ -123,16 +225,20 @@ AUGMENT = {
 }
 
 
+def _model(name):
+  return _dict(**{
+      'name': name,           # a key of deconv.models.MODELS
+      'upsample': 'deconv',   # a kind of deconv.layers.Upsample: what doubles the resolution
+      **MODELS[name]})
+
+
 def get_config(model='dcgan', task='gan'):
   """Returns the default config of one model under one task; locked, so that a misspelt field fails at once."""
   config = ml_collections.ConfigDict()
   config.seed = 0                # every random number of the run is a function of (seed, step)
   config.task = task             # a key of deconv.tasks.TASKS
 
-  config.model = _dict(
-      name=model,                # a key of deconv.models.MODELS
-      upsample='deconv',         # a kind of deconv.layers.Upsample: what doubles the resolution
-      **MODELS[model])
+  config.model = _model(model)
 
   config.objective = _dict(**OBJECTIVES[task])
 
@@ -205,6 +311,10 @@ def get_config(model='dcgan', task='gan'):
       use_ema=True,              # evaluate and sample the averaged parameters where there are any
       importance_samples=0,      # vae: codes an image for the estimate of log p(x) ('nll'); 0 = no estimate
       importance_chunk=10,       # vae: how many of them are decoded at once; memory grows with it times batch_size
+      whole_images=0,            # segmentation: held-out images that are also predicted at their own size, by tiles
+      tile_overlap=0.25,         # whole images, --image: share of a tile's side that its neighbours overlap
+      flips=False,               # whole images, --image: averaged with what is made of them mirrored
+      scales=(1.0,),             # segmentation, whole images: sizes whose probabilities are averaged, as multiples
       batch_stats='running',     # normalise samples by running statistics | by those of the batch ('batch')
   )
   config.samples = _dict(
@@ -224,8 +334,11 @@ def get_config(model='dcgan', task='gan'):
 def set_model(config, name):
   """Puts another model into a config: the fields that both models have keep their values, the others get its defaults."""
   old = config.model
-  new = _dict(name=name, upsample=old.upsample, **MODELS[name])
-  new.update({field: value for field, value in old.items() if field in new and field != 'name'})
+  new = _model(name)
+  kept = {field: value for field, value in old.items() if field in new and field != 'name'}
+  if kept['upsample'] == 'paper' and new.upsample != 'paper':
+    del kept['upsample']  # a kind that only some models know
+  new.update(kept)
   with config.unlocked():
     config.model = new
 

@@ -1,8 +1,9 @@
 """DeconvNet (Noh, Hong, Han 2015, arXiv 1505.04366): dense layers in the middle, unpooling by switches on the way up.
 
-`PAPER` is the published network (figure 2 and table 1): VGG-16 with batch norm; fc6 is a 7x7 convolution without padding
-that sees the whole 7x7 map of a 224x224 image, fc7 is 1x1, both with 4096 channels; a 7x7 transposed convolution goes
-back to 7x7x512; then the mirror image of the encoder and 1x1 class scores. About 252 million parameters. No dropout.
+`PAPER` is the published network (figure 2 and table 1): VGG-16 with batch norm; fc6 is a 7x7 convolution without
+padding that sees the whole 7x7 map of a 224x224 image, fc7 is 1x1, both with 4096 channels; a 7x7 transposed
+convolution goes back to 7x7x512; then the mirror image of the encoder and 1x1 class scores. About 252 million
+parameters. No dropout.
 
 It is fully convolutional here: any image whose smallest map is at least fc6's window will do.
 """
@@ -46,7 +47,8 @@ class DeconvNet(nn.Module):
       x = block.norm_relu(x, f'norm_{name}', train=train)
     # At the paper's size every output pixel sums fc_width products (one tap of the window): hence this fan-in.
     x = layers.ConvTranspose(bottom, self.fc_kernel, padding=0, use_bias=not block.batch_norm, dtype=block.dtype,
-                             kernel_init=layers.fan_in_normal(2.0, self.fc_kernel, transposed=True), name='fc6_deconv')(x)
+                             kernel_init=layers.fan_in_normal(2.0, self.fc_kernel, transposed=True),
+                             name='fc6_deconv')(x)
     x = block.norm_relu(x, 'norm_fc6_deconv', train=train)                 # b h/2**depth w/2**depth bottom
     decoder = vgg.MirroredDecoder(self.convs, self.width, self.upsample, block, name='decoder')
     x = decoder(x, [stage.switches for stage in stages], train)            # b h w width
@@ -56,14 +58,14 @@ class DeconvNet(nn.Module):
 def _check_sides(sides, depth, fc_kernel):
   vgg.check_sides('deconvnet', *sides, 2**depth)
   if min(sides) < fc_kernel * 2**depth:
-    raise UserError(f'deconvnet: the smallest map of a {sides[0]}x{sides[1]} image, halved {depth} times, is smaller than '
-                    f'the {fc_kernel}x{fc_kernel} window of fc6; set data.image_size to {fc_kernel * 2**depth} or more, '
-                    'or lower model.fc_kernel or model.depth')
+    raise UserError(f'deconvnet: the smallest map of a {sides[0]}x{sides[1]} image, halved {depth} times, is smaller '
+                    f'than the {fc_kernel}x{fc_kernel} window of fc6; set data.image_size to {fc_kernel * 2**depth} or '
+                    'more, or lower model.fc_kernel or model.depth')
 
 
 def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), fc_kernel=3, fc_width=256,
           batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
-  """Returns the network for images of `image_shape` (height, width, channels); see vgg.check_fields and configs/base.py.
+  """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
 
   `upsample='paper'` is 'unpool'. `weights` is a path that vgg_weights.initialize reads later.
 

@@ -1,18 +1,19 @@
 """FCN-32s, FCN-16s and FCN-8s (Long, Shelhamer, Darrell 2015, arXiv 1411.4038).
 
-A classifier made convolutional (fc6, fc7, class scores at 1 / 2**depth of the resolution), whose scores are upsampled. With
-`skips` > 0 the scores are first doubled, and 1x1 scores of the encoder's next finer pooling added, that many times: 0, 1 and
-2 skips at depth 5 are FCN-32s, 16s and 8s, and at a smaller depth the same with fewer halvings (strides 2**depth, half and
-a quarter of it). All score layers start at zero.
+A classifier made convolutional (fc6, fc7, class scores at 1 / 2**depth of the resolution), whose scores are upsampled.
+With `skips` > 0 the scores are first doubled, and 1x1 scores of the encoder's next finer pooling added, that many
+times: 0, 1 and 2 skips at depth 5 are FCN-32s, 16s and 8s, and at a smaller depth the same with fewer halvings (strides
+2**depth, half and a quarter of it). All score layers start at zero.
 
-Upsampling is by bilinear interpolation, a transposed convolution of side 2f and stride f, fixed or learned from there. The
-bilinear kinds make the last step, f = 2**(depth - skips), at once as published; any other kind in steps of two.
+Upsampling is by bilinear interpolation, a transposed convolution of side 2f and stride f, fixed or learned from there.
+The bilinear kinds make the last step, f = 2**(depth - skips), at once as published; any other kind in steps of two.
 
-`padding='same'` pads every layer by itself. `padding='wide'` is the published way (the authors' Caffe models): the first
-convolution pads by 100 pixels, no later window is padded (fc6, and transposed convolutions without padding), sizes of
-poolings are rounded up, and scores are cropped by offsets that put every score over the middle of what it sees (at depth
-5: 5 and 9 pixels for the skips; 19, 27 and 31 for the result of 32s, 16s and 8s). Then any size of image will do. The 100
-is 3.125 * 2**depth at other depths. `PAPER` is the published FCN-8s (134.5 million parameters), on VGG-16.
+`padding='same'` pads every layer by itself. `padding='wide'` is the published way (the authors' Caffe models): the
+first convolution pads by 100 pixels, neither fc6 nor the transposed convolutions pad, sizes of poolings are rounded up,
+and scores are cropped by offsets that put every score over the middle of what it sees (at depth 5: 5 and 9 pixels for
+the skips; 19, 27 and 31 for the result of 32s, 16s and 8s). Then any size of image will do. The 100 is 3.125 * 2**depth
+at other depths. `PAPER` is the published FCN-8s on VGG-16, with fixed upsampling as in the authors' code (134.4 million
+parameters; 134.5 with `learned`).
 """
 from flax import linen as nn
 import jax.numpy as jnp
@@ -38,8 +39,8 @@ class Fcn(nn.Module):
     fc_kernel: side of the window of fc6, odd.
     fc_width: channels of fc6 and fc7.
     dropout: share of the features of fc6 and fc7 dropped.
-    scaled_skips: multiply the features of the n-th skip by 0.01**n before they are scored, so that all can be trained at
-      once (the authors' FCN-8s-atonce) without stages.
+    scaled_skips: multiply the features of the n-th skip by 0.01**n before they are scored, so that all can be trained
+      at once (the authors' FCN-8s-atonce) without stages.
     upsample: kind of deconv.layers.Upsample.
   """
   num_classes: int
@@ -88,7 +89,7 @@ class Fcn(nn.Module):
     if self.padding == 'wide':
       x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     if self.upsample in BILINEAR:
-      x = layers.Upsample(self.num_classes, self.upsample, factor=factor, use_bias=False, kernel_init=None, name=name)(x)
+      x = layers.Upsample(self.num_classes, self.upsample, factor=factor, use_bias=False, name=name)(x)
     else:
       for step in range(factor.bit_length() - 1):
         x = layers.Upsample(self.num_classes, self.upsample, use_bias=False, kernel_init=None,
@@ -98,9 +99,10 @@ class Fcn(nn.Module):
     return x
 
 
-# Where the pixels of padding 'wide' lie. Pixel i of a map lies over pixel stride * i + start of the image: after the first
-# convolution start = 1 - border; n poolings of stride 2 add the middle of their window, (2**n - 1) / 2; fc6 adds the middle
-# of its own; a transposed convolution of side 2f and stride f divides the stride by f and then takes away f - 1/2 of it.
+# Where the pixels of padding 'wide' lie. Pixel i of a map lies over pixel stride * i + start of the image: after the
+# first convolution start = 1 - border; n poolings of stride 2 add the middle of their window, (2**n - 1) / 2; fc6 adds
+# the middle of its own; a transposed convolution of side 2f and stride f divides the stride by f and then takes
+# away f - 1/2 of it.
 
 def wide_border(depth):
   """Returns the padding of the first convolution: 100 at the published depth of 5."""
@@ -134,10 +136,10 @@ def _window(x, offset, sides):
   return x[:, offset:offset + sides[0], offset:offset + sides[1]]
 
 
-def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), skips=2, padding='same', fc_kernel=3,
-          fc_width=256, dropout=0., learned=False, scaled_skips=False, batch_norm=True, batch_norm_momentum=0.9,
-          pixels='signed', weights='', dtype=None, batch_norm_axis=None):
-  """Returns the network for images of `image_shape` (height, width, channels); see vgg.check_fields and configs/base.py.
+def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), skips=2, padding='same',
+          fc_kernel=3, fc_width=256, dropout=0., learned=False, scaled_skips=False, batch_norm=True,
+          batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
+  """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
 
   `upsample='paper'` is 'bilinear_deconv' where `learned`, else 'bilinear_deconv_fixed'. `weights` is a path that
   vgg_weights.initialize reads later.

@@ -5,8 +5,8 @@ channels of the stage above, whose features are then added.
 
 `stem='paper'` is the published network, with ResNet-18's encoder (`PAPER`; 11.5 million parameters): 7x7 convolution of
 stride 2, 3x3 max pooling of stride 2, then stages of which the first keeps the resolution; at the end a 3x3 transposed
-convolution of stride 2, a 3x3 convolution, and a 2x2 transposed convolution of stride 2 to the classes. `stem='plain'` is
-for small images: one 3x3 convolution at full resolution, and every stage halves.
+convolution of stride 2, a 3x3 convolution, and a 2x2 transposed convolution of stride 2 to the classes. `stem='plain'`
+is for small images: one 3x3 convolution at full resolution, and every stage halves.
 
 Resolution is halved by strides here: there are no switches, so that 'unpool' cannot be chosen.
 """
@@ -30,7 +30,8 @@ class Residual(nn.Module):
   @nn.compact
   def __call__(self, x, train):
     y = self.block.conv(x, self.features, '_1', train=train, strides=self.strides)
-    y = layers.Conv(self.features, 3, padding=1, use_bias=False, dtype=self.block.dtype, kernel_init=None, name='conv_2')(y)
+    y = layers.Conv(self.features, 3, padding=1, use_bias=False, dtype=self.block.dtype, kernel_init=None,
+                    name='conv_2')(y)
     y = self.block.norm_relu(y, 'norm_2', train=train, relu=False)
     if x.shape != y.shape:
       x = layers.Conv(self.features, 1, strides=self.strides, padding=0, use_bias=False, dtype=self.block.dtype,
@@ -112,8 +113,8 @@ def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, bloc
     raise UserError(f"model.stem is '{stem}'; choose one of: {', '.join(STEMS)}")
   least = 3 if stem == 'paper' else 1
   if depth < least or width < 1 or blocks < 1:
-    raise UserError(f"linknet with stem='{stem}': model.depth={depth} must be at least {least}, model.width={width} and "
-                    f'model.blocks={blocks} at least 1')
+    raise UserError(f"linknet with stem='{stem}': model.depth={depth} must be at least {least}, model.width={width} "
+                    f'and model.blocks={blocks} at least 1')
   vgg.refuse_unpooling('linknet', upsample, 'its encoder halves by strides and leaves no switches')
   vgg.check_sides('linknet', *image_shape[:2], 2**depth)
   return LinkNet(num_classes, depth, width, blocks, stem, upsample,

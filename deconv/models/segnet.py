@@ -36,7 +36,7 @@ class SegNet(nn.Module):
 
 def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), batch_norm=True,
           batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
-  """Returns the network for images of `image_shape` (height, width, channels); see vgg.check_fields and configs/base.py.
+  """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
 
   `upsample='paper'` is 'unpool'. `weights` is a path that vgg_weights.initialize reads later.
 

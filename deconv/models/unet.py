@@ -1,10 +1,11 @@
 """U-Net (Ronneberger, Fischer, Brox 2015, arXiv 1505.04597): every resolution of the encoder is handed to the decoder.
 
 At each resolution the decoder upsamples to the encoder's channels, puts the encoder's features (before their pooling)
-beside them, and convolves. `PAPER` is the published network (figure 1): 3x3 convolutions without padding, so that 572x572
-pixels give 388x388 labels, the skips cropped to their middle; 64 to 1024 channels, 2x2 up-convolutions, no batch norm, He's
-initialisation, dropout at the end of the contracting path (the authors' prototxt: after its last two resolutions). As
-there, a ReLU follows the up-convolution. `padding='same'` with batch norm is the variant that people use.
+beside them, and convolves. `PAPER` is the published network (figure 1): 3x3 convolutions without padding, so that
+572x572 pixels give 388x388 labels, the skips cropped to their middle; 64 to 1024 channels, 2x2 up-convolutions, no
+batch norm, He's initialisation, dropout at the end of the contracting path (the authors' prototxt: after its last two
+resolutions). As there, a ReLU follows the up-convolution. `padding='same'` with batch norm is the variant that people
+use.
 """
 from flax import linen as nn
 import jax.numpy as jnp
@@ -101,7 +102,7 @@ def _output_side(side, convs):
 
 def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), padding='same', dropout=0.,
           batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
-  """Returns the network for images of `image_shape` (height, width, channels); see vgg.check_fields and configs/base.py.
+  """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
 
   `upsample='paper'` is 'deconv2'. `weights` is a path that vgg_weights.initialize reads later.
 

@@ -2,8 +2,8 @@
 
 VGG (Simonyan & Zisserman 2015, arXiv 1409.1556): stages of 3x3 convolutions, each stage followed by 2x2 max pooling,
 which here also keeps its switches. With depth 5, width 64, convs (2, 2, 3, 3, 3) and without batch norm it is the
-convolutional part of VGG-16 (configuration D); any other depth, width and number of convolutions by field. FCN, DeconvNet,
-SegNet and U-Net differ in what they put on it, so that "other decoder, same encoder" is another `model.name`.
+convolutional part of VGG-16 (configuration D); any other depth, width and number of convolutions by field. FCN,
+DeconvNet, SegNet and U-Net differ in what they put on it: "other decoder, same encoder" is another `model.name`.
 
 Kernels start by He et al. 2015 (variance 2 / fan_in), which is U-Net's rule too; the others started from VGG's trained
 weights (see vgg_weights.py).
@@ -74,8 +74,8 @@ class Block:
 
 
 class Stage(NamedTuple):
-  """What a decoder may take from a stage of the encoder: features (b, h, w, c) before its pooling, pooled (b, h/2, w/2, c)
-  and the int32 switches of the pooling, of that shape."""
+  """What a decoder may take from a stage of the encoder: features (b, h, w, c) before its pooling, pooled (b, h/2, w/2,
+  c) and the int32 switches of the pooling, of that shape."""
   features: jax.Array
   pooled: jax.Array
   switches: jax.Array
@@ -219,8 +219,8 @@ def check_fields(model, *, image_shape, depth, width, convs, pixels, weights='')
     raise UserError(f"model.pixels='{pixels}' is a scale of RGB images, but data.channels is {image_shape[-1]}; choose "
                     "'signed'")
   if weights and dict(depth=depth, width=width, convs=convs) != VGG16:
-    raise UserError(f'model.weights is of VGG-16: set model.depth=5, model.width=64 and model.convs=(2, 2, 3, 3, 3); they '
-                    f'are {depth}, {width} and {convs}')
+    raise UserError(f'model.weights is of VGG-16: set model.depth=5, model.width=64 and model.convs=(2, 2, 3, 3, 3); '
+                    f'they are {depth}, {width} and {convs}')
   return convs
 
 

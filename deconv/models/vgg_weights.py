@@ -2,14 +2,15 @@
 
 Nothing is downloaded. Read are `.npz` archives and `.safetensors` files whose arrays have one of these names:
 
-| what | convolution | fc6, fc7 |
-|---|---|---|
-| torchvision's state dict | features.0.weight (out, in, 3, 3), features.0.bias | classifier.0.weight (4096, 25088), classifier.3.weight |
-| Caffe's names, kernels (out, in, h, w) | conv1_1.weight, conv1_1.bias | fc6.weight (4096, 25088) or (4096, 512, 7, 7) |
-| TensorFlow's, kernels (h, w, in, out) | conv1_1_W, conv1_1_b (also conv1_1/kernel, conv1_1/bias) | fc6_W (25088, 4096) or 4-D |
+| names of    | kernels         | convolution                                       | fc6, fc7                 |
+|-------------|-----------------|---------------------------------------------------|--------------------------|
+| torchvision | (out, in, h, w) | features.0.weight, features.0.bias, ...           | classifier.0.weight, ... |
+| Caffe       | (out, in, h, w) | conv1_1.weight, conv1_1.bias, ...                 | fc6.weight, fc6.bias     |
+| TensorFlow  | (h, w, in, out) | conv1_1_W, conv1_1_b, or conv1_1/kernel and /bias | fc6_W or fc6/kernel      |
 
-A flat fc6 is taken apart in the order of its framework: (512, 7, 7) of the first two, (7, 7, 512) of the last. How images
-must be scaled for the weights is `model.pixels`: 'imagenet' for torchvision's, 'caffe' for the authors'.
+A flat fc6, (4096, 25088) or in the last row (25088, 4096), is taken apart in the order of its framework: 25088 is
+(512, 7, 7) in the first two rows and (7, 7, 512) in the last. How images must be scaled for the weights is
+`model.pixels`: 'imagenet' for torchvision's, 'caffe' for the authors'.
 """
 import os
 import re
@@ -64,7 +65,8 @@ def initialize(params, path):
     path: as for load.
 
   Raises:
-    UserError: what `load` raises; no encoder in the network, or one of another shape: the first layer that does not fit is
+    UserError: what `load` raises; no encoder in the network, or one of another shape: the first layer that does not fit
+    is
       named.
   """
   if 'encoder' not in params or 'conv1_1' not in params['encoder']:
@@ -73,8 +75,8 @@ def initialize(params, path):
   weights, encoder, params = load(path), dict(params['encoder']), dict(params)
   layers = [name for name in encoder if name.startswith('conv')]
   if set(layers) != set(NAMES):
-    raise UserError(f"model.weights: VGG-16 has the convolutions {', '.join(NAMES)}, this network {', '.join(layers)}; set "
-                    'model.depth=5 and model.convs=(2, 2, 3, 3, 3)')
+    raise UserError(f"model.weights: VGG-16 has the convolutions {', '.join(NAMES)}, this network {', '.join(layers)}; "
+                    'set model.depth=5 and model.convs=(2, 2, 3, 3, 3)')
   for name in NAMES:
     wanted, given = encoder[name]['kernel'].shape, weights[name]['kernel'].shape
     if wanted != given:
@@ -116,7 +118,8 @@ def _read(path):
                       'weights as .npz') from error
     try:
       return load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError) as error:  # KeyError, TypeError: bfloat16, which numpy has not
+    except (SafetensorError, OSError, KeyError, TypeError) as error:  # KeyError, TypeError: bfloat16, which numpy has
+    not
       raise UserError(f"model.weights: '{path}' cannot be read as .safetensors: {error}") from error
   raise UserError(f"model.weights: '{path}' must end in .npz or .safetensors (a state dict of PyTorch can be saved as "
                   'either)')
@@ -145,8 +148,8 @@ def _kernel(path, name, layer, value, torch_layout):
     c_in //= side**2
     value = value.reshape((c_out, c_in, side, side) if torch_layout else (side, side, c_in, c_out))
   if value.ndim != 4:
-    raise UserError(f"model.weights: {name} of '{path}' has shape {value.shape}, which is no kernel of a convolution (this "
-                    'may be VGG-16 with batch norm, whose layers are numbered otherwise; take the plain one)')
+    raise UserError(f"model.weights: {name} of '{path}' has shape {value.shape}, which is no kernel of a convolution "
+                    '(this may be VGG-16 with batch norm, whose layers are numbered otherwise; take the plain one)')
   return value.transpose(2, 3, 1, 0) if torch_layout else value
 
 
