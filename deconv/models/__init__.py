@@ -8,8 +8,13 @@ its statistics, or None). It returns
 
 AUTOENCODERS does the same for autoencoders: a builder takes the other fields of `config.model`, `image_shape`, `dtype`
 and `outputs` (what a likelihood wants for each pixel), and returns the modules (encoder, decoder).
+
+SEGMENTERS are segmentation networks: a builder takes the other fields of `config.model`, `image_shape`, `num_classes`,
+`dtype` and `batch_norm_axis`, and returns one module: module.apply(variables, images in [-1, 1] (batch, height, width,
+channels), train=bool, rngs={'dropout': key}) -> logits float32 (batch, height', width', num_classes). Their kind of
+upsampling may also be 'paper': the network's own.
 """
-from deconv.models import dcgan, dcign, gan28, mlp_gan, vae
+from deconv.models import dcgan, dcign, deconvnet, fcn, gan28, linknet, mlp_gan, segnet, unet, vae
 
 MODELS = {
     'dcgan': dcgan.build,
@@ -21,4 +26,12 @@ AUTOENCODERS = {
     'vae_mlp': vae.build_mlp,
     'vae_conv': vae.build_conv,
     'dcign': dcign.build,
+}
+
+SEGMENTERS = {
+    'fcn': fcn.build,
+    'deconvnet': deconvnet.build,
+    'segnet': segnet.build,
+    'unet': unet.build,
+    'linknet': linknet.build,
 }
