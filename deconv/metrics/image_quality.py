@@ -1,0 +1,198 @@
+"""How close restored images are to the true ones: PSNR, SSIM, MS-SSIM; and bicubic upscaling, what they are set against.
+
+One number an image, whose mean over images is what papers print: the mean of decibels, not decibels of the mean.
+Images are (batch, height, width, channels) floats in [-1, 1], where -1 is level 0 and 1 is level 255. The three
+decisions that move a PSNR by tenths of a decibel are arguments of every function, and `protocol` puts them in words:
+
+- colour: 'rgb', all channels alike; or 'y', the luminance of MATLAB's rgb2ycbcr (levels 16 to 235, so its error is
+  smaller by 1.3 dB than that of the grey image) with the peak at 255 still, as papers on super-resolution do. Images of
+  one channel are taken as they are in both cases.
+- shave: so many pixels are left out at each border (super-resolution: the scale).
+- levels: what is compared. 'rounded': clipped and rounded to the 256 levels that a file can hold, as papers do (for 'y'
+  the luminance is rounded again, as MATLAB does); 'clipped': only clipped; 'raw': as it is.
+"""
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deconv.data.colour import luminance
+from deconv.ops.resample import upsample_bicubic
+
+LIMIT_DB = 100.0      # PSNR of equal images
+LEVELS = ('rounded', 'clipped', 'raw')
+SSIM_SIDE, SSIM_SIGMA = 11, 1.5
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
+MS_SSIM_LEAST_SIDE = SSIM_SIDE * 2**(len(MS_SSIM_WEIGHTS) - 1)
+
+
+def psnr(images, targets, *, colour='rgb', shave=0, levels='rounded'):
+  """Peak signal-to-noise ratio, 10 log10(255^2 / mean squared error in levels).
+
+  Args:
+    images, targets: (b, h, w, c) floats in [-1, 1].
+    colour, shave, levels: see the top of this file.
+
+  Returns:
+    float32 (b,), decibels; LIMIT_DB at most, which equal images have.
+
+  Raises:
+    ValueError: shapes differ, an unknown option, or nothing is left inside of the border.
+  """
+  images, targets = _comparable(images, targets, colour, shave, levels)
+  error = jnp.mean(jnp.square(images - targets), axis=(1, 2, 3))
+  return -10 * jnp.log10(jnp.maximum(error / 255.0**2, 10**(-LIMIT_DB / 10)))
+
+
+def ssim(images, targets, *, colour='rgb', shave=0, levels='rounded'):
+  """Structural similarity (Wang et al. 2004): Gaussian window of 11x11 and sigma 1.5, K1 = 0.01, K2 = 0.03, peak 255.
+
+  Mean over the windows that lie inside of the image and over channels: scikit-image's `structural_similarity(...,
+  gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255)`.
+
+  Args:
+    images, targets: (b, h, w, c) floats in [-1, 1].
+    colour, shave, levels: see the top of this file.
+
+  Returns:
+    float32 (b,), from -1 to 1; 1 for equal images.
+
+  Raises:
+    ValueError: as `psnr`, or fewer than 11 pixels a side.
+  """
+  images, targets = _comparable(images, targets, colour, shave, levels)
+  luminances, structure = ssim_maps(images, targets)
+  return jnp.mean(luminances * structure, axis=(1, 2, 3))
+
+
+def ms_ssim(images, targets, *, colour='rgb', shave=0, levels='rounded'):
+  """Multi-scale SSIM (Wang, Simoncelli & Bovik 2003): five scales, each the 2x2 means of the one before.
+
+  Contrast and structure of the first four scales and the whole SSIM of the last, to the powers MS_SSIM_WEIGHTS; the
+  means that are negative count as 0. The mean over channels comes last.
+
+  Args:
+    images, targets: (b, h, w, c) floats in [-1, 1], at least MS_SSIM_LEAST_SIDE = 176 pixels a side inside of the
+      border.
+    colour, shave, levels: see the top of this file.
+
+  Returns:
+    float32 (b,), from 0 to 1.
+
+  Raises:
+    ValueError: as `psnr`, or the images are too small.
+  """
+  images, targets = _comparable(images, targets, colour, shave, levels)
+  if min(images.shape[1:3]) < MS_SSIM_LEAST_SIDE:
+    raise ValueError(f'ms_ssim: {images.shape[1]}x{images.shape[2]} pixels inside of the border are too few: its five '
+                     f'scales need {MS_SSIM_LEAST_SIDE} a side')
+  product = 1.0
+  for scale, weight in enumerate(MS_SSIM_WEIGHTS):
+    luminances, structure = ssim_maps(images, targets)
+    last = scale == len(MS_SSIM_WEIGHTS) - 1
+    mean = jnp.mean(luminances * structure if last else structure, axis=(1, 2))
+    product = product * jnp.maximum(mean, 0.0)**weight
+    if not last:
+      images, targets = _halved(images), _halved(targets)
+  return jnp.mean(product, axis=-1)
+
+
+def ssim_maps(images, targets, peak=255.0):
+  """The two factors of SSIM at each window: luminance, and contrast times structure.
+
+  Args:
+    images, targets: (b, h, w, c) floats of the same scale, from 0 to `peak`.
+    peak: the largest level.
+
+  Returns:
+    Two arrays (b, h - 10, w - 10, c).
+
+  Raises:
+    ValueError: fewer than 11 pixels a side.
+  """
+  if min(images.shape[1:3]) < SSIM_SIDE:
+    raise ValueError(f'ssim: {images.shape[1]}x{images.shape[2]} pixels are too few: its window has {SSIM_SIDE} a side')
+  c1, c2 = (0.01 * peak)**2, (0.03 * peak)**2
+  # Sum p and difference q hold what is needed: 4 xy = pp - qq, 2 (xx + yy) = pp + qq, for moments of every kind.
+  both = jnp.concatenate([images + targets, images - targets])
+  # Variances within the columns of a window, then that of its columns' means: E[p^2] - E[p]^2 would cancel in float32
+  # where an image is bright and flat.
+  mean, variance = _moments(both, jnp.zeros_like(both), axis=1)
+  mean, variance = _moments(mean, variance, axis=2)
+
+  def ratio(moment, constant):
+    p, q = jnp.split(moment, 2)
+    return (p - q + 2 * constant) / (p + q + 2 * constant)
+
+  return ratio(mean**2, c1), ratio(variance, c2)
+
+
+def bicubic_baseline(images, scale):
+  """(b, h, w, c) enlarged by the whole number `scale` by MATLAB's bicubic interpolation, clipped to [-1, 1]."""
+  return jnp.clip(upsample_bicubic(images, scale), -1.0, 1.0)
+
+
+def protocol(colour='rgb', shave=0, levels='rounded'):
+  """The decisions behind these numbers in words: {'psnr_is', 'ssim_is'}."""
+  _check_options(colour, levels)
+  channels = 'luminance of BT.601 (levels 16 to 235)' if colour == 'y' else 'all channels'
+  compared = {'rounded': 'clipped and rounded to 256 levels', 'clipped': 'clipped to 0 to 255, not rounded',
+              'raw': 'neither clipped nor rounded'}[levels]
+  return {
+      'psnr_is': f'mean over images of the PSNR of each, peak 255, {channels}, {shave} pixels shaved at each border, '
+                 f'{compared}; equal images count as {LIMIT_DB:.0f} dB',
+      'ssim_is': f'Gaussian window {SSIM_SIDE}x{SSIM_SIDE} with sigma {SSIM_SIGMA}, of the same pixels'}
+
+
+def _check_options(colour, levels):
+  if colour not in ('rgb', 'y'):
+    raise ValueError(f"colour must be 'rgb' or 'y', not {colour!r}")
+  if levels not in LEVELS:
+    raise ValueError(f"levels must be one of {', '.join(LEVELS)}, not {levels!r}")
+
+
+def _comparable(images, targets, colour, shave, levels):
+  """Both in levels, float32 (b, h', w', c')."""
+  _check_options(colour, levels)
+  images, targets = jnp.asarray(images), jnp.asarray(targets)
+  if images.shape != targets.shape or images.ndim != 4:
+    raise ValueError(f'images {images.shape} and targets {targets.shape} must be of one shape (b, h, w, c)')
+  if colour == 'y' and images.shape[-1] not in (1, 3):
+    raise ValueError(f"colour 'y' is for 1 or 3 channels, not {images.shape[-1]}")
+  if 2 * shave >= min(images.shape[1:3]) or shave < 0:
+    raise ValueError(f'shaving {shave} pixels at each border leaves nothing of {images.shape[1]}x{images.shape[2]}')
+
+  def convert(x):
+    x = x[:, shave:x.shape[1] - shave, shave:x.shape[2] - shave].astype(jnp.float32)
+    x = _settle((x + 1.0) * 127.5, levels)
+    if colour == 'y' and x.shape[-1] == 3:
+      x = _settle((luminance(x / 127.5 - 1.0) + 1.0) * 127.5, levels)
+    return x
+
+  return convert(images), convert(targets)
+
+
+def _settle(x, levels):
+  if levels == 'raw':
+    return x
+  x = jnp.clip(x, 0.0, 255.0)
+  return jnp.round(x) if levels == 'rounded' else x
+
+
+def _moments(mean, variance, axis):
+  """Means and variances over windows along an axis, of pixels (b, h, w, c) that have variances within."""
+  at = np.arange(SSIM_SIDE) - SSIM_SIDE // 2
+  taps = np.exp(-0.5 * (at / SSIM_SIGMA)**2)
+  taps = (taps / taps.sum()).tolist()
+  size = mean.shape[axis] - SSIM_SIDE + 1
+
+  def shifted(x):
+    return [jax.lax.slice_in_dim(x, t, t + size, axis=axis) for t in range(SSIM_SIDE)]
+
+  means = shifted(mean)
+  total = sum(tap * m for tap, m in zip(taps, means))
+  return total, sum(tap * (v + (m - total)**2) for tap, v, m in zip(taps, shifted(variance), means))
+
+
+def _halved(x):
+  b, h, w, c = x.shape
+  return x[:, :h // 2 * 2, :w // 2 * 2].reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
