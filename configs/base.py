@@ -206,6 +206,17 @@ OBJECTIVES = {
         disc_width=64,             # channels of the discriminator's first layer
         last_learning_rate_scale=1.0,  # learning rate of the last layer as a multiple (FSRCNN: 0.1)
     ),
+    'segmentation': dict(
+        cross_entropy=1.0,         # weight of the cross-entropy of a pixel, mean over the pixels that count
+        dice=0.0,                  # weight of 1 - Dice, mean over the classes in the batch
+        focal=0.0,                 # weight of the focal loss
+        lovasz=0.0,                # weight of the Lovasz-Softmax loss, a surrogate of 1 - IoU
+        focal_gamma=2.0,           # focal: exponent of 1 - p (Lin et al. 2017: 2)
+        lovasz_per_image=False,    # lovasz: of each image instead of all pixels of the batch together
+        class_weights='none',      # cross_entropy, focal: none | median_frequency (over the training split)
+        border_weight=0.0,         # cross_entropy: weight of the ground between two regions (U-Net: 10); 0 = off
+        border_sigma=5.0,          # that weight's reach in pixels (U-Net: 5)
+    ),
 }
 
 # The fields of `config.augment`, by task; other tasks have no such section. See deconv/data/augment.py.
