@@ -1,0 +1,217 @@
+"""The networks of restoration: the papers' sizes and parameter counts, their skips, and where they put a pixel."""
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import base
+from deconv import ops
+from deconv.errors import UserError
+from deconv.models import RESTORERS
+from deconv.ops.resample import upsample_bicubic
+
+KEY = jax.random.key(0)
+# Sizes that every builder takes.
+SCALES = {'conv_deconv': 4, 'srcnn': 2, 'fsrcnn': 3, 'espcn': 3, 'rednet': 1, 'context_encoder': 1, 'autoencoder': 1}
+
+
+def build(name, side=32, channels=1, **fields):
+  fields = {**base.MODELS[name], 'scale': SCALES[name], **fields}
+  return RESTORERS[name](image_shape=(side, side, channels), **fields)
+
+
+def shapes(module, side, channels=1):
+  return jax.eval_shape(module.init, KEY, jnp.zeros((1, side, side, channels)))['params']
+
+
+def weights(params, only='kernel'):
+  """Number of values in the leaves of one name."""
+  return sum(int(np.prod(leaf.shape)) for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+             if path[-1].key == only)
+
+
+@pytest.mark.parametrize('scale', [2, 3, 4])
+def test_fsrcnn_has_the_papers_12464_weights(scale):
+  params = shapes(build('fsrcnn', scale=scale), 11)
+  assert weights(params) == 12_464  # Dong et al. 2016, table 1: without biases and slopes
+  assert weights(params, 'slope') == 56 + 12 * 5 + 56 and weights(params, 'bias') == 56 + 12 * 5 + 56 + 1
+  assert params['last']['kernel'].shape == (9, 9, 56, 1)
+
+
+def test_counts_of_the_other_papers():
+  assert weights(shapes(build('srcnn'), 11)) == 8_032                                   # 9-1-5
+  assert weights(shapes(build('srcnn', kernel_sizes=(9, 5, 5)), 11)) == 57_184          # 9-5-5
+  espcn = shapes(build('espcn', scale=4, upsample='subpixel'), 11)
+  assert weights(espcn) + weights(espcn, 'bias') == 24_752 - 16 + 1  # 24.8K; ours has one bias a colour, not a phase
+  assert [weights(shapes(build('rednet', depth=depth), 8)) for depth in (10, 20, 30)] == [
+      296_064, 664_704, 1_033_344]
+  assert weights(shapes(build('rednet', width=128), 8)) == 4_131_072  # "4,131K": Tai et al. 2017 (MemNet), table 1
+  pair = shapes(build('conv_deconv', channels=3), 8, 3)
+  assert [pair[name]['kernel'].shape for name in ('conv_1', 'conv_2', 'up_1', 'last')] == [
+      (3, 3, 3, 32), (3, 3, 32, 64), (3, 3, 64, 32), (3, 3, 32, 3)]
+
+
+def test_context_encoder_is_the_authors_train_lua():
+  """train.lua, wtl2 0.999, fineSize 128, nBottleneck 4000, ngf = nef = 64: every layer of netG."""
+  params = shapes(build('context_encoder', 128, 3, output='centre'), 128, 3)
+  kernels = [params[name]['kernel'].shape for name in (
+      *(f'down_{i}' for i in range(1, 6)), 'code', 'uncode', *(f'up_{i}' for i in range(1, 4)), 'last')]
+  widths = [3, 64, 64, 128, 256, 512, 4000, 512, 256, 128, 64, 3]
+  assert kernels == [(4, 4, *pair) for pair in zip(widths, widths[1:])]
+  assert sum(name.startswith('norm') for name in params) == 4 + 2 + 3 and 'bias' not in params['down_2']
+
+
+def test_channelwise_bottleneck_keeps_channels_apart():
+  params = shapes(build('context_encoder', 32, bottleneck=0, width=8), 32)
+  assert params['code']['kernel'].shape == (16, 16, 16)  # (positions, positions, channels)
+  assert params['uncode']['kernel'].shape == (1, 1, 16, 32)
+
+
+@pytest.mark.parametrize('name', RESTORERS)
+@pytest.mark.parametrize('channels', [1, 3])
+def test_every_network_makes_the_size_and_trains(name, channels):
+  """Grey in, `channels` out; every parameter has a gradient."""
+  small = {'width': 8} if 'width' in base.MODELS[name] else {}
+  small.update({'rednet': {'depth': 6}, 'context_encoder': {'bottleneck': 12}}.get(name, {}))
+  side = 24 if SCALES[name] > 1 else 32
+  module = build(name, side, channels, **small)
+  x = jax.random.uniform(KEY, (2, side // SCALES[name], side // SCALES[name], 1), minval=-1.)
+
+  @jax.jit
+  def run(key):
+    variables = module.init(key, x)
+    def loss(params):
+      y, _ = module.apply({**variables, 'params': params}, x, train=True, mutable=['batch_stats'])
+      return jnp.sum(jnp.square(y - 0.3)), y
+    grads, y = jax.grad(loss, has_aux=True)(variables['params'])
+    return y, grads
+  y, grads = run(KEY)
+  assert y.shape == (2, side, side, channels) and y.dtype == jnp.float32 and np.all(np.isfinite(y))
+  for path, grad in jax.tree_util.tree_leaves_with_path(grads):
+    assert np.any(np.asarray(grad)), path
+
+
+# Where a pixel goes.
+
+def identity_params(params):
+  """Convolutions that pass channel 0 on; everything else 0, slopes of 1 (a linear PReLU)."""
+  def leaf(path, x):
+    if path[-1].key == 'slope':
+      return jnp.ones(x.shape)
+    if path[-1].key == 'kernel' and path[0].key != 'last':
+      return jnp.zeros(x.shape).at[x.shape[0] // 2, x.shape[1] // 2, 0, 0].set(1.)
+    return jnp.zeros(x.shape)
+  return jax.tree_util.tree_map_with_path(leaf, params)
+
+
+@pytest.mark.parametrize('scale', [2, 3, 4])
+@pytest.mark.parametrize('upsample', ['deconv', 'bilinear_deconv'])
+def test_bilinear_fsrcnn_does_not_shift_the_picture(upsample, scale):
+  """The interpolation filter fits into the 9x9 window where the layer puts it: equal to bilinear resizing."""
+  module = build('fsrcnn', scale=scale, upsample=upsample)
+  params = identity_params(shapes(module, 8))
+  small = ops.bilinear_kernel(scale)
+  side = params['last']['kernel'].shape[0]
+  # A tap k of the deconvolution writes to pixel scale * i + k - padding, the filter's first tap to scale * i - edge.
+  first = -(-(side - scale) // 2) - -(-(len(small) - scale) // 2)
+  kernel = np.zeros(params['last']['kernel'].shape)
+  kernel[first:first + len(small), first:first + len(small), 0, 0] = small
+  params['last']['kernel'] = jnp.asarray(kernel, jnp.float32)
+  x = jax.random.uniform(KEY, (1, 8, 8, 1), minval=-1.)
+  wanted = jax.image.resize(x, (1, 8 * scale, 8 * scale, 1), 'linear')
+  inside = (slice(None), slice(scale, -scale), slice(scale, -scale))
+  np.testing.assert_allclose(jax.jit(module.apply)({'params': params}, x)[inside], wanted[inside], atol=1e-6)
+
+
+@pytest.mark.parametrize('upsample', ['deconv', 'subpixel', 'resize_nearest'])
+@pytest.mark.parametrize('name', ['fsrcnn', 'espcn', 'conv_deconv', 'srcnn'])
+def test_untrained_residual_network_is_nearly_bicubic(name, upsample):
+  if name == 'srcnn' and upsample != 'deconv':
+    pytest.skip('no upsampling')
+  scale = 2 if name != 'conv_deconv' else 4
+  module = build(name, scale=scale, residual='bicubic', upsample=upsample)
+  x = jax.random.uniform(KEY, (1, 6, 6, 1), minval=-1.)
+  y, _ = jax.jit(module.init_with_output)(KEY, x)
+  bicubic = upsample_bicubic(x, scale)
+  assert 0 < np.abs(y - bicubic).max() < 0.1 < np.abs(bicubic).max()
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+def test_untrained_rednet_is_nearly_the_identity(stride):
+  module = build('rednet', depth=10, width=16, stride=stride, channels=3)
+  x = jax.random.uniform(KEY, (1, 8, 8, 1), minval=-1.)
+  y, _ = jax.jit(module.init_with_output)(KEY, x)
+  assert y.shape == (1, 8, 8, 3) and 0 < np.abs(y - x).max() < 0.2
+
+
+def test_rednet_skips_join_mirrored_layers():
+  """With every deconvolution but the last cut, what is left is the skip of convolution 2, which joins at half - 2."""
+  half = 5
+  module = build('rednet', depth=2 * half, width=4)
+  x = jax.random.uniform(KEY, (1, 6, 6, 1), minval=0.5)
+  params = jax.tree.map(lambda x: np.zeros(x.shape, np.float32), shapes(module, 6))
+  centre = lambda name, value: params[name]['kernel'].__setitem__((1, 1, 0, 0), value)
+  for i in range(1, half + 1):
+    centre(f'conv_{i}', 1. + i)
+  centre('last', 1.)
+  run = jax.jit(module.apply)
+  np.testing.assert_allclose(run({'params': params}, x), x, rtol=1e-6)      # nothing reaches deconvolution 4
+  centre('deconv_4', 1.)
+  np.testing.assert_allclose(run({'params': params}, x), x + 2 * 3 * x, rtol=1e-5)  # convolutions 1 and 2
+  centre('deconv_3', 1.)
+  centre('deconv_2', 1.)
+  np.testing.assert_allclose(run({'params': params}, x), x + 2 * 3 * x + 2 * 3 * 4 * 5 * x, rtol=1e-5)  # and 3 and 4
+
+
+def test_odd_convolutions_have_no_skip():
+  """RED20: ten convolutions, skips from 2, 4, 6, 8 to the deconvolutions 8, 6, 4, 2 and none from 10."""
+  module = build('rednet', depth=20, width=2)
+  params = jax.tree.map(lambda x: np.zeros(x.shape, np.float32), shapes(module, 4))
+  for i in range(1, 11):
+    params[f'conv_{i}']['kernel'][1, 1, 0, 0] = 1.
+  params['last']['kernel'][1, 1, 0, 0] = 1.
+  x, found = jnp.ones((1, 4, 4, 1)), []
+  run = jax.jit(module.apply)
+  for start in range(9, 0, -1):  # deconvolutions start, ..., 9 pass on
+    params[f'deconv_{start}']['kernel'][1, 1, 0, 0] = 1.
+    found.append(float(run({'params': params}, x)[0, 2, 2, 0]) - 1)
+  assert found == [1., 1., 2., 2., 3., 3., 4., 4., 5.]  # the last through all ten convolutions
+
+
+def test_centre_output_leaves_the_rest_alone():
+  module = build('context_encoder', 32, output='centre', width=4, bottleneck=8)
+  x = jax.random.uniform(KEY, (2, 32, 32, 1), minval=-1.)
+  y = np.asarray(jax.jit(module.init_with_output)(KEY, x)[0])
+  changed = y != np.asarray(x)
+  assert changed[:, 8:24, 8:24].all() and changed.sum() == 2 * 16 * 16
+
+
+def test_autoencoder_sees_nothing_but_the_code():
+  module = build('autoencoder', 16, width=4, depth=2, code=2)
+  x = jax.random.uniform(KEY, (1, 16, 16, 1), minval=-1.)
+  variables = jax.jit(module.init)(KEY, x)
+  codes = module.apply(variables, x, method='encode')
+  assert codes.shape == (1, 4, 4, 2) and module.multiple == 4
+  np.testing.assert_allclose(module.apply(variables, codes, method='decode'), module.apply(variables, x), atol=1e-6)
+
+
+@pytest.mark.parametrize('name, fields, part', [
+    ('conv_deconv', dict(scale=3), 'by 2, 4, 8, ..., not by 3'),
+    ('fsrcnn', dict(scale=1), 'by 2 or more, not by 1'),
+    ('espcn', dict(residual='bilinear'), "model.residual is 'bilinear'"),
+    ('espcn', dict(widths=(8,)), 'has two'),
+    ('srcnn', dict(upsample='subpixel'), "model.upsample='subpixel' has no effect"),
+    ('srcnn', dict(kernel_sizes=(9, 5)), 'one more than'),
+    ('rednet', dict(depth=7), 'model.depth=7 must be even'),
+    ('rednet', dict(stride=3), 'model.stride=3'),
+    ('rednet', dict(side=33, stride=2), 'must be even'),
+    ('rednet', dict(upsample='subpixel'), 'set model.stride=2'),
+    ('context_encoder', dict(side=48), 'not 48x48'),
+    ('context_encoder', dict(scale=2), 'does not enlarge by 2'),
+    ('context_encoder', dict(output='center'), "model.output is 'center'"),
+    ('autoencoder', dict(side=36), 'multiple of 8'),
+], ids=str)
+def test_mistakes_are_one_sentence(name, fields, part):
+  with pytest.raises(UserError) as error:
+    build(name, **fields)
+  assert part in str(error.value)
