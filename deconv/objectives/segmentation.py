@@ -1,0 +1,245 @@
+"""Losses of a segmentation: cross-entropy, focal, Dice, Lovasz; class weights and U-Net's border weights.
+
+Every loss takes logits (batch, height, width, C) and a mask of integers (batch, height, width) and returns a float32
+scalar. A pixel counts if its mask is a class, 0 to C - 1; `ignore` (255) and other values have no part in value or
+gradient. Where nothing counts, a loss is 0.
+"""
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deconv.errors import UserError
+from deconv.objectives.border import border_weights
+
+IGNORE = 255
+CLASS_WEIGHTS = ('none', 'median_frequency')
+_SUMMANDS = ('cross_entropy', 'dice', 'focal', 'lovasz')
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentationLoss:
+  """Weighted sum of losses; the fields are those of `config.objective` (configs/base.py).
+
+  Attributes:
+    cross_entropy, dice, focal, lovasz: weights, at least 0, not all of them.
+    focal_gamma: see `focal`, at least 0.
+    lovasz_per_image: see `lovasz`.
+    class_weights: 'none' or 'median_frequency': whether the call takes weights; of cross-entropy and focal loss.
+    border_weight: w0 of `border_weights`, added to the class weights of the cross-entropy; 0 = off.
+    border_sigma: its sigma in pixels.
+
+  Raises:
+    UserError: a value out of its range, or one without effect.
+  """
+  cross_entropy: float = 1.0
+  dice: float = 0.0
+  focal: float = 0.0
+  lovasz: float = 0.0
+  focal_gamma: float = 2.0
+  lovasz_per_image: bool = False
+  class_weights: str = 'none'
+  border_weight: float = 0.0
+  border_sigma: float = 5.0
+
+  def __post_init__(self):
+    weights = [getattr(self, name) for name in _SUMMANDS]
+    if min(weights) < 0 or not any(weights):
+      raise UserError(f'objective.{", ".join(_SUMMANDS)} are {", ".join(map(str, weights))}; set at least one above 0 '
+                      'and none below')
+    if self.class_weights not in CLASS_WEIGHTS:
+      raise UserError(f"objective.class_weights is '{self.class_weights}'; choose one of: {', '.join(CLASS_WEIGHTS)}")
+    if self.focal_gamma < 0 or self.border_weight < 0 or self.border_sigma <= 0:
+      raise UserError('objective.focal_gamma and border_weight must be at least 0 and border_sigma above 0, not '
+                      f'{self.focal_gamma}, {self.border_weight} and {self.border_sigma}')
+    if self.border_weight and not self.cross_entropy:
+      raise UserError('objective.border_weight weighs the cross-entropy, which is off; set objective.cross_entropy')
+    if self.class_weights != 'none' and not (self.cross_entropy or self.focal):
+      raise UserError('objective.class_weights weighs cross-entropy and focal loss, which are off; set one of them')
+
+  def __call__(self, logits, mask, class_weights=None):
+    """Returns (sum, {name: loss before its weight}) of the losses that have a weight; all float32 scalars.
+
+    Args:
+      logits: (batch, h, w, C).
+      mask: integers (batch, height, width), at least as large as the logits; cropped centrally to them.
+      class_weights: (C,), as `median_frequency_weights` returns them; None without such weights.
+
+    Raises:
+      ValueError: class weights missing or not asked for, or a mask that the logits do not fit into.
+    """
+    if (class_weights is None) != (self.class_weights == 'none'):
+      raise ValueError(f"class_weights={class_weights} with objective.class_weights='{self.class_weights}'")
+    extra = None
+    if self.border_weight:  # before the crop: what lies beside it counts
+      extra = crop_to(border_weights(mask, self.border_weight, self.border_sigma, IGNORE), logits)
+    mask = crop_to(mask, logits)
+    parts = {}
+    if self.cross_entropy:
+      parts['cross_entropy'] = cross_entropy(logits, mask, class_weights, extra)
+    if self.dice:
+      parts['dice'] = dice(logits, mask)
+    if self.focal:
+      parts['focal'] = focal(logits, mask, self.focal_gamma, class_weights)
+    if self.lovasz:
+      parts['lovasz'] = lovasz(logits, mask, self.lovasz_per_image)
+    return sum(getattr(self, name) * value for name, value in parts.items()), parts
+
+
+def crop_to(mask, logits):
+  """Cuts the middle of (batch, height, width) that logits (batch, h, w, C) of a network of valid convolutions show.
+
+  Raises:
+    ValueError: logits larger than the mask, or a margin that is not the same on both sides.
+  """
+  margins = [big - small for big, small in zip(mask.shape[1:3], logits.shape[1:3])]
+  if min(margins) < 0 or any(margin % 2 for margin in margins):
+    raise ValueError(f'logits of {logits.shape[1:3]} pixels are not the middle of a mask of {mask.shape[1:3]}')
+  top, left = margins[0] // 2, margins[1] // 2
+  return mask[:, top:top + logits.shape[1], left:left + logits.shape[2]]
+
+
+def cross_entropy(logits, mask, class_weights=None, extra_weight=None, ignore=IGNORE):
+  """Mean of -(w_c + e) log p_c over the pixels that count, c the true class, p the softmax of the logits.
+
+  The divisor is the number of pixels, not the sum of weights (Ronneberger et al. 2015, equations 1 and 2, is their
+  sum over pixels).
+
+  Args:
+    logits, mask, ignore: see the top of the file.
+    class_weights: w, (C,); None = 1 each.
+    extra_weight: e, (batch, height, width); None = 0.
+  """
+  log_p, true, counts = _prepared(logits, mask, ignore)
+  weight = _class_weight(true, class_weights)
+  if extra_weight is not None:
+    weight = weight + extra_weight
+  return _mean(-weight * _select(true, log_p), counts)
+
+
+def focal(logits, mask, gamma=2.0, class_weights=None, ignore=IGNORE):
+  """Mean of -w_c (1 - p_c)^gamma log p_c over the pixels that count (Lin et al. 2017, equation 5, for a softmax).
+
+  Args:
+    logits, mask, ignore: see the top of the file; at least two classes.
+    gamma: at least 0; 0 is the cross-entropy.
+    class_weights: w, (C,); None = 1 each.
+  """
+  log_p, true, counts = _prepared(logits, mask, ignore)
+  # log(1 - p_c) from the other classes: with finite gradients where p_c is 1, for any gamma.
+  log_rest = jax.nn.logsumexp(jnp.where(true, -jnp.inf, log_p), axis=-1)
+  return _mean(-_class_weight(true, class_weights) * jnp.exp(gamma * log_rest) * _select(true, log_p), counts)
+
+
+def dice(logits, mask, ignore=IGNORE):
+  """1 - mean over the classes in the mask of 2 sum(p g) / (sum(p^2) + sum(g^2)) (Milletari et al. 2016, section 3).
+
+  p are the probabilities and g the one-hot truth of a class; sums over all pixels of the batch that count.
+  """
+  log_p, true, counts = _prepared(logits, mask, ignore)
+  p = jnp.where(counts[..., None], jnp.exp(log_p), 0)
+  g = (true & counts[..., None]).astype(jnp.float32)
+  both, pixels = jnp.sum(p * g, axis=(0, 1, 2)), jnp.sum(g, axis=(0, 1, 2))
+  lost = 1 - 2 * both / jnp.maximum(jnp.sum(p * p, axis=(0, 1, 2)) + pixels, 1)  # the sum is at least 1 where pixels is
+  return _mean(lost, pixels > 0)
+
+
+def lovasz(logits, mask, per_image=False, ignore=IGNORE):
+  """Lovasz-Softmax (Berman et al. 2018, equations 8, 9 and 11): the convex extension of 1 - IoU at the errors 1 - p.
+
+  Mean over the classes that occur in the mask, of the batch or of each image.
+
+  Args:
+    logits, mask, ignore: see the top of the file.
+    per_image: the loss of each image, then the mean over the images in which a pixel counts; else one loss for all
+      pixels of the batch together.
+  """
+  log_p, true, counts = _prepared(logits, mask, ignore)
+  groups, classes = len(mask) if per_image else 1, logits.shape[-1]
+
+  def grouped(x):  # (batch, h, w, C) -> (groups, C, pixels)
+    return jnp.moveaxis(x.reshape(groups, -1, classes), -1, 1)
+  counts = grouped(jnp.broadcast_to(counts[..., None], true.shape))
+  true = grouped(true) & counts
+  p = grouped(jnp.exp(log_p))
+  errors = jnp.where(counts, jnp.where(true, 1 - p, p), -1)  # those that do not count come last
+  order = jnp.argsort(jax.lax.stop_gradient(errors), axis=-1, descending=True)
+  errors, true = (jnp.take_along_axis(x, order, axis=-1) for x in (errors, true))
+  present = jnp.any(true, axis=-1)
+  one = _mean(jnp.sum(jnp.maximum(errors, 0) * _jaccard_steps(true), axis=-1), present, axis=-1)
+  return _mean(one, jnp.any(present, axis=-1))
+
+
+def _jaccard_steps(true):
+  """By how much 1 - IoU grows when one more pixel is wrong, in the order of the last axis; float32, shape of `true`.
+
+  The difference of neighbours of Berman et al.'s algorithm 1, written out: no digits cancel.
+  """
+  pixels = jnp.sum(true, axis=-1, keepdims=True, dtype=jnp.int32)
+  wrong = jnp.cumsum(true, axis=-1, dtype=jnp.int32)
+  intersection = (pixels - wrong).astype(jnp.float32)
+  union = (pixels + jnp.arange(1, true.shape[-1] + 1) - wrong).astype(jnp.float32)
+  return jnp.where(true, 1, intersection / jnp.maximum(union - 1, 1)) / jnp.maximum(union, 1)
+
+
+def count_classes(masks, num_classes):
+  """Counts the pixels of each class in each mask (host).
+
+  Args:
+    masks: iterable of integer arrays, any shapes; values that are no class are not counted.
+    num_classes: C.
+
+  Returns:
+    numpy int64 (n, C).
+  """
+  rows = []
+  for mask in masks:
+    values = np.asarray(mask).ravel()
+    rows.append(np.bincount(values[(values >= 0) & (values < num_classes)], minlength=num_classes))
+  return np.array(rows, np.int64).reshape(-1, num_classes)
+
+
+def median_frequency_weights(counts):
+  """Weights of classes: median of the frequencies over the frequency of a class (Eigen & Fergus 2015, section 6.3.2).
+
+  The frequency of a class is its pixels over all (counted) pixels of the images in which it occurs; SegNet
+  (Badrinarayanan et al. 2017, section 4) takes the same. A class that never occurs has no frequency and weight 1.
+
+  Args:
+    counts: (n, C), pixels of each class in each image, as `count_classes` returns them.
+
+  Returns:
+    numpy float32 (C,).
+  """
+  counts = np.asarray(counts, np.float64)
+  pixels = counts.sum(axis=0)
+  around = ((counts > 0) * counts.sum(axis=1, keepdims=True)).sum(axis=0)
+  there = pixels > 0
+  weights = np.ones(counts.shape[1])
+  if there.any():
+    frequency = pixels[there] / around[there]
+    weights[there] = np.median(frequency) / frequency
+  return weights.astype(np.float32)
+
+
+def _prepared(logits, mask, ignore):
+  """Returns (log-probabilities float32, one-hot truth bool (all (b, h, w, C)), which pixels count (b, h, w))."""
+  classes, mask = logits.shape[-1], jnp.asarray(mask, jnp.int32)
+  counts = (mask != ignore) & (mask >= 0) & (mask < classes)
+  true = jnp.where(counts, mask, 0)[..., None] == jnp.arange(classes)
+  return jax.nn.log_softmax(logits.astype(jnp.float32)), true, counts
+
+
+def _select(true, values):
+  """The true class's entry; a masked sum, as gathers are slow to differentiate."""
+  return jnp.sum(jnp.where(true, values, 0), axis=-1)
+
+
+def _class_weight(true, class_weights):
+  return 1.0 if class_weights is None else _select(true, jnp.asarray(class_weights, jnp.float32))
+
+
+def _mean(values, counts, axis=None):
+  """Mean of the values that count, 0 where none does."""
+  return jnp.sum(jnp.where(counts, values, 0), axis=axis) / jnp.maximum(jnp.sum(counts, axis=axis), 1)
