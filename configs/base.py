@@ -242,6 +242,26 @@ def _model(name):
       'upsample': 'deconv',   # a kind of deconv.layers.Upsample: what doubles the resolution
       **MODELS[name]})
 
+# The fields of `config.degrade`, by task; other tasks have no such section. See deconv/data/degrade.py.
+DEGRADE = {
+    'restoration': dict(
+        scale=1,                   # down-sampling factor; 1 = off
+        down='bicubic',            # how: bicubic (antialiased, as MATLAB's imresize) | area | nearest
+        grey=False,                # colours become their luma
+        blur_sigma=0.0,            # Gaussian blur before the down-sampling: standard deviation in pixels; 0 = off
+        noise_sigma=0.0,           # Gaussian noise: standard deviation in levels of 255; 0 = off
+        noise_sigma_max=0.0,       # if above noise_sigma: each image's own is drawn between the two
+        poisson_peak=0.0,          # photons at white; 0 = no photon noise
+        salt_pepper=0.0,           # share of the pixels that become black or white
+        levels='raw',              # outside of black and white: raw (left as it is) | clipped | rounded (to 256 levels)
+        jpeg_quality=0,            # 1 to 100 as libjpeg's; 0 = off
+        jpeg_quality_max=0,        # if above jpeg_quality: each image's own is drawn between the two
+        hole='none',               # what is missing: none | centre | box | strokes | pixels
+        hole_share=0.25,           # share of the area that is missing
+        hole_value=0.0,            # what is put there, in [-1, 1]
+    ),
+}
+
 
 def get_config(model='dcgan', task='gan'):
   """Returns the default config of one model under one task; locked, so that a misspelt field fails at once."""
@@ -277,6 +297,8 @@ def get_config(model='dcgan', task='gan'):
 
   if task in AUGMENT:
     config.augment = _dict(**AUGMENT[task])
+  if task in DEGRADE:
+    config.degrade = _dict(**DEGRADE[task])
 
   config.optimizer = _dict(
       name='adam',               # adam | adamw | rmsprop | sgd
