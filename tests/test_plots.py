@@ -84,3 +84,78 @@ def test_caption_goes_below_and_widens(channels):
 def test_enlarge_repeats_pixels():
   image = np.array([[[1], [2]]], np.uint8)
   np.testing.assert_array_equal(plots.enlarge(image, 2)[..., 0], [[1, 1, 2, 2], [1, 1, 2, 2]])
+
+
+def test_palette_is_the_published_one():
+  """The table of the PASCAL VOC devkit: background, aeroplane, ..., tv/monitor, and the border's 255."""
+  published = ['000000', '800000', '008000', '808000', '000080', '800080', '008080', '808080', '400000', 'c00000',
+               '408000', 'c08000', '400080', 'c00080', '408080', 'c08080', '004000', '804000', '00c000', '80c000',
+               '004080']
+  palette = plots.voc_palette(21)
+  assert [bytes(colour).hex() for colour in palette] == published and palette.dtype == np.uint8
+  whole = plots.voc_palette()
+  assert tuple(whole[255]) == (224, 224, 192) and len({bytes(colour) for colour in whole}) == 256
+  np.testing.assert_array_equal(plots.colour_mask([[0, 255], [1, 2]]), [[[0, 0, 0], [224, 224, 192]],
+                                                                       [[128, 0, 0], [0, 128, 0]]])
+
+
+def _panel_case():
+  images = np.full((2, 3, 4, 1), 50, np.uint8)
+  masks, predictions = np.zeros((2, 3, 4), np.uint8), np.zeros((2, 3, 4), np.int32)
+  masks[0, 0, 0], masks[0, 2, 3], masks[1, 1, 1] = 1, 255, 1
+  predictions[1, 1, 1] = 2
+  return images, masks, predictions
+
+
+def test_panel_pixel_by_pixel():
+  panel = plots.segmentation_panel(*_panel_case(), ('ground', 'disc', 'square', 'ring'), padding=1)
+  assert panel.dtype == np.uint8 and panel.shape[2] == 3 and panel.shape[0] > 9
+
+  def cell(row, column):
+    return panel[1 + 4 * row:4 + 4 * row, 1 + 5 * column:5 + 5 * column]
+  assert np.all(cell(0, 0) == 50) and np.all(cell(1, 0) == 50)
+  truth = np.zeros((3, 4, 3))
+  truth[0, 0], truth[2, 3] = (128, 0, 0), (224, 224, 192)
+  np.testing.assert_array_equal(cell(0, 1), truth)
+  predicted = np.zeros((3, 4, 3))
+  predicted[1, 1] = (0, 128, 0)
+  np.testing.assert_array_equal(cell(1, 2), predicted)
+  errors = np.zeros((3, 4, 3))
+  errors[0, 0], errors[2, 3] = 255, 128
+  np.testing.assert_array_equal(cell(0, 3), errors)
+
+
+def _colours(picture):
+  return {tuple(colour) for colour in picture.reshape(-1, 3)}
+
+
+def test_legend_shows_the_classes_that_occur_and_no_other():
+  images, masks, predictions = _panel_case()
+  names = ('ground', 'disc', 'square', 'ring')
+  panel = plots.segmentation_panel(images, masks, predictions, names, padding=1)
+  below = _colours(panel[9:])
+  palette = [tuple(colour) for colour in plots.voc_palette(4)]
+  assert set(palette[:3]) | {(224, 224, 192)} <= below and palette[3] not in below
+  alone = plots.segmentation_panel(images, None, predictions, names, padding=1)
+  assert np.all(alone[1:4, 1:5] == 50) and tuple(alone[6, 7]) == palette[2]
+  assert palette[1] not in _colours(alone)
+
+
+def test_legend_breaks_lines():
+  narrow, wide = np.zeros((4, 60, 3), np.uint8), np.zeros((4, 600, 3), np.uint8)
+  entries = [(f'class {i}', colour) for i, colour in enumerate(plots.voc_palette(6))]
+  assert plots.legend(narrow, entries).shape[0] > 2 * plots.legend(wide, entries).shape[0]
+  np.testing.assert_array_equal(plots.legend(wide, entries)[:4], wide)
+  assert plots.legend(wide, []).shape == wide.shape
+
+
+def test_panel_of_a_prediction_of_the_middle():
+  images, masks, predictions = _panel_case()
+  images, masks = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))), np.pad(masks, ((0, 0), (1, 1), (1, 1)))
+  panel = plots.segmentation_panel(images, masks, predictions, ('ground', 'disc', 'square'), padding=0)
+  for column in (2, 3):  # prediction and errors
+    cell = panel[:5, 6 * column:6 * column + 6]
+    assert np.all(cell[0] == 128) and np.all(cell[:, [0, -1]] == 128)
+  assert np.all(panel[1, 19] == 255) and np.all(panel[1, 20] == 0)
+  with pytest.raises(ValueError, match='belong together'):
+    plots.segmentation_panel(images[:1], masks[:1], predictions, ('ground', 'disc', 'square'))
