@@ -233,6 +233,9 @@ AUGMENT = {
         saturation=0.0,            # distances from grey change by a factor drawn from 1 plus or minus this
         hue=0.0,                   # colours turn by an angle drawn from plus or minus so many turns of the colour circle
     ),
+    'restoration': dict(
+        turns=False,               # mirror and turn each image, one of the eight ways at random
+    ),
 }
 
 
@@ -344,9 +347,10 @@ def get_config(model='dcgan', task='gan'):
       use_ema=True,              # evaluate and sample the averaged parameters where there are any
       importance_samples=0,      # vae: codes an image for the estimate of log p(x) ('nll'); 0 = no estimate
       importance_chunk=10,       # vae: how many of them are decoded at once; memory grows with it times batch_size
-      whole_images=0,            # segmentation: held-out images that are also predicted at their own size, by tiles
+      whole_images=0,            # segmentation, restoration: held-out images also predicted at their own size, by tiles
       tile_overlap=0.25,         # whole images, --image: share of a tile's side that its neighbours overlap
       flips=False,               # whole images, --image: averaged with what is made of them mirrored
+      quarter_turns=False,       # restoration, whole images, --image: and with what is made of them turned
       scales=(1.0,),             # segmentation, whole images: sizes whose probabilities are averaged, as multiples
       batch_stats='running',     # normalise samples by running statistics | by those of the batch ('batch')
   )
