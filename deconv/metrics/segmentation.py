@@ -107,10 +107,10 @@ def protocol(width=None):
   """
   band = f'{width} pixels' if width else f'{100 * BOUNDARY_SHARE:g} % of the diagonal, at least 1 pixel,'
   return {
-      'miou_is': 'counts of all pixels of the split first, then one IoU a class (the rule of PASCAL VOC); mean over the '
+      'miou_is': 'pixels counted over the whole split first, then one IoU a class, as for PASCAL VOC; mean over the '
                  'classes in truth or prediction',
-      'boundary_iou_is': f'the same on bands of {band} inside the regions (Cheng et al. 2021, counts of the whole split '
-                         "instead of each image's mean)",
+      'boundary_iou_is': f'the same on bands of {band} inside the regions (Cheng et al. 2021; counts of the whole '
+                         'split)',
       'ignore': IGNORE}
 
 

@@ -66,7 +66,8 @@ def test_weights_of_cross_entropy_and_focal_by_a_loop():
 
 def test_focal_with_gamma_zero_is_the_cross_entropy():
   logits, mask = _case(3)
-  assert segmentation.focal(logits, mask, 0.) == pytest.approx(float(LOSSES['cross_entropy'][0](logits, mask)), rel=1e-6)
+  entropy = float(LOSSES['cross_entropy'][0](logits, mask))
+  assert segmentation.focal(logits, mask, 0.) == pytest.approx(entropy, rel=1e-6)
 
 
 def test_dice_by_a_loop_over_the_classes_in_the_mask():
@@ -78,7 +79,7 @@ def test_dice_by_a_loop_over_the_classes_in_the_mask():
 
 
 def _lovasz_extension(errors, true):
-  """The published definition by brute force: the mean of the set function over random thresholds of the errors.
+  """The published definition by brute force: the mean of the set function over all thresholds of the errors.
 
   Delta(M) = |M| / |true or M| is the loss 1 - IoU when the pixels of M are wrong. The Lovasz extension at errors in
   [0, 1] is the integral over t from 0 to 1 of Delta({errors > t}); the integrand is constant between the errors.
