@@ -284,6 +284,7 @@ def get_config(model='dcgan', task='gan'):
       eval_split='test',         # split that is evaluated on, where the source has one
       image_size=32,             # height and width in pixels of what the network sees
       fit='crop',                # crop (the centre square) | pad (the longer side is scaled, the rest filled)
+      patch_stride=0,            # fit='patches': pixels from one patch to the next, at most; 0 = image_size
       channels=1,                # 1 (grey) or 3 (RGB)
       crop=0,                    # side in pixels of the centre crop before the resize; 0 = the largest square
       background=(255, 255, 255),  # RGB under transparent pixels

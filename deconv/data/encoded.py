@@ -72,6 +72,14 @@ class EncodedSource:
     """The items of many indices, as a list; faster than one by one where the storage reads faster so."""
     return [self[index] for index in indices]
 
+  def load_full(self, index):
+    """{'image': uint8 (height, width, channels)} at the file's own size; BrokenImage when it cannot be decoded."""
+    return {'image': images_lib.decode_full(self._bytes(index)[0], self.options)}
+
+  def full_size(self, index):
+    """(height, width) of `load_full(index)`, from the head of the file alone."""
+    return images_lib.full_size(self._bytes(index)[0])
+
   def note_broken(self, index, reason, log=True):
     """Counts a broken image, and names it in the log the first time; UserError with `on_broken == 'error'`."""
     if index in self.broken:
@@ -101,13 +109,16 @@ class EncodedSource:
                     f'{self._title(index)}: {reason}): set --config.data.path to a set of PNG, JPEG or WebP images.')
 
   def _decode(self, index):
+    return self._item(*self._bytes(index))
+
+  def _bytes(self, index):
+    """(bytes, label); BrokenImage when they cannot be read."""
     try:
-      data, label = self._read(index)
+      return self._read(index)
     except MemoryError:
       raise
     except Exception as error:  # damaged archives raise zlib.error, BadZipFile, RuntimeError, EOFError, OSError
       raise images_lib.BrokenImage(f'{type(error).__name__}: {error}') from error
-    return self._item(data, label)
 
   def _item(self, data, label):
     item = {'image': images_lib.decode(data, self.options)}

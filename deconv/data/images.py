@@ -29,20 +29,37 @@ def decode(data, options):
   Raises:
     BrokenImage: the bytes cannot be decoded to the end.
   """
-  from PIL import Image, ImageOps, UnidentifiedImageError
+  return _square(_open(data, options), options)
+
+
+def decode_full(data, options):
+  """As `decode`, but the whole image at its own size: uint8 (height, width, channels)."""
+  image = _open(data, options)
+  return np.asarray(image).reshape(image.height, image.width, options.channels)
+
+
+def full_size(data):
+  """(height, width) of what `decode_full` gives, from the head of the file; BrokenImage when that cannot be read."""
+  from PIL import Image, UnidentifiedImageError
   try:
     image = Image.open(io.BytesIO(data))
-    image.load()  # a truncated file shows itself here
-    image = ImageOps.exif_transpose(image)
-    image = _opaque(image, options.background)
-    image = image.convert('L' if options.channels == 1 else 'RGB')
-  except MemoryError:
-    raise
-  except UnidentifiedImageError as error:  # its own message holds an address, another one each time
+    # Pillow decodes all of a PNG to look for it at the end.
+    has_exif = image.format != 'PNG' or b'eXIf' in data or b'Raw profile type exif' in data
+    turned = has_exif and image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
+  except UnidentifiedImageError as error:
     raise BrokenImage('not an image file' if data else 'empty file') from error
-  except Exception as error:  # on damaged bytes Pillow raises OSError, SyntaxError, struct.error, IndexError and others
+  except Exception as error:
     raise BrokenImage(f'{type(error).__name__}: {error}') from error
-  return _square(image, options)
+  return image.size if turned else image.size[::-1]
+
+
+def with_channels(pixels, channels):
+  """uint8 (h, w, 1 or 3) as grey (ITU-R 601 luma) or RGB, (h, w, channels)."""
+  from PIL import Image
+  if pixels.shape[-1] == channels:
+    return pixels
+  image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert('L' if channels == 1 else 'RGB')
+  return np.asarray(image).reshape(*pixels.shape[:2], channels)
 
 
 def fit(pixels, options):
@@ -68,6 +85,24 @@ def centre_square(width, height, crop):
   side = min(width, height, crop or width)
   left, top = (width - side) // 2, (height - side) // 2
   return left, top, left + side, top + side
+
+
+def _open(data, options):
+  """The decoded image, upright, opaque, grey or RGB; BrokenImage when it cannot be decoded to the end."""
+  from PIL import Image, ImageOps, UnidentifiedImageError
+  try:
+    image = Image.open(io.BytesIO(data))
+    image.load()  # a truncated file shows itself here
+    image = ImageOps.exif_transpose(image)
+    image = _opaque(image, options.background)
+    image = image.convert('L' if options.channels == 1 else 'RGB')
+  except MemoryError:
+    raise
+  except UnidentifiedImageError as error:  # its own message holds an address, another one each time
+    raise BrokenImage('not an image file' if data else 'empty file') from error
+  except Exception as error:  # on damaged bytes Pillow raises OSError, SyntaxError, struct.error, IndexError and others
+    raise BrokenImage(f'{type(error).__name__}: {error}') from error
+  return image
 
 
 def _square(image, options, of_mask=False):

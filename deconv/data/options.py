@@ -16,7 +16,9 @@ class DataOptions:
     eval_split: split that is evaluated on, where the source has one.
     image_size: height and width in pixels of what the network sees.
     fit: how an image of another shape becomes a square: its centre is cut out ('crop'), or its longer side is scaled to
-      image_size and the rest is padded ('pad'), images with `background`, masks with 255.
+      image_size and the rest is padded ('pad'), images with `background`, masks with 255; or it becomes many, squares
+      of image_size on a grid, at the image's own resolution ('patches').
+    patch_stride: 'patches': pixels from one to the next, at most; 0 is image_size, so that they hardly overlap.
     channels: 1 (grey) or 3 (RGB).
     crop: side in pixels of the centre crop before the resize; 0 is the largest square.
     background: RGB, 0 to 255, under transparent pixels.
@@ -42,6 +44,7 @@ class DataOptions:
   eval_split: str = 'test'
   image_size: int = 32
   fit: str = 'crop'
+  patch_stride: int = 0
   channels: int = 1
   crop: int = 0
   background: tuple[int, int, int] = (255, 255, 255)
@@ -62,16 +65,17 @@ class DataOptions:
     self._one_of('channels', (1, 3))
     self._one_of('on_broken', ('skip', 'error'))
     self._one_of('worker_kind', ('thread', 'process'))
-    self._one_of('fit', ('crop', 'pad'))
-    for field, least in dict(image_size=1, crop=0, memory_limit_mb=0, workers=1, prefetch=1).items():
+    self._one_of('fit', ('crop', 'pad', 'patches'))
+    for field, least in dict(image_size=1, patch_stride=0, crop=0, memory_limit_mb=0, workers=1, prefetch=1).items():
       if getattr(self, field) < least:
         raise UserError(f'data.{field} is {getattr(self, field)}: it must be at least {least}.')
     if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
       raise UserError(f'data.background is {self.background}: it must be red, green, blue, each 0 to 255.')
     if len(set(self.class_names)) < len(self.class_names) or len(self.class_names) > 255:
       raise UserError(f'data.class_names has {len(self.class_names)} names: they must differ, and be 255 at most.')
-    if self.crop and self.fit == 'pad':
-      raise UserError(f'data.crop is {self.crop} and data.fit is pad, which keeps the whole image: set one of the two.')
+    if self.crop and self.fit != 'crop':
+      raise UserError(f'data.crop is {self.crop} and data.fit is {self.fit}, which keeps the whole image: set one of the '
+                      'two.')
     if self.vary and not (min(self.vary) >= 0 and sum(self.vary) > 0):
       raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
 
