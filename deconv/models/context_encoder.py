@@ -28,8 +28,8 @@ class ContextEncoder(nn.Module):
   Attributes:
     channels: of the output.
     side: of the image, 4 * 2**n, n >= 2.
-    output: 'image': all pixels are the decoder's; 'centre': the decoder makes the middle side / 2 x side / 2 pixels, and
-      the others are the input's.
+    output: 'image': all pixels are the decoder's; 'centre': the decoder makes the middle side / 2 x side / 2 pixels,
+      and the others are the input's.
     width: channels of the first layer.
     bottleneck: units between encoder and decoder; 0 = fully connected within each channel.
     upsample: kind of deconv.layers.Upsample.

@@ -90,6 +90,6 @@ def build(*, image_shape, scale=1, upsample='deconv', depth=30, width=64, skip_s
     raise UserError(f'model.stride=2 halves the image, whose sides {image_shape[0]}x{image_shape[1]} must be even; '
                     'change data.image_size')
   if stride == 1 and upsample != 'deconv':
-    raise UserError(f"model.upsample='{upsample}' has no effect on model.name='rednet' with model.stride=1, which never "
-                    'changes the size; leave it at deconv, or set model.stride=2')
+    raise UserError(f"model.upsample='{upsample}' has no effect on model.name='rednet' with model.stride=1, which "
+                    'keeps the size; leave it at deconv, or set model.stride=2')
   return RedNet(image_shape[-1], depth, width, skip_step, stride, upsample, scale, dtype)

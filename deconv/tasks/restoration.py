@@ -45,11 +45,11 @@ def build(config, make_optimizer, batch_norm_axis=None):
   objective, degradation = RestorationOptions(**config.objective), DegradeOptions(**config.degrade)
   channels = 1 if objective.colour == 'grey' else 3
   if config.data.channels != channels:
-    raise UserError(f"objective.colour='{objective.colour}' needs data.channels={channels}, not {config.data.channels}; "
-                    'change one of them')
+    raise UserError(f"objective.colour='{objective.colour}' needs data.channels={channels}, not "
+                    f'{config.data.channels}; change one of them')
   if degradation.has_hole and (degradation.scale > 1 or degradation.grey):
-    raise UserError('degrade.hole cannot be had together with degrade.scale or degrade.grey: what is around a hole would '
-                    'have no pixels to be taken from; leave one of them out')
+    raise UserError('degrade.hole cannot be had with degrade.scale or degrade.grey: the result around a hole is taken '
+                    'from the input; leave one of them out')
   side = config.data.image_size
   degradation.input_shape((side, side, channels))
   model = dict(config.model)
@@ -66,8 +66,8 @@ def build(config, make_optimizer, batch_norm_axis=None):
       optimizer=optimizer, disc_optimizer=make_optimizer(objective.disc_learning_rate_scale),
       gan_objective=choose(gan.OBJECTIVES, objective.adversarial_name, 'objective.adversarial_name'),
       batch_norm_axis=batch_norm_axis, dtype=jnp.dtype(config.train.dtype), ema_decay=config.train.ema_decay,
-      use_ema=config.eval.use_ema, turns=config.augment.turns, whole_images=config.eval.whole_images, tile_overlap=config.eval.tile_overlap,
-      flips=config.eval.flips, quarter_turns=config.eval.quarter_turns)
+      use_ema=config.eval.use_ema, turns=config.augment.turns, whole_images=config.eval.whole_images,
+      tile_overlap=config.eval.tile_overlap, flips=config.eval.flips, quarter_turns=config.eval.quarter_turns)
   for field, neutral in (('adversarial', 0), ('outside', 1), ('ring', 0)):
     if getattr(objective, field) != neutral and not task.has_holes:
       raise UserError(f'objective.{field}={getattr(objective, field)} is for holes, and the degradation makes none; '
@@ -127,7 +127,8 @@ class Restoration:
     self.whole_images, self.tile_overlap = whole_images, tile_overlap
     self.flips, self.quarter_turns = flips, quarter_turns
     self.loss_names = ('loss', 'loss_disc') if objective.adversarial else ('loss',)
-    self.discriminator = Discriminator(width=objective.disc_width, kernel_size=4, axis_name=batch_norm_axis, dtype=dtype)
+    self.discriminator = Discriminator(width=objective.disc_width, kernel_size=4, axis_name=batch_norm_axis,
+                                       dtype=dtype)
     self.channels = 3 if objective.colour == 'rgb' else 1
     self.has_holes = degradation.has_hole
     self.input_channels = degradation.input_shape((side, side, self.channels))[-1]
@@ -170,7 +171,7 @@ class Restoration:
   # Degradation.
 
   def draw(self, batch, key):
-    """Returns {'noise_key': uint32 (batch, 2)}: the data of one random key an image, from which its degradation comes."""
+    """Returns {'noise_key': uint32 (batch, 2)}: the data of one random key an image, for its degradation."""
     return {'noise_key': jax.random.key_data(jax.random.split(key, len(batch['image'])))}
 
   def targets(self, images):
@@ -178,7 +179,7 @@ class Restoration:
     return luminance(images) if self.objective.colour == 'y' else images
 
   def observe(self, batch, turned=False):
-    """Returns (inputs, hole or None, targets) of a batch that has its noise keys; inputs (b, h / scale, w / scale, c')."""
+    """Returns (inputs (b, h / scale, w / scale, c'), hole or None, targets) of a batch that has its noise keys."""
     keys = jax.random.wrap_key_data(batch['noise_key'])
     images = data.to_signed(batch['image'])
     if turned:
@@ -273,13 +274,17 @@ class Restoration:
     inputs, hole, targets = self.observe(batch)
     values = self.measure(self._apply(state, inputs), inputs, hole, targets)
     weight = batch['weight'] if 'weight' in batch else jnp.ones(len(targets))
-    return {'count': jnp.sum(weight), **{name: jnp.sum(jnp.where(weight > 0, value, 0.)) for name, value in values.items()}}
+    sums = {name: jnp.sum(jnp.where(weight > 0, value, 0.)) for name, value in values.items()}
+    return {'count': jnp.sum(weight), **sums}
 
   def measure(self, outputs, inputs, hole, targets):
-    """Returns {name: (batch,)}: 'psnr' (dB), 'ssim', with holes 'l1_hole' (mean absolute error in the hole, as a share of
-    the range from black to white), and each with '_baseline' for `baseline`."""
+    """Returns {name: (batch,)}: 'psnr' (dB), 'ssim', with holes 'l1_hole' (mean absolute error in the hole, as a share
+    of the range from black to white), and each with '_baseline' for `baseline`, where anything is degraded."""
     options, found = self._quality, {}
-    for suffix, images in (('', self.composite(outputs, inputs, hole)), ('_baseline', self.baseline(inputs, hole))):
+    compared = {'': self.composite(outputs, inputs, hole)}
+    if self.baseline_name:
+      compared['_baseline'] = self.baseline(inputs, hole)
+    for suffix, images in compared.items():
       found[f'psnr{suffix}'] = image_quality.psnr(images, targets, **options)
       if min(targets.shape[1:3]) - 2 * options['shave'] >= image_quality.SSIM_SIDE:
         found[f'ssim{suffix}'] = image_quality.ssim(images, targets, **options)
@@ -305,7 +310,9 @@ class Restoration:
 
   @property
   def baseline_name(self):
-    """What `baseline` is."""
+    """What `baseline` is; '' where nothing is degraded."""
+    if self.degradation == DegradeOptions():
+      return ''
     if self.has_holes:
       return 'mean of the pixels around the hole'
     return 'bicubic' if self.scale > 1 else 'input'

@@ -97,8 +97,9 @@ def panel(parts, values, baseline):
   for background, crop in zip(canvas, crops):
     background[:, :crop.shape[1]] = crop[:, :width]
   rows = np.concatenate([plots.image_grid(parts, columns=4), plots.image_grid(np.stack(canvas), columns=4)])
-  text = (f"input | {baseline} {values['psnr_baseline']:.2f} dB | network {values['psnr']:.2f} dB | truth; below, "
-          f'{max(1, width // side)} times as large: where the {baseline} errs most')
+  known = f" {values['psnr_baseline']:.2f} dB" if baseline else ''
+  text = (f"input | {baseline or 'input'}{known} | network {values['psnr']:.2f} dB | truth; below, "
+          f'{max(1, width // side)} times as large, where the second errs most')
   return plots.caption(rows, text)
 
 

@@ -15,8 +15,9 @@ from deconv.ops.resample import upsample_bicubic
 KEY = jax.random.key(0)
 SCALES = {'conv_deconv': 4, 'srcnn': 2, 'fsrcnn': 3, 'espcn': 3, 'rednet': 1, 'context_encoder': 1, 'autoencoder': 1}
 
-SMALL = {'conv_deconv': dict(widths=(4, 6, 4)), 'srcnn': dict(widths=(6, 4)), 'fsrcnn': dict(width=6, shrunk=4, depth=1),
-         'espcn': dict(widths=(6, 4)), 'rednet': dict(depth=6, width=4), 'context_encoder': dict(width=4, bottleneck=8),
+SMALL = {'conv_deconv': dict(widths=(4, 6, 4)), 'srcnn': dict(widths=(6, 4)),
+         'fsrcnn': dict(width=6, shrunk=4, depth=1), 'espcn': dict(widths=(6, 4)),
+         'rednet': dict(depth=6, width=4), 'context_encoder': dict(width=4, bottleneck=8),
          'autoencoder': dict(width=4, depth=2)}
 
 

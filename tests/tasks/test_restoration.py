@@ -64,7 +64,8 @@ def superres():
 
 def test_training_beats_bicubic(superres):
   task, start, state, scalars, batch = superres
-  assert state.step == 60 and np.mean([s['loss'] for s in scalars[-9:]]) < 0.8 * np.mean([s['loss'] for s in scalars[:9]])
+  losses = [float(new['loss']) for new in scalars]
+  assert state.step == 60 and np.mean(losses[-9:]) < 0.8 * np.mean(losses[:9])
   evaluate = jax.jit(task.eval_step)
   before, after = (task.summarize(evaluate(x, batch, KEY)) for x in (start, state))
   assert after['psnr'] > after['psnr_baseline'] + 0.2 and after['ssim'] > after['ssim_baseline']
@@ -180,7 +181,8 @@ def test_adversarial_step_moves_both_networks(inpaint):
   task, state, batch = inpaint
   new, scalars = jax.jit(task.train_step)(state, batch, KEY)
   for name in ('net', 'disc'):
-    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), new.networks[name].params, state.networks[name].params)
+    params = new.networks[name].params, state.networks[name].params
+    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), *params)
     assert all(value > 0 for value in jax.tree.leaves(moved))
   assert scalars['loss'] == pytest.approx(0.99 * float(scalars['l2']) + 0.01 * float(scalars['loss_gen']), rel=1e-5)
 
@@ -192,7 +194,8 @@ def test_luminance_network_restores_matlabs_y():
   batch = {'image': smooth(2, 16, 3)}
   inputs, _, targets = jax.jit(task.observe)({**batch, **task.draw(batch, KEY)})
   r, g, b = np.moveaxis(batch['image'] / 255., -1, 0)
-  np.testing.assert_allclose((np.asarray(targets)[..., 0] + 1) * 127.5, 16 + 65.481 * r + 128.553 * g + 24.966 * b, atol=1e-3)
+  wanted = 16 + 65.481 * r + 128.553 * g + 24.966 * b
+  np.testing.assert_allclose((np.asarray(targets)[..., 0] + 1) * 127.5, wanted, atol=1e-3)
   assert inputs.shape == (2, 8, 8, 1) and task.channels == 1
 
 
@@ -203,7 +206,8 @@ def test_colours_out_of_grey():
   assert task.input_channels == 1 and state.networks['net'].params['last']['kernel'].shape[2:] == (6, 3)
   picture = RNG.integers(0, 256, (9, 11, 1), dtype=np.uint8)
   result = task.transform_image(state, picture)['']
-  assert result.shape == (9, 11, 3) and np.abs(result - np.int32(picture)).max() < 20  # untrained: nearly the grey picture
+  assert result.shape == (9, 11, 3)
+  assert np.abs(result - np.int32(picture)).max() < 20  # untrained: nearly the grey picture
 
 
 def test_last_layer_may_learn_slower():
@@ -317,7 +321,7 @@ def test_pictures_show_input_baseline_result_truth(superres):
     (dict(degrade__scale=3), 'multiple of 3'),
     (dict(degrade__scale=2, model__depth=1, objective__adversarial=1.), 'objective.adversarial=1.0 is for holes'),
     (dict(degrade__scale=2, objective__ring=2), 'objective.ring=2 is for holes'),
-    (dict(model='rednet', colour='rgb', degrade__grey=True, degrade__hole='box'), 'degrade.hole cannot be had together'),
+    (dict(model='rednet', colour='rgb', degrade__grey=True, degrade__hole='box'), 'degrade.hole cannot be had'),
     (dict(model='rednet', degrade__noise_sigma=9., objective__adversarial_name='wgan'), 'objective.adversarial_name'),
 ], ids=str)
 def test_mistakes_are_one_sentence(fields, part):

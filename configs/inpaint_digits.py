@@ -1,0 +1,40 @@
+"""A context encoder (Pathak et al. 2016) fills the middle of scikit-learn's handwritten digits: embedded, no download.
+
+  python -m experiments.main --config=configs/inpaint_digits.py --workdir=runs/inpaint_digits
+
+1,500 digits of 32x32 to train, 297 to test; the middle 16x16 pixels are missing. Trained on the absolute error in the
+hole; 'l1_hole' stands beside that of the mean of the pixels around. `:adversarial` adds the discriminator of the hole;
+`:box` and `:strokes` have the hole elsewhere.
+
+Cost: not measured.
+Not run to the end.
+"""
+from configs import base
+
+
+def get_config(variant=''):
+  """Returns the config."""
+  config = base.get_config(model='context_encoder', task='restoration')
+  config.data.source = 'digits'
+  config.data.image_size = 32
+  config.degrade.hole = 'centre'
+  config.objective.colour = 'grey'
+  config.objective.l2 = 0.
+  config.objective.l1 = 1.
+  config.objective.outside = 0.1
+  config.objective.ring = 1
+  config.objective.disc_width = 16
+  config.model.width = 16
+  config.model.bottleneck = 128
+  config.optimizer.learning_rate = 1e-3
+  config.optimizer.beta1 = 0.9
+  config.optimizer.schedule = 'cosine'
+  config.train.batch_size = 50
+  config.train.epochs = 60.
+  config.train.ema_decay = 0.99
+  config.eval.every = 600
+  config.samples.every = 150
+  return base.finish(config, variant, variants={
+      'adversarial': {'objective.adversarial': 0.01}, 'box': {'degrade.hole': 'box'},
+      'strokes': {'degrade.hole': 'strokes'},
+  }, smoke={'model.width': 8, 'model.bottleneck': 16, 'objective.disc_width': 8, 'data.image_size': 16})

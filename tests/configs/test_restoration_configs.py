@@ -1,0 +1,92 @@
+"""What the restoration configs promise: full-size steps that fit together, the papers' numbers, small smoke runs."""
+import importlib
+
+import jax
+import numpy as np
+import pytest
+
+from deconv import data
+from deconv.tasks import TASKS
+from deconv.training import optimizers
+
+NAMES = ['superres_photos', 'superres_conv_deconv', 'fsrcnn_x2', 'fsrcnn_x3', 'fsrcnn_x4', 'espcn_x3',
+         'rednet_denoise_photos', 'inpaint_digits', 'inpaint_celeba', 'colorize_folder', 'autoencoder_digits']
+VARIANTS = [('superres_photos', 'subpixel'), ('superres_photos', 'resize'), ('superres_conv_deconv', 'residual'),
+            ('espcn_x3', 'deconv'), ('rednet_denoise_photos', 'paper'), ('rednet_denoise_photos', 'fast'),
+            ('rednet_denoise_photos', 'blind'), ('inpaint_digits', 'adversarial'), ('inpaint_digits', 'box'),
+            ('inpaint_digits', 'strokes'), ('inpaint_celeba', 'channelwise'), ('autoencoder_digits', 'denoise')]
+
+
+def get_config(name, variant=''):
+  return importlib.import_module(f'configs.{name}').get_config(variant)
+
+
+def trace(config):
+  """(task, state, scalars) of a whole step, traced and not run."""
+  data.DataOptions(**config.data)
+  options = optimizers.OptimizerOptions(**config.optimizer)
+  task = TASKS[config.task](config, lambda scale=1.0: optimizers.make_optimizer(options, 10, scale))
+  batch = {'image': np.zeros((2, config.data.image_size, config.data.image_size, config.data.channels), np.uint8)}
+  state = jax.eval_shape(task.init, jax.random.key(0), batch)
+  new, scalars = jax.eval_shape(task.train_step, state, batch, jax.random.key(0))
+  assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
+  assert set(task.loss_names) <= set(scalars)
+  jax.eval_shape(task.eval_step, state, batch, jax.random.key(0))
+  return task, state, scalars
+
+
+def weights(state):
+  leaves = jax.tree_util.tree_leaves_with_path(state.networks['net'].params)
+  return sum(int(np.prod(leaf.shape)) for path, leaf in leaves if path[-1].key == 'kernel')
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_full_size_and_smoke_steps_fit_together(name):
+  for variant in ('', 'smoke'):
+    trace(get_config(name, variant))
+
+
+@pytest.mark.parametrize('name, variant', VARIANTS)
+def test_variants_fit_together(name, variant):
+  trace(get_config(name, variant))
+  trace(get_config(name, f'{variant},smoke'))
+
+
+@pytest.mark.parametrize('scale', [2, 3, 4])
+def test_fsrcnn_is_the_paper(scale):
+  config = get_config(f'fsrcnn_x{scale}')
+  task, state, scalars = trace(config)
+  assert weights(state) == 12_464 and task.scale == scale and task.channels == 1
+  assert (config.objective.colour, config.model.residual) == ('y', 'none')
+  assert config.objective.last_learning_rate_scale == 0.1
+  assert set(scalars) == {'loss', 'l2', 'psnr'}
+
+
+def test_deconvolution_and_subpixel_of_espcn_have_as_many_weights():
+  subpixel, deconv = (trace(get_config('espcn_x3', variant))[1] for variant in ('', 'deconv'))
+  assert weights(subpixel) == weights(deconv) == 64 * 25 + 64 * 32 * 9 + 32 * 9 * 9
+
+
+def test_rednet_paper_is_red30():
+  assert weights(trace(get_config('rednet_denoise_photos', 'paper'))[1]) == 1_033_344
+
+
+def test_inpaint_celeba_is_train_lua():
+  config = get_config('inpaint_celeba')
+  assert (config.objective.l2, config.objective.adversarial, config.objective.disc_learning_rate_scale) == (
+      0.999, 0.001, 0.1)
+  task, state, _ = trace(config)
+  assert task.loss_names == ('loss', 'loss_disc') and task._centre_only
+  assert state.networks['net'].params['code']['kernel'].shape == (4, 4, 512, 4000)
+  assert state.networks['disc'].params['down_1']['kernel'].shape == (4, 4, 3, 64)
+  images = {'image': np.zeros((1, 128, 128, 3), np.uint8)}
+  _, hole, _ = jax.jit(task.observe)({**images, **task.draw(images, jax.random.key(0))})
+  rows = np.flatnonzero(np.asarray(hole)[0, :, 64, 0])
+  assert (rows[0], rows[-1]) == (36, 91)  # 56 pixels, 4 within the 64 that the decoder makes
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_smoke_is_small_and_needs_no_files(name):
+  config = get_config(name, 'smoke')
+  assert (config.data.source, config.data.path) in (('digits', ''), ('photos', ''))
+  assert config.train.steps <= 4 and config.train.batch_size <= 8 and config.model.get('width', 8) <= 8
