@@ -118,8 +118,7 @@ def _read(path):
                       'weights as .npz') from error
     try:
       return load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError) as error:  # KeyError, TypeError: bfloat16, which numpy has
-    not
+    except (SafetensorError, OSError, KeyError, TypeError) as error:  # the last two: bfloat16, which numpy lacks
       raise UserError(f"model.weights: '{path}' cannot be read as .safetensors: {error}") from error
   raise UserError(f"model.weights: '{path}' must end in .npz or .safetensors (a state dict of PyTorch can be saved as "
                   'either)')
