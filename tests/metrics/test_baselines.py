@@ -1,0 +1,68 @@
+"""The classical methods that restorations are set against."""
+import jax
+import numpy as np
+import pytest
+from sklearn import datasets
+
+from deconv.data.degrade import draw_hole
+from deconv.metrics import baselines
+
+
+def photos(side=48):
+  flower, china = datasets.load_sample_images().images[::-1]
+  return np.stack([flower[200:200 + side, 250:250 + side], china[100:100 + side, 300:300 + side]]) / 127.5 - 1
+
+
+def error(x, y):
+  return np.mean((x - y)**2)
+
+
+def test_median_removes_salt_and_pepper():
+  clean = np.broadcast_to(np.linspace(-0.5, 0.5, 20)[None, :, None, None], (2, 20, 20, 3)).copy()
+  spoilt = clean.copy()
+  spoilt[:, 5:15:4, 5:15:4] = 1
+  found = baselines.median_filter(spoilt)
+  np.testing.assert_allclose(found, clean, atol=0.06)
+  # By hand: images and channels do not mix.
+  x = np.random.default_rng(0).uniform(-1, 1, (2, 5, 6, 2))
+  np.testing.assert_allclose(baselines.median_filter(x)[1, 2, 3, 1], np.median(x[1, 1:4, 2:5, 1]), rtol=1e-6)
+  np.testing.assert_allclose(baselines.median_filter(x, 5)[0, 2, 2, 0], np.median(x[0, :, :5, 0]), rtol=1e-6)
+
+
+def test_non_local_means_knows_the_noise_of_each_image():
+  clean = photos()
+  sigma = np.array([10., 40.])
+  noisy = clean + np.random.default_rng(1).normal(size=clean.shape) * sigma[:, None, None, None] / 127.5
+  found = baselines.non_local_means(noisy, sigma)
+  assert found.shape == clean.shape and found.dtype == np.float32
+  for i in range(2):
+    assert error(found[i], clean[i]) < 0.75 * error(noisy[i], clean[i])
+  alone = baselines.non_local_means(noisy[1:], 40.)
+  np.testing.assert_allclose(alone[0], found[1], atol=1e-6)
+  np.testing.assert_allclose(baselines.non_local_means(clean, 0.), clean, atol=1e-6)
+
+
+def test_mean_fill_by_hand():
+  images = np.array([1., 0., -0.5, 9.]).reshape(1, 2, 2, 1)
+  hole = np.array([0, 0, 0, 1]).reshape(1, 2, 2, 1)
+  np.testing.assert_allclose(baselines.mean_fill(images, hole).ravel(), [1, 0, -0.5, 1 / 6], rtol=1e-6)
+  np.testing.assert_array_equal(baselines.mean_fill(images, np.ones_like(hole)), 0)
+
+
+@pytest.mark.parametrize('kind', ['centre', 'strokes', 'pixels'])
+def test_biharmonic_continues_what_is_smooth(kind):
+  rows, columns = np.mgrid[:24, :24] / 24 - 0.5
+  smooth = np.stack([rows + 0.3 * columns, rows * columns * 2 - 0.2], -1)[None].repeat(2, 0)
+  hole = np.stack([draw_hole(jax.random.key(seed), 24, 24, kind, 0.15) for seed in (0, 1)])
+  spoilt = np.where(hole > 0, 7.0, smooth)
+  found = baselines.biharmonic_fill(spoilt, hole)
+  np.testing.assert_array_equal(np.where(hole > 0, 0, found), np.where(hole > 0, 0, smooth.astype(np.float32)))
+  assert error(found, smooth) < 0.05 * error(baselines.mean_fill(spoilt, hole), smooth)
+
+
+def test_biharmonic_on_photographs():
+  clean = photos(32)
+  hole = np.stack([draw_hole(jax.random.key(seed), 32, 32, 'pixels', 0.3) for seed in (0, 1)])
+  found = baselines.biharmonic_fill(np.where(hole > 0, 0, clean), hole)
+  assert error(found, clean) < 0.5 * error(baselines.mean_fill(clean, hole), clean)
+  np.testing.assert_allclose(baselines.biharmonic_fill(clean, np.zeros_like(hole)), clean, atol=1e-6)
