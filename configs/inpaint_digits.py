@@ -33,8 +33,10 @@ def get_config(variant=''):
   config.train.epochs = 60.
   config.train.ema_decay = 0.99
   config.eval.every = 600
+  config.eval.whole_images = 297   # with the biharmonic fill beside
   config.samples.every = 150
   return base.finish(config, variant, variants={
       'adversarial': {'objective.adversarial': 0.01}, 'box': {'degrade.hole': 'box'},
       'strokes': {'degrade.hole': 'strokes'},
-  }, smoke={'model.width': 8, 'model.bottleneck': 16, 'objective.disc_width': 8, 'data.image_size': 16})
+  }, smoke={
+      'eval.whole_images': 2, 'model.width': 8, 'model.bottleneck': 16, 'objective.disc_width': 8, 'data.image_size': 16})

@@ -150,7 +150,7 @@ class Restoration:
       networks = {'net': NetworkState.create(self.network.lazy_init(stream(key, 'net'), images, train=False),
                                              self.optimizer, ema=self.ema_decay > 0)}
       if self.objective.adversarial:
-        side = self.side // (2 if self._centre_only else 1)
+        side = self.side // (2 if self.centre_only else 1)
         judged = jax.ShapeDtypeStruct((2, side, side, self.channels), jnp.float32)
         networks['disc'] = NetworkState.create(
             self.discriminator.lazy_init(stream(key, 'disc'), judged, train=False), self.disc_optimizer)
@@ -158,7 +158,8 @@ class Restoration:
     return create(key)
 
   @property
-  def _centre_only(self):
+  def centre_only(self):
+    """Whether the network makes the middle of an image alone."""
     return getattr(self.network, 'output', 'image') == 'centre'
 
   def _eval_variables(self, state):
@@ -249,7 +250,7 @@ class Restoration:
   def _judge(self, params, batch_stats, images, hole):
     """Discriminator in training mode, of the hole alone: ((batch,) logits, new running statistics)."""
     seen = jnp.where(hole > 0, images, 0.)
-    if self._centre_only:
+    if self.centre_only:
       edge = self.side // 4
       seen = seen[:, edge:-edge, edge:-edge]
     logits, new = self.discriminator.apply({'params': params, 'batch_stats': batch_stats}, seen, train=True,

@@ -6,6 +6,7 @@ import numpy as np
 from deconv import data, plots
 from deconv.data.colour import from_ycbcr, luminance, to_ycbcr
 from deconv.errors import UserError
+from deconv.metrics import baselines
 from deconv.ops.resample import upsample_bicubic
 from deconv.tasks import tiling
 from deconv.tasks.random import stream
@@ -46,21 +47,26 @@ def evaluate(task, state, source, key):
   Args:
     task: deconv.tasks.restoration.Restoration.
     state: State.
-    source: Source with `load_full(i)`, or one whose items are whole.
+    source: Source; its `num_full` whole images are `load_full(i)`. A network that takes one size gets the source's items.
     key: PRNG key of the degradations.
 
   Returns:
-    ({'whole_psnr': ..., 'whole_psnr_baseline': ..., ...} means over the pictures; {'whole_0': picture, ...}; protocol).
+    ({'whole_psnr': ..., 'whole_psnr_baseline': ..., ...} means over the pictures, with '_median', '_nlm' (noise of a fixed
+      sigma) and '_biharmonic' (holes) those of deconv.metrics.baselines; {'whole_0': picture, ...}; protocol).
   """
-  number, found, shown = min(task.whole_images, len(source)), [], {}
+  fixed = getattr(task.eval_network, 'fixed_side', None)
+  number, found, shown = min(task.whole_images, len(source) if fixed else getattr(source, 'num_full', len(source))), [], {}
   for i in range(number):
-    image = (source.load_full(i) if hasattr(source, 'load_full') else source[i])['image']
+    image = (source[i] if fixed else source.load_full(i))['image']
     height, width = (side // task.scale * task.scale for side in image.shape[:2])
     batch = {'image': image[None, :height, :width]}
     batch.update(task.draw(batch, jax.random.fold_in(stream(key, 'whole'), i)))
     inputs, hole, targets = task.observe_whole(batch)
     outputs = task.predict_image(state, np.asarray(inputs[0]))[None]
     values = {name: float(value[0]) for name, value in task.measure_whole(outputs, inputs, hole, targets).items()}
+    for other, guess in classical(task.degradation, np.asarray(inputs), hole).items():
+      measured = task.measure_whole(guess, inputs, hole, targets)
+      values.update({f'{name}_{other}': float(value[0]) for name, value in measured.items() if '_baseline' not in name})
     found.append(values)
     if i < _SHOWN:
       parts = (inputs, task.baseline(inputs, hole), task.composite(outputs, inputs, hole), targets)
@@ -69,6 +75,17 @@ def evaluate(task, state, source, key):
   protocol = {'split': source.options.eval_split if hasattr(source, 'options') else '', 'whole_images': number,
               'tile_overlap': task.tile_overlap, 'flips': task.flips, 'quarter_turns': task.quarter_turns}
   return numbers, shown, protocol
+
+
+def classical(degradation, inputs, hole):
+  """Returns {name: images like inputs}: what deconv.metrics.baselines has for a degradation (host)."""
+  if hole is not None:
+    return {'biharmonic': baselines.biharmonic_fill(inputs, np.asarray(hole))}
+  if degradation.noise_sigma and degradation.scale == 1 and not degradation.grey:
+    fixed = degradation.noise_sigma_max <= degradation.noise_sigma
+    found = {'nlm': baselines.non_local_means(inputs, degradation.noise_sigma)} if fixed else {}
+    return {'median': baselines.median_filter(inputs), **found}
+  return {}
 
 
 def panel(parts, values, baseline):
@@ -116,10 +133,11 @@ def transform(task, state, image):
     image: uint8 or uint16 (h, w, 1 to 4): grey or RGB, perhaps with alpha.
 
   Returns:
-    The type of image, (scale * h, scale * w, channels), alpha kept (enlarged).
+    The type of image, (scale * h, scale * w, channels), alpha kept (enlarged); uint8 from a network that makes colours,
+    for no common file holds more.
 
   Raises:
-    UserError: a network that fills holes and a picture without any.
+    UserError: a network that fills holes and a picture without any, or with one elsewhere than the network can fill.
   """
   peak = np.iinfo(image.dtype).max
   pixels, alpha = data.split_alpha(image)
@@ -128,6 +146,12 @@ def transform(task, state, image):
     if alpha is None or (alpha > 0).all():
       raise UserError('this network fills holes, and the picture has none; make what is missing transparent')
     hole, alpha = (alpha == 0), None
+    if task.centre_only:
+      edge, inside = task.side // 4, np.zeros_like(hole)
+      inside[edge:-edge, edge:-edge] = True
+      if hole.shape[:2] != (task.side, task.side) or (hole & ~inside).any():
+        raise UserError(f'this network fills the middle {task.side // 2} pixels each way of pictures of {task.side}x'
+                        f'{task.side} alone; cut the picture so that what is missing lies there')
   signed = pixels.astype(np.float32) * (2 / peak) - 1
 
   def restore(x):  # (h, w, channels of the network's input)
@@ -148,11 +172,12 @@ def transform(task, state, image):
   else:
     result = restore(np.ascontiguousarray(np.broadcast_to(signed, (*signed.shape[:2], 3))))
     result = result.mean(-1, keepdims=True) if signed.shape[-1] == 1 else result
-  result = _levels((result + 1) / 2, image.dtype)
+  dtype = np.uint8 if task.input_channels < task.channels else image.dtype
+  result = _levels((result + 1) / 2, dtype)
   if alpha is None:
     return result
   share = upsample_bicubic(jnp.asarray(alpha[None].astype(np.float32) / peak), task.scale)[0]
-  return np.concatenate([result, _levels(np.asarray(share), image.dtype)], axis=-1)
+  return np.concatenate([result, _levels(np.asarray(share), dtype)], axis=-1)
 
 
 def _levels(x, dtype):

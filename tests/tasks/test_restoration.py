@@ -328,3 +328,34 @@ def test_mistakes_are_one_sentence(fields, part):
   with pytest.raises(UserError) as error:
     build(**fields)
   assert part in str(error.value)
+
+
+def test_classical_methods_stand_beside():
+  pytest.importorskip('skimage')
+  noisy = build('rednet', degrade__noise_sigma=25.)
+  noise = RNG.normal(size=(1, 24, 24, 1)).astype(np.float32) * 25 / 127.5
+  found = whole_pictures.classical(noisy.degradation, noise, None)
+  assert set(found) == {'median', 'nlm'} and all(image.std() < 0.6 * noise.std() for image in found.values())
+  assert set(whole_pictures.classical(build('rednet', degrade__noise_sigma=5., degrade__noise_sigma_max=9.).degradation,
+                                      noise, None)) == {'median'}
+  assert not whole_pictures.classical(build(**SUPERRES).degradation, noise, None)
+  hole = np.zeros((1, 24, 24, 1), np.float32)
+  hole[:, 8:12, 8:12] = 1
+  ramp = np.broadcast_to(np.linspace(-1, 1, 24, dtype=np.float32)[:, None], (1, 24, 24))[..., None]
+  filled = whole_pictures.classical(build(**INPAINT).degradation, ramp * (1 - hole), hole)['biharmonic']
+  np.testing.assert_allclose(filled, ramp, atol=1e-3)
+
+
+def test_hole_elsewhere_than_in_the_middle_is_refused():
+  task = build(**{**INPAINT, 'degrade__hole': 'centre', 'model__output': 'centre', 'objective__ring': 0})
+  picture = np.full((16, 16, 2), 255, np.uint8)
+  picture[2, 2, 1] = 0
+  with pytest.raises(UserError, match='the middle 8 pixels each way of pictures of 16x16'):
+    task.transform_image(None, picture)
+
+
+def test_nothing_degraded_has_no_baseline():
+  task = build('autoencoder')
+  batch = {'image': smooth(2, 16, 1)}
+  sums = jax.eval_shape(task.eval_step, jax.eval_shape(task.init, KEY, batch), batch, KEY)
+  assert set(sums) == {'count', 'psnr', 'ssim'}
