@@ -8,7 +8,7 @@ from deconv.data import source as source_lib
 from deconv.errors import UserError
 
 # The images stand in the order of their 13 writers, so a cut in the middle keeps most writers on one side of it.
-_NUM_TRAIN = 1500
+NUM_TRAIN = 1500
 
 
 def open_digits(options, split):
@@ -24,13 +24,13 @@ def open_digits(options, split):
     UserError: no such split, or scikit-learn is not installed.
   """
   rows = source_lib.choose_split('digits', split, {
-      'all': slice(None), 'train': slice(_NUM_TRAIN), 'test': slice(_NUM_TRAIN, None)})
-  images, labels = _read()
+      'all': slice(None), 'train': slice(NUM_TRAIN), 'test': slice(NUM_TRAIN, None)})
+  images, labels = read()
   images = np.round(images[rows] * (255 / 16)).astype(np.uint8)
   return source_lib.ArraySource('digits', images, labels[rows], options, [str(digit) for digit in range(10)])
 
 
-def _read():
+def read():
   """(1797, 8, 8) values from 0 to 16 and (1797,) labels."""
   package = importlib.util.find_spec('sklearn')
   if package is None:

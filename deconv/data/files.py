@@ -7,8 +7,8 @@ from deconv.data import source as source_lib
 from deconv.errors import UserError
 
 # Names of top-level folders that are splits, and the split that they mean.
-_SPLIT_FOLDERS = {'train': 'train', 'training': 'train', 'test': 'test', 'testing': 'test', 'val': 'valid',
-                  'valid': 'valid', 'validation': 'valid'}
+SPLIT_FOLDERS = {'train': 'train', 'training': 'train', 'test': 'test', 'testing': 'test', 'val': 'valid',
+                 'valid': 'valid', 'validation': 'valid'}
 
 
 class FileSource(encoded.EncodedSource):
@@ -82,10 +82,10 @@ def open_tree(name, tree, options, split):
   paths = dict(zip(names, _without_shared([name.split('/') for name in names])))
   splits = {'all': list(paths)}
   for key, path in paths.items():
-    if len(path) > 1 and path[0].lower() in _SPLIT_FOLDERS:
-      splits.setdefault(_SPLIT_FOLDERS[path[0].lower()], []).append(key)
+    if len(path) > 1 and path[0].lower() in SPLIT_FOLDERS:
+      splits.setdefault(SPLIT_FOLDERS[path[0].lower()], []).append(key)
   if len(splits) > 1:
-    paths = {key: path[1:] if path[0].lower() in _SPLIT_FOLDERS else path for key, path in paths.items()}
+    paths = {key: path[1:] if path[0].lower() in SPLIT_FOLDERS else path for key, path in paths.items()}
   else:
     splits['train'] = splits['all']
   keys = source_lib.choose_split(f'{name} {tree.path}', split, splits)
@@ -102,7 +102,7 @@ def _without_shared(paths):
   shortest = min(len(path) for path in paths) - 1
   depth = 0
   # A split folder is a split even when it stands alone.
-  while (depth < shortest and paths[0][depth].lower() not in _SPLIT_FOLDERS
+  while (depth < shortest and paths[0][depth].lower() not in SPLIT_FOLDERS
          and all(path[depth] == paths[0][depth] for path in paths)):
     depth += 1
   return [path[depth:] for path in paths]

@@ -5,10 +5,17 @@ import os
 import re
 
 from absl import logging
+import numpy as np
 
 from deconv.data import encoded
 from deconv.data import images as images_lib
+from deconv.data import masks as masks_lib
 from deconv.errors import UserError
+
+
+# The trimap of oxford_iiit_pet: 1 is the animal, 2 what is around it, 3 the line between them (and hard places).
+PET_CLASSES = 'foreground', 'background', 'border'
+_MASK = 'segmentation_mask'  # of the features of tensorflow-datasets
 
 
 class PreparedSource(encoded.EncodedSource):
@@ -17,10 +24,10 @@ class PreparedSource(encoded.EncodedSource):
   Args:
     builder: a tfds builder whose data are prepared as array_record.
     split: a split of tfds, such as 'train', 'train[:90%]', 'train+test', 'all'.
-    options: DataOptions.
+    options: DataOptions. Where `class_names` is not empty, the masks are read too.
 
   Raises:
-    UserError: no such split, no images in the data set, or none that can be decoded.
+    UserError: no such split, no images in the data set or no masks that are asked for, or none that can be decoded.
   """
 
   def __init__(self, builder, split, options):
@@ -34,6 +41,10 @@ class PreparedSource(encoded.EncodedSource):
     classes = label.names if isinstance(label, tfds.features.ClassLabel) else None
     super().__init__(builder.name, str(builder.data_dir), options, classes)
     self._split = split
+    self.mask_names = self._coding = None
+    if options.class_names:
+      self._coding = _mask_coding(builder.name, features, options)
+      self.mask_names = self._coding.names
     self._identity = builder.info.full_name, builder.info.splits
     # Only the encoded bytes: they are decoded by the same rule as every other source's.
     decoders = {key: tfds.decode.SkipDecoding() for key in images}
@@ -53,7 +64,7 @@ class PreparedSource(encoded.EncodedSource):
     items = []
     for index, record in zip(indices, records):
       try:
-        items.append(self._item(record[self._image], record.get('label')))
+        items.append(self._item_of(record, index))
       except images_lib.BrokenImage:
         items.append(self[index])
     return items
@@ -61,6 +72,27 @@ class PreparedSource(encoded.EncodedSource):
   def _read(self, index):
     record = self._records[index]
     return record[self._image], record.get('label')
+
+  def _decode(self, index):
+    if self._coding is None:
+      return super()._decode(index)
+    return self._item_of(self._records[index], index)
+
+  def _item_of(self, record, index):
+    if self._coding is None:
+      return self._item(record[self._image], record.get('label'))
+    item = masks_lib.fit_pair(*self._pair(record, index), self.options)
+    return item if self.num_classes is None else {**item, 'label': np.int32(record['label'])}
+
+  def _pair(self, record, index):
+    return masks_lib.decode_pair(record[self._image], record[_MASK], self._coding, f'of {self._title(index)}',
+                                 self.options)
+
+  def load_full(self, index):
+    """{'image', 'mask' where masks are read} in their own size; BrokenImage if they cannot be decoded."""
+    if self._coding is None:
+      return super().load_full(index)
+    return dict(zip(('image', 'mask'), self._pair(self._records[index], index)))
 
   def _title(self, index):
     return f"image {index} of split '{self._split}'"
@@ -71,8 +103,20 @@ class PreparedSource(encoded.EncodedSource):
     return hashlib.sha256(repr((full_name, self._split, len(self), sizes)).encode()).hexdigest()[:16]
 
 
+def _mask_coding(name, features, options):
+  if _MASK not in features:
+    raise UserError(f"the records of data set '{name}' have no {_MASK}, and data.class_names names classes of masks: "
+                    'choose another data.name, or set data.class_names to ().')
+  if name == 'oxford_iiit_pet':
+    return masks_lib.MaskCoding(PET_CLASSES, first=1, source=name)
+  return masks_lib.MaskCoding(options.class_names)
+
+
 def open_tfds(options, split):
   """The source `tfds`: the data set `options.name` in the data_dir `options.path` ('' is tfds' own default).
+
+  Where `options.class_names` is not empty, the items have the masks that the data set calls segmentation_mask: those of
+  oxford_iiit_pet have the classes PET_CLASSES; those of others hold class numbers.
 
   Splits: those of the data set, and parts and sums of them in tfds' notation.
 

@@ -1,7 +1,9 @@
 """The sources by name."""
+import dataclasses
 import difflib
 
-from deconv.data import celeba, digits, files, heads, mnist, prepared, scenes, shapes
+from deconv.data import (celeba, digit_scenes, digits, files, heads, masks, mnist, patches, photos, prepared, scenes,
+                         shapes, voc)
 from deconv.errors import UserError
 
 # Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
@@ -15,6 +17,10 @@ SOURCES = {
     'shapes': shapes.open_shapes,
     'heads': heads.open_heads,
     'scenes': scenes.open_scenes,
+    'digit_scenes': digit_scenes.open_digit_scenes,
+    'masks': masks.open_masks,
+    'voc': voc.open_voc,
+    'photos': photos.open_photos,
 }
 
 
@@ -36,10 +42,14 @@ def open_source(options, split=None):
     near = difflib.get_close_matches(options.source, SOURCES, 1)
     hint = f" (did you mean '{near[0]}'?)" if near else ''
     raise UserError(f"no data source '{options.source}'{hint}: data.source is one of {', '.join(SOURCES)}.")
-  source = SOURCES[options.source](options, options.split if split is None else split)
+  of_patches = options.fit == 'patches'
+  whole = dataclasses.replace(options, fit='crop') if of_patches else options
+  source = SOURCES[options.source](whole, options.split if split is None else split)
   if not len(source):
     raise UserError(f"split '{split or options.split}' of {source.name} has no images: choose another split or "
                     'data.path.')
+  if of_patches:
+    return patches.PatchSource(source, options)
   names = getattr(source, 'mask_names', None)
   if names and options.class_names and tuple(names) != options.class_names:
     raise UserError(f'the masks of {source.name} have the classes {", ".join(names)}, not data.class_names '

@@ -96,3 +96,27 @@ def test_a_copy_that_only_tensorflow_reads(options, tmp_path):
     open_source(dataclasses.replace(options, path=str(tmp_path)))
   with pytest.raises(UserError, match='only TensorFlow reads'):
     prepare_tfds.prepare('mnist', str(tmp_path))
+
+
+def test_trimaps_of_the_pets(data_dir):
+  """Trimap values 1, 2, 3 become 0, 1, 2; in the archive of the tests they go on along the rows."""
+  names = ('foreground', 'background', 'border')
+  options = DataOptions(source='tfds', name='oxford_iiit_pet', path=data_dir, image_size=16, channels=3,
+                        class_names=names)
+  source = open_source(options, 'all')
+  assert source.mask_names == names
+  for index in range(4):
+    whole = source.load_full(index)
+    height = len(whole['mask'])
+    assert whole['image'].shape == (height, 50, 3) and 40 <= height < 44
+    rising = np.arange(height * 50, dtype=np.uint8).reshape(height, 50) % 3
+    np.testing.assert_array_equal(whole['mask'], rising)
+  items = source.load([2, 0])
+  assert items[0]['mask'].shape == (16, 16) and items[0]['label'] == source[2]['label']
+  np.testing.assert_array_equal(items[1]['mask'], source[0]['mask'])
+  assert TrainBatches(source, 2, 0, options).at(0)['mask'].shape == (2, 16, 16)
+  assert 'mask' not in open_source(dataclasses.replace(options, class_names=()), 'all')[0]
+  with pytest.raises(UserError, match="masks of oxford_iiit_pet have the classes foreground, background, border"):
+    open_source(dataclasses.replace(options, class_names=('cat', 'dog')), 'all')
+  with pytest.raises(UserError, match="'mnist' have no segmentation_mask"):
+    open_source(dataclasses.replace(options, name='mnist', class_names=names), 'train')
