@@ -5,8 +5,8 @@ standard's annex K scaled by the quality as libjpeg does, chroma averaged over 2
 ("fancy upsampling"), halves rounded down and up in turn. Differences: the DCT is in float32 and exact, where libjpeg's
 works in whole numbers; and rows that an image lacks to whole blocks of 16 are repeated before the chroma is averaged
 rather than after. So most coefficients are the same and some fall on the other side of a rounding. On photographs, at
-qualities from 5 to 95, pixels are within 0.7 levels of Pillow's on average, and the PSNR of the loss within 0.05 dB. Not
-differentiable: rounding has no slope.
+qualities from 5 to 95, pixels are within 0.7 levels of Pillow's on average, and the PSNR of the loss within 0.05 dB.
+Not differentiable: rounding has no slope.
 """
 import jax
 import jax.numpy as jnp

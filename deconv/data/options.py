@@ -74,8 +74,8 @@ class DataOptions:
     if len(set(self.class_names)) < len(self.class_names) or len(self.class_names) > 255:
       raise UserError(f'data.class_names has {len(self.class_names)} names: they must differ, and be 255 at most.')
     if self.crop and self.fit != 'crop':
-      raise UserError(f'data.crop is {self.crop} and data.fit is {self.fit}, which keeps the whole image: set one of the '
-                      'two.')
+      raise UserError(f'data.crop is {self.crop} and data.fit is {self.fit}, which keeps the whole image: set one of '
+                      'the two.')
     if self.vary and not (min(self.vary) >= 0 and sum(self.vary) > 0):
       raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
 

@@ -11,8 +11,8 @@ class PatchSource:
   """The patches of a source's images, on a grid of each image that covers all of it; no pixel is resized.
 
   Rows and columns begin at the border, end at the border, and lie as evenly as whole pixels allow at most
-  `options.patch_stride` apart. An image that is smaller than a patch is extended by its mirror. Images whose size cannot
-  be read have no patches; the patches of those that turn out to be broken later are replaced by one of the next image.
+  `options.patch_stride` apart. An image that is smaller than a patch is extended by its mirror. Images whose size
+  cannot be read have no patches; the patches of those found broken later are replaced by one of the next image.
 
   Args:
     source: a Source with `load_full(i)`, and `full_size(i)` -> (height, width) where that is cheaper.

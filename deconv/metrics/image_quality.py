@@ -1,4 +1,4 @@
-"""How close restored images are to the true ones: PSNR, SSIM, MS-SSIM; and bicubic upscaling, what they are set against.
+"""How close restored images are to the true ones: PSNR, SSIM, MS-SSIM; and bicubic upscaling, to compare with.
 
 One number an image, whose mean over images is what papers print: the mean of decibels, not decibels of the mean.
 Images are (batch, height, width, channels) floats in [-1, 1], where -1 is level 0 and 1 is level 255. The three

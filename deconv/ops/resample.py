@@ -2,8 +2,8 @@
 
 Bicubic is Keys' cubic with a = -1/2, widened by the factor when an image is made smaller (antialiased) and its weights
 divided by their sum; outside of the image lies its mirror, border pixel included. That is MATLAB's `imresize`, by which
-the published low-resolution images and bicubic PSNR were made. Pillow's BICUBIC is the same but for the border, where it
-leaves out what is outside. PyTorch's and OpenCV's cubic has a = -3/4, and is not antialiased unless asked to.
+the published low-resolution images and bicubic PSNR were made. Pillow's BICUBIC is the same but for the border, where
+it leaves out what is outside. PyTorch's and OpenCV's cubic has a = -3/4, and is not antialiased unless asked to.
 """
 import jax
 import jax.numpy as jnp
