@@ -39,4 +39,5 @@ def get_config(variant=''):
       'adversarial': {'objective.adversarial': 0.01}, 'box': {'degrade.hole': 'box'},
       'strokes': {'degrade.hole': 'strokes'},
   }, smoke={
-      'eval.whole_images': 2, 'model.width': 8, 'model.bottleneck': 16, 'objective.disc_width': 8, 'data.image_size': 16})
+      'eval.whole_images': 2, 'model.width': 8, 'model.bottleneck': 16, 'objective.disc_width': 8,
+      'data.image_size': 16})

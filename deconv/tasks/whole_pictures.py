@@ -47,15 +47,16 @@ def evaluate(task, state, source, key):
   Args:
     task: deconv.tasks.restoration.Restoration.
     state: State.
-    source: Source; its `num_full` whole images are `load_full(i)`. A network that takes one size gets the source's items.
+    source: Source; its `num_full` whole images are `load_full(i)`. A network of one size gets the source's items.
     key: PRNG key of the degradations.
 
   Returns:
-    ({'whole_psnr': ..., 'whole_psnr_baseline': ..., ...} means over the pictures, with '_median', '_nlm' (noise of a fixed
-      sigma) and '_biharmonic' (holes) those of deconv.metrics.baselines; {'whole_0': picture, ...}; protocol).
+    ({'whole_psnr': ..., 'whole_psnr_baseline': ..., ...} means over the pictures, with '_median', '_nlm' (noise of a
+      fixed sigma) and '_biharmonic' (holes) those of deconv.metrics.baselines; {'whole_0': picture, ...}; protocol).
   """
   fixed = getattr(task.eval_network, 'fixed_side', None)
-  number, found, shown = min(task.whole_images, len(source) if fixed else getattr(source, 'num_full', len(source))), [], {}
+  number = min(task.whole_images, len(source) if fixed else getattr(source, 'num_full', len(source)))
+  found, shown = [], {}
   for i in range(number):
     image = (source[i] if fixed else source.load_full(i))['image']
     height, width = (side // task.scale * task.scale for side in image.shape[:2])
