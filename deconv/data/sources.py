@@ -49,6 +49,9 @@ def open_source(options, split=None):
     raise UserError(f"split '{split or options.split}' of {source.name} has no images: choose another split or "
                     'data.path.')
   if of_patches:
+    if options.class_names:
+      raise UserError('data.fit=patches cuts images and not their masks: set it to crop or pad, or data.class_names to '
+                      '().')
     return patches.PatchSource(source, options)
   names = getattr(source, 'mask_names', None)
   if names and options.class_names and tuple(names) != options.class_names:

@@ -183,6 +183,11 @@ def test_padding_of_the_last_batch_is_ignored():
   assert (last['mask'][last['weight'] == 0] == 255).all() and (last['mask'][last['weight'] == 1] < 6).all()
 
 
+def test_patches_have_no_masks():
+  with pytest.raises(UserError, match='data.fit=patches cuts images and not their masks'):
+    open_source(dataclasses.replace(OPTIONS, fit='patches', class_names=scenes.CLASSES))
+
+
 def test_grey():
   image = scenes.render_scene(0, 32, 1)[0]
   assert image.shape == (32, 32, 1) and image.std() > 10
