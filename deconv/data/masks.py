@@ -221,9 +221,9 @@ class MaskSource(files.FileSource):
 def open_masks(options, split):
   """The source `masks`: images and masks of the same name in two folders of `options.path`, a folder or a zip archive.
 
-  The folders are `images` (image, imgs, JPEGImages) and `masks` (mask, labels, annotations, SegmentationClass); above
-  or below both there may be folders of the splits (train, val, test). Names agree but for their endings. With `ImageSets/
-  Segmentation` beside them the splits are its lists of names (see deconv/data/voc.py).
+  The folders are `images` (image, imgs, JPEGImages) and `masks` (mask, labels, annotations, SegmentationClass);
+  above or below both there may be folders of the splits (train, val, test). Names agree but for their endings. With
+  `ImageSets/Segmentation` beside them the splits are its lists of names (see deconv/data/voc.py).
 
   The pixels of a mask are class numbers, or indices into its palette (PNG), whose names are `options.class_names`; or
   they are the colours of the text file `options.palette` (see `read_palette`). 255 is no class.
