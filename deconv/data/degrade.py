@@ -18,8 +18,8 @@ from deconv.ops.resample import METHODS, downsample
 
 HOLES = ('none', 'centre', 'box', 'strokes', 'pixels')
 LEVELS = ('raw', 'clipped', 'rounded')
-_STROKES = 4          # each of _CORNERS - 1 straight pieces
-_CORNERS = 4
+_STROKES = 3          # each of _CORNERS - 1 straight pieces: few, or a brush for a small share would be a hair
+_CORNERS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +171,7 @@ def draw_hole(key, height, width, kind, share):
     key: PRNG key; not used by 'centre'.
     height, width: pixels.
     kind: 'centre': a rectangle of the image's shape in the middle, where a side of an odd margin is larger right and
-      below (as close to the share as whole pixels allow); 'box': the same, uniform over all places; 'strokes': four
+      below (as close to the share as whole pixels allow); 'box': the same, uniform over all places; 'strokes': three
       bent lines of a brush, thick enough to cover the share exactly, up to rounding; 'pixels': each pixel with
       probability `share`.
     share: of the area, above 0 and below 1.
