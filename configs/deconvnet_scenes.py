@@ -1,0 +1,17 @@
+"""DeconvNet (Noh et al. 2015) on scenes of textured shapes: see unet_scenes, but for the network.
+
+  python -m experiments.main --config=configs/deconvnet_scenes.py --workdir=runs/deconvnet_scenes
+
+The encoder is U-Net's, then fc6 and fc7 as convolutions; the decoder mirrors it and unpools by switches.
+
+Cost: not measured.
+Not run to the end.
+"""
+from configs import base, unet_scenes
+
+
+def get_config(variant=''):
+  """Returns the config."""
+  config = unet_scenes.get_config()
+  base.set_model(config, 'deconvnet')
+  return base.finish(config, variant, unet_scenes.VARIANTS, smoke={**unet_scenes.SMOKE, 'model.fc_width': 16})

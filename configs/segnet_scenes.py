@@ -1,0 +1,17 @@
+"""SegNet (Badrinarayanan et al. 2017) on scenes of textured shapes: see unet_scenes, but for the network.
+
+  python -m experiments.main --config=configs/segnet_scenes.py --workdir=runs/segnet_scenes
+
+The encoder is U-Net's; the decoder unpools by the switches of its poolings.
+
+Cost: not measured.
+Not run to the end.
+"""
+from configs import base, unet_scenes
+
+
+def get_config(variant=''):
+  """Returns the config."""
+  config = unet_scenes.get_config()
+  base.set_model(config, 'segnet')
+  return base.finish(config, variant, unet_scenes.VARIANTS, smoke=unet_scenes.SMOKE)

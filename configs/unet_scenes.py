@@ -1,0 +1,36 @@
+"""U-Net on scenes of textured shapes (ground, disc, square, triangle, ring, star), rendered: nothing to download.
+
+  python -m experiments.main --config=configs/unet_scenes.py --workdir=runs/unet_scenes
+  python -m experiments.sample --workdir=runs/unet_scenes --image=PICTURE --out=OUT.png
+
+4,000 scenes of 64x64 pixels to train, 500 to test. Colours and textures say nothing about the class, only outlines do.
+The padded U-Net with batch norm; `--config.model.upsample=resize_bilinear` and the like exchange what doubles the
+resolution. `:long` trains until U-Net has learned them.
+
+Cost: not measured.
+Not run to the end.
+"""
+from configs import base
+
+VARIANTS = {'long': {'train.steps': 2500, 'eval.every': 500}}
+SMOKE = {'data.image_size': 32, 'model.width': 4, 'model.depth': 2}
+
+
+def get_config(variant=''):
+  """Returns the config."""
+  config = base.get_config(model='unet', task='segmentation')
+  config.data.source = 'scenes'
+  config.data.class_names = ('ground', 'disc', 'square', 'triangle', 'ring', 'star')
+  config.data.image_size = 64
+  config.data.channels = 3
+  config.augment.flip = True
+  config.augment.rotate_degrees = 180.
+  config.optimizer.learning_rate = 2e-3
+  config.optimizer.beta1 = 0.9
+  config.optimizer.schedule = 'cosine'
+  config.train.batch_size = 16
+  config.train.steps = 600
+  config.eval.batch_size = 50
+  config.samples.every = 200
+  config.checkpoint.every = 200
+  return base.finish(config, variant, VARIANTS, smoke=SMOKE)
