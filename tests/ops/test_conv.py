@@ -258,3 +258,25 @@ def test_every_program_of_the_rule_gives_the_same_values():
   for together in (False, True):
     np.testing.assert_allclose(dots.reduce_columns(y, kernel, g, None, lambda *_: together), down, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(dots.correlate_columns(x, y, g, None, lambda *_: together), both, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize('window, padding, channels', [
+    ((3, 3), 1, (3, 16)), ((3, 3), 1, (16, 16)), ((3, 3), (0, 2), (12, 8)), ((5, 3), (1, 4), (9, 1)), ((3, 3), 1, (40, 9)),
+    ((7, 7), 3, (1, 24)), ((2, 2), 0, (8, 8)), ((3,), 1, (16, 16))])
+def test_stride_one_with_long_rows_and_both_gradients_equal_loops(window, padding, channels):
+  """Where the rule on a CPU takes XLA's own convolutions."""
+  rng = np.random.default_rng(3)
+  n = len(window)
+  x, kernel = draw_array(rng, 2, *(11, 12)[-n:], channels[0]), draw_array(rng, *window, *channels)
+  lows = [padding] * n if isinstance(padding, int) else list(padding)
+  program = lambda x, k: conv_transpose(x, k, padding=tuple(lows))
+  want = jax.eval_shape(program, x, kernel)
+  ct = draw_array(rng, *want.shape)
+  found, pull = jax.vjp(program, x, kernel)
+  about = (want.shape[1:-1], (1,) * n, lows, (1,) * n, 1)
+  np.testing.assert_allclose(found, reference.conv_transpose(x, kernel, *about), rtol=1e-4, atol=1e-4)
+  for ours, loops in zip(pull(ct), reference.conv_transpose_grads(x, kernel, ct, *about)):
+    np.testing.assert_allclose(ours, loops, rtol=1e-4, atol=1e-3)
+  small = x.shape[1:-1]
+  down = reference.conv(ct, np.swapaxes(kernel, -1, -2), small, (1,) * n, lows, (1,) * n, 1)
+  np.testing.assert_allclose(conv(ct, np.swapaxes(kernel, -1, -2), padding=tuple(lows)), down, rtol=1e-4, atol=1e-3)
