@@ -13,27 +13,15 @@ and whole images are predicted by tiles.
 Cost: not measured.
 Not run.
 """
-from configs import base
+from configs import base, fcn8s_voc
 
 
 def get_config(variant=''):
   """Returns the config."""
   config = base.get_config(model='deconvnet', task='segmentation')
-  config.data.source = 'voc'
-  config.data.split = 'train'
-  config.data.eval_split = 'val'
-  config.data.channels = 3
-  config.data.class_names = (
-      'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable',
-      'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
+  fcn8s_voc.set_voc(config)
   config.data.image_size = 250
   config.data.fit = 'pad'
-  config.model.depth = 5
-  config.model.width = 64
-  config.model.convs = (2, 2, 3, 3, 3)
-  config.model.fc_kernel = 7
-  config.model.fc_width = 4096
-  config.model.pixels = 'caffe'
   config.optimizer.name = 'sgd'
   config.optimizer.learning_rate = 0.01
   config.optimizer.momentum = 0.9
@@ -49,7 +37,4 @@ def get_config(variant=''):
   config.samples.every = 1000
   config.checkpoint.every = 1000
   return base.finish(config, variant, smoke={
-      'data.source': 'scenes', 'data.path': '', 'data.split': 'train', 'data.eval_split': 'test',
-      'data.class_names': ('ground', 'disc', 'square', 'triangle', 'ring', 'star'),
-      'data.image_size': 40, 'augment.crop': 32, 'model.convs': (1, 1), 'model.depth': 2, 'model.width': 4,
-      'model.fc_kernel': 3, 'model.fc_width': 8, 'train.batch_size': 4})
+      **fcn8s_voc.SMOKE, 'data.image_size': 40, 'augment.crop': 32, 'train.batch_size': 4})

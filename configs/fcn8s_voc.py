@@ -15,10 +15,16 @@ Not run.
 """
 from configs import base
 
+# What a smoke run looks at instead.
+SMOKE = {
+    'data.source': 'scenes', 'data.path': '', 'data.split': 'train', 'data.eval_split': 'test',
+    'data.class_names': ('ground', 'disc', 'square', 'triangle', 'ring', 'star'), 'model.convs': (1, 1),
+    'model.depth': 2, 'model.width': 4, 'model.fc_kernel': 3, 'model.fc_width': 8,
+}
 
-def get_config(variant=''):
-  """Returns the config."""
-  config = base.get_config(model='fcn', task='segmentation')
+
+def set_voc(config):
+  """Sets the data and VGG-16's sizes."""
   config.data.source = 'voc'
   config.data.split = 'train'
   config.data.eval_split = 'val'
@@ -26,16 +32,22 @@ def get_config(variant=''):
   config.data.class_names = (
       'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable',
       'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
-  config.data.image_size = 500
-  config.data.fit = 'pad'
   config.model.depth = 5
   config.model.width = 64
   config.model.convs = (2, 2, 3, 3, 3)
-  config.model.batch_norm = False
-  config.model.pixels = 'caffe'
-  config.model.padding = 'wide'
   config.model.fc_kernel = 7
   config.model.fc_width = 4096
+  config.model.pixels = 'caffe'
+
+
+def get_config(variant=''):
+  """Returns the config."""
+  config = base.get_config(model='fcn', task='segmentation')
+  set_voc(config)
+  config.data.image_size = 500
+  config.data.fit = 'pad'
+  config.model.batch_norm = False
+  config.model.padding = 'wide'
   config.model.dropout = 0.5
   config.model.scaled_skips = True
   config.optimizer.name = 'sgd'
@@ -50,7 +62,4 @@ def get_config(variant=''):
   config.samples.every = 2000
   config.checkpoint.every = 2000
   return base.finish(config, variant, smoke={
-      'data.source': 'scenes', 'data.path': '', 'data.split': 'train', 'data.eval_split': 'test',
-      'data.class_names': ('ground', 'disc', 'square', 'triangle', 'ring', 'star'),
-      'data.image_size': 32, 'model.convs': (1, 1), 'model.depth': 2, 'model.width': 4, 'model.padding': 'same',
-      'model.skips': 1, 'model.fc_kernel': 3, 'model.fc_width': 8, 'optimizer.learning_rate': 1e-3})
+      **SMOKE, 'data.image_size': 32, 'model.padding': 'same', 'model.skips': 1, 'optimizer.learning_rate': 1e-3})

@@ -13,8 +13,8 @@ Not run to the end.
 from configs import base
 
 
-def get_config(variant=''):
-  """Returns the config."""
+def get_config(variant='', scale=2):
+  """Returns the config; `scale` times the resolution."""
   config = base.get_config(model='fsrcnn', task='restoration')
   config.data.source = 'photos'
   config.data.fit = 'patches'
@@ -22,9 +22,9 @@ def get_config(variant=''):
   config.data.patch_stride = 24
   config.data.channels = 3
   config.augment.turns = True
-  config.degrade.scale = 2
+  config.degrade.scale = scale
   config.objective.colour = 'y'
-  config.objective.shave = 2
+  config.objective.shave = scale
   config.objective.last_learning_rate_scale = 0.1
   config.optimizer.learning_rate = 1e-3
   config.optimizer.beta1 = 0.9

@@ -1,39 +1,15 @@
-"""FSRCNN(56, 12, 4) (Dong et al. 2016), 4 times the resolution, on the luminance.
+"""FSRCNN(56, 12, 4) (Dong et al. 2016), 4 times the resolution, on the luminance: see fsrcnn_x2.
 
   python -m experiments.main --config=configs/fsrcnn_x4.py --workdir=runs/fsrcnn_x4
 
-The paper's network and loss (mean squared error; the deconvolution learns at a tenth of the rate of the convolutions);
-not its data, Adam instead of SGD, and patches of 48x48. Trained on the coloured photographs inside scikit-learn and
-scikit-image; the paper's are the 91 images and General-100: `--config.data.source=folder --config.data.path=DIR`, with
-subfolders train and test. Published: 30.71 dB on Set5, bicubic 28.42.
+Published: 30.71 dB on Set5, bicubic 28.42.
 
 Cost: not measured.
 Not run to the end.
 """
-from configs import base
+from configs import fsrcnn_x2
 
 
 def get_config(variant=''):
   """Returns the config."""
-  config = base.get_config(model='fsrcnn', task='restoration')
-  config.data.source = 'photos'
-  config.data.fit = 'patches'
-  config.data.image_size = 48
-  config.data.patch_stride = 24
-  config.data.channels = 3
-  config.augment.turns = True
-  config.degrade.scale = 4
-  config.objective.colour = 'y'
-  config.objective.shave = 4
-  config.objective.last_learning_rate_scale = 0.1
-  config.optimizer.learning_rate = 1e-3
-  config.optimizer.beta1 = 0.9
-  config.train.batch_size = 64
-  config.train.steps = 50_000
-  config.train.ema_decay = 0.999
-  config.eval.every = 5000
-  config.eval.batch_size = 64
-  config.eval.whole_images = 3
-  return base.finish(config, variant, smoke={
-      'data.source': 'digits', 'data.path': '', 'data.fit': 'crop', 'data.patch_stride': 0,
-      'model.width': 8, 'model.depth': 1, 'eval.whole_images': 0})
+  return fsrcnn_x2.get_config(variant, scale=4)
