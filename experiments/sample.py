@@ -39,7 +39,8 @@ def main(config):
     return _transform(config)
   task, state, step = restore.restore(config, _WORKDIR.value, _STEP.value)
   if not hasattr(task, KINDS[_KIND.value]):
-    raise UserError(f"a run of task '{config.task}' has nothing for --kind={_KIND.value}")
+    hint = '; give it a picture of your own: --image=FILE' if hasattr(task, 'transform_image') else ''
+    raise UserError(f"a run of task '{config.task}' has nothing for --kind={_KIND.value}{hint}")
 
   key = jax.random.key(_SEED.value)
   columns = min(columns, num)

@@ -52,13 +52,13 @@ class Checkpoints:
     if not read_only:
       os.makedirs(self.folder, exist_ok=True)
     self._policy = _NewestAndBest(keep, best_is)
-    options = ocp.CheckpointManagerOptions(
-        create=False, read_only=read_only, cleanup_tmp_directories=not read_only, preservation_policy=self._policy,
-        multiprocessing_options=ocp.options.MultiprocessingOptions(
-            primary_host=0, active_processes={0}, barrier_sync_key_prefix='deconv'))
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # it warns that a folder that is only to be read is only read
     try:
+      options = ocp.CheckpointManagerOptions(
+          create=False, read_only=read_only, cleanup_tmp_directories=not read_only, preservation_policy=self._policy,
+          multiprocessing_options=ocp.options.MultiprocessingOptions(
+              primary_host=0, active_processes={0}, barrier_sync_key_prefix='deconv'))
       self._manager = ocp.CheckpointManager(self.folder, options=options)
     finally:
       logging.set_verbosity(verbosity)

@@ -1,0 +1,48 @@
+"""`sample --image`: networks that run on a picture of the user's own, through the entry points."""
+import json
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from tests.experiments.run_experiment import error_of, run
+
+QUICK_TO_COMPILE = {'XLA_FLAGS': '--xla_backend_optimization_level=0'}
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('unet') / 'run'
+  finished = run('main', '--config=configs/unet_scenes.py:smoke', f'--workdir={folder}', '--config.train.steps=2',
+                 env=QUICK_TO_COMPILE)
+  assert finished.returncode == 0, finished.stderr
+  return folder
+
+
+def test_a_picture_is_segmented_whole(workdir, tmp_path):
+  pixels = np.random.default_rng(0).integers(0, 256, (45, 70, 4)).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'own.png')
+  finished = run('sample', f'--workdir={workdir}', f"--image={tmp_path / 'own.png'}", f"--out={tmp_path / 'out.png'}",
+                 env=QUICK_TO_COMPILE)
+  assert finished.returncode == 0, finished.stderr
+  assert not finished.stderr  # no warnings of the libraries
+  classes = np.asarray(Image.open(tmp_path / 'out_classes.png'))
+  assert classes.shape[:2] == (45, 70) and classes.max() < 6
+  assert np.asarray(Image.open(tmp_path / 'out.png')).shape[1] >= 2 * 70
+
+
+def test_mistakes_are_one_sentence(workdir, tmp_path):
+  (tmp_path / 'broken.png').write_text('no picture')
+  for name in ('broken.png', 'missing.png'):
+    assert 'cannot read' in error_of(run('sample', f'--workdir={workdir}', f'--image={tmp_path / name}'))
+  out = f"--out={tmp_path / 'out.gif'}"
+  assert 'must end in .png' in error_of(run('sample', f'--workdir={workdir}', '--image=a.png', out))
+  assert '--image=FILE' in error_of(run('sample', f'--workdir={workdir}', '--num=1'))
+
+
+def test_whole_images_are_evaluated_by_tiles(workdir):
+  finished = run('evaluate', f'--workdir={workdir}', '--config.eval.whole_images=2', env=QUICK_TO_COMPILE)
+  assert finished.returncode == 0, finished.stderr
+  report = json.loads((workdir / 'evaluation' / '00000002.json').read_text())
+  assert 0 <= report['metrics']['whole_miou'] <= 1 and report['protocol']['samples']['whole_images'] == 2
+  assert report['protocol']['miou_is'] and (workdir / 'evaluation' / 'whole_1_00000002.png').exists()
