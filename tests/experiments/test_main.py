@@ -6,7 +6,7 @@ from PIL import Image
 import pytest
 
 from tests.experiments.run_experiment import error_of, run
-from tests.experiments.test_configs import read_metrics
+from tests.experiments.smoke import read_metrics
 
 SMOKE = '--config=configs/dcgan_digits.py:smoke'
 # With a schedule that ends with the run its length is a scientific field.
