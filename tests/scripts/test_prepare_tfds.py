@@ -111,7 +111,8 @@ def test_files_that_are_not_the_registered_ones(tmp_path):
     ('cifar10', 'cifar-10-binary.tar.gz', b'text', 'not a complete tar archive'),
     ('cifar10', 'cifar-10-binary.tar.gz', archives.tar({'a': b'b'}), 'batches.meta.txt is not in'),
     ('oxford_iiit_pet', 'images.tar.gz', archives.oxford_iiit_pet()['images.tar.gz'][:3000], 'not a complete tar'),
-    ('celeb_a', 'img_align_celeba.zip', b'text', 'not a complete zip archive')])
+    ('celeb_a', 'img_align_celeba.zip', b'text', 'not a complete zip archive')],
+                         ids=['idx', 'tar', 'tar_without_a_file', 'short_tar', 'zip'])  # an archive holds its time
 def test_damaged_files(name, file, data, message, tmp_path):
   files = {'mnist': archives.mnist(3, 2)[0], 'oxford_iiit_pet': archives.oxford_iiit_pet()}.get(name, {})
   with pytest.raises(UserError, match=message):
