@@ -16,9 +16,9 @@ import jax.numpy as jnp
 
 from deconv import ops
 from deconv.errors import UserError
+from deconv.ops.arguments import per_dim
 
 Initializer = Callable[..., jax.Array]
-
 
 
 def normal(stddev: float) -> Initializer:
@@ -59,13 +59,9 @@ def fan_in_normal(scale: float = 1.0, strides: int | Sequence[int] = 1, groups: 
     fan_in = math.prod(shape[:-1])
     if transposed:
       window = shape[:-2]
-      fan_in /= groups * math.prod(min(k, s) for k, s in zip(window, _per_dim(strides, len(window))))
+      fan_in /= groups * math.prod(min(k, s) for k, s in zip(window, per_dim('strides', strides, len(window))))
     return normal(math.sqrt(scale / max(fan_in, 1)))(key, shape, dtype)
   return init
-
-
-def _per_dim(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
-  return (value,) * dims if isinstance(value, int) else tuple(value)
 
 
 class Conv(nn.Module):
@@ -93,7 +89,7 @@ class Conv(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    window = _per_dim(self.kernel_size, x.ndim - 2)
+    window = per_dim('kernel_size', self.kernel_size, x.ndim - 2)
     init = self.kernel_init or fan_in_normal(2.0)
     kernel = self.param('kernel', init, (*window, x.shape[-1] // self.groups, self.features), jnp.float32)
     bias = self.param('bias', self.bias_init, (self.features,), jnp.float32) if self.use_bias else None
@@ -122,7 +118,7 @@ class ConvTranspose(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    window = _per_dim(self.kernel_size, x.ndim - 2)
+    window = per_dim('kernel_size', self.kernel_size, x.ndim - 2)
     if self.features % self.groups:
       raise UserError(f'ConvTranspose: features={self.features} must be a multiple of groups={self.groups}.')
     init = self.kernel_init or fan_in_normal(2.0, self.strides, self.groups, transposed=True)

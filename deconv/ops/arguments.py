@@ -16,9 +16,9 @@ def per_dim(name: str, value: int | Sequence[int], dims: int, minimum: int = 1) 
     try:
       values = tuple(operator.index(v) for v in value)
     except TypeError:
-      raise ValueError(f'{name} must be an int or {dims} ints, not {value!r}') from None
+      raise ValueError(f'{name} must be an int or {dims} ints, one for each spatial dimension, not {value!r}') from None
   if len(values) != dims:
-    raise ValueError(f'{name} has {len(values)} entries {values} for {dims} spatial dimensions')
+    raise ValueError(f'{name} must be an int or {dims} ints, one for each spatial dimension, not {value!r}')
   if any(v < minimum for v in values):
     raise ValueError(f'{name} must be at least {minimum}, not {value!r}')
   return values

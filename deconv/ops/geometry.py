@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 
+from deconv.ops.arguments import per_dim
+
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
@@ -40,7 +42,7 @@ def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> 
   """The geometry of `conv`; raises ValueError where the arguments do not fit."""
   large, window = _spatial('conv', x_shape, kernel_shape)
   n = len(window)
-  strides, dilation = _per_dim('strides', strides, n, 1), _per_dim('dilation', dilation, n, 1)
+  strides, dilation = per_dim('strides', strides, n, 1), per_dim('dilation', dilation, n, 1)
   groups = _check_groups('conv', x_shape, kernel_shape, groups)
   if x_shape[-1] != kernel_shape[-2] * groups:
     raise ValueError(
@@ -69,8 +71,8 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
   """The geometry of `conv_transpose`; raises ValueError where the arguments do not fit."""
   small, window = _spatial('conv_transpose', x_shape, kernel_shape)
   n = len(window)
-  strides, dilation = _per_dim('strides', strides, n, 1), _per_dim('dilation', dilation, n, 1)
-  extra = _per_dim('output_padding', output_padding, n, 0)
+  strides, dilation = per_dim('strides', strides, n, 1), per_dim('dilation', dilation, n, 1)
+  extra = per_dim('output_padding', output_padding, n, 0)
   groups = _check_groups('conv_transpose', x_shape, kernel_shape, groups)
   if x_shape[-1] != kernel_shape[-2]:
     raise ValueError(
@@ -136,16 +138,6 @@ def _is_int(value):
   return hasattr(value, '__index__') and not isinstance(value, bool)
 
 
-def _per_dim(name, value, n, least):
-  """An int, or one for each of n dimensions -> a tuple of n ints."""
-  values = (value,) * n if _is_int(value) else value
-  if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != n or not all(map(_is_int, values)):
-    raise ValueError(f'{name} must be an int or {n} ints (one for each spatial dimension), got {value!r}.')
-  if min(values) < least:
-    raise ValueError(f'{name} must be at least {least}, got {value!r}.')
-  return tuple(int(v) for v in values)
-
-
 def _pads(padding, n):
   """Everything that `padding` may be but 'SAME' -> n pairs (low, high)."""
   if padding == 'VALID':
@@ -154,8 +146,8 @@ def _pads(padding, n):
     raise ValueError(f"padding must be 'SAME', 'VALID' or numbers, got {padding!r}.")
   if isinstance(padding, Sequence) and len(padding) == n and all(
       isinstance(p, Sequence) and not isinstance(p, str) and len(p) == 2 for p in padding):
-    flat = _per_dim('padding', [v for pair in padding for v in pair], 2 * n, 0)
+    flat = per_dim('padding', [v for pair in padding for v in pair], 2 * n, 0)
     return tuple(zip(flat[::2], flat[1::2]))
   if _is_int(padding) or (isinstance(padding, Sequence) and len(padding) == n and all(map(_is_int, padding))):
-    return tuple((p, p) for p in _per_dim('padding', padding, n, 0))
+    return tuple((p, p) for p in per_dim('padding', padding, n, 0))
   raise ValueError(f"padding must be an int, {n} ints, {n} pairs (low, high), 'SAME' or 'VALID', got {padding!r}.")

@@ -203,7 +203,7 @@ def test_compiled_training_program_has_no_scatter(options):
 
 
 @pytest.mark.parametrize('call, words', [
-    (lambda: max_pool(jnp.zeros((1, 4, 4, 1)), (2, 2, 2)), 'window has 3 entries'),
+    (lambda: max_pool(jnp.zeros((1, 4, 4, 1)), (2, 2, 2)), 'window must be an int or 2 ints'),
     (lambda: max_pool(jnp.zeros((1, 4, 4, 1)), 5), r'window \(5, 5\) is larger than spatial size \(4, 4\)'),
     (lambda: max_pool(jnp.zeros((1, 4, 4, 1)), 2, 0), 'strides must be at least 1'),
     (lambda: max_pool(jnp.zeros((1, 4, 4, 1)), 2, 2, 2), 'padding .* must be smaller than window'),
