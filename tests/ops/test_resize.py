@@ -135,7 +135,7 @@ def test_types_empty_batches_and_vmap(resize):
     (lambda x: resize_nearest(x, 2, size=4), 'exactly one of factor and size'),
     (lambda x: resize_bilinear(x, -1), 'factor must be positive'),
     (lambda x: resize_bilinear(x, 0.1), r'empty output \(0, 0\)'),
-    (lambda x: resize_bilinear(x, (2, 2, 2)), 'factor must be an int or 2 ints'),
+    (lambda x: resize_bilinear(x, (2, 2, 2)), 'factor has 3 entries'),
     (lambda x: resize_bilinear(x, size=0), 'size must be at least 1'),
     (lambda x: resize_bilinear(x, 2, border='wrap'), "border must be 'edge' or 'zero'"),
     (lambda x: resize_nearest(x[0, 0], 2), r'\(batch, \*spatial, channels\)'),
