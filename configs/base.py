@@ -20,16 +20,16 @@ _VGG = dict(
     convs=(),                 # convolutions of each stage; () = 2 each (VGG-16: (2, 2, 3, 3, 3))
     batch_norm=True,          # after every convolution
     batch_norm_momentum=0.9,  # decay of the running statistics a step
-    pixels='signed',          # scale that the encoder sees: signed ([-1, 1]) | imagenet (torchvision) | caffe (BGR less mean)
+    pixels='signed',          # what the encoder sees: signed ([-1, 1]) | imagenet (torchvision) | caffe (BGR less mean)
     weights='',               # .npz or .safetensors with VGG-16's weights to start from; '' = at random
 )
 
 # The fields of `config.model`, by model name; `name` and `upsample` are common to all.
 MODELS = {
     'dcgan': dict(
-        preset='paper',       # 'paper' (Radford et al. 2015) or 'code' (its authors' repository): what differs, see deconv/models/dcgan.py
+        preset='paper',       # 'paper' (Radford et al. 2015) or 'code' (its authors' repository), see deconv/models/dcgan.py
         latent_size=100,      # length of z, uniform in [-1, 1]
-        width=128,            # channels of the layer next to the image; doubled at each halving of the resolution (paper: 128)
+        width=128,            # channels of the layer next to the image; doubled at each halving (paper: 128)
         kernel_size=5,        # window side of every (transposed) convolution; 4 divides evenly by the stride
         leak=0.2,             # slope of the discriminator's LeakyReLU below zero
         batch_norm_momentum=0.9,  # decay of the running statistics a step
@@ -61,7 +61,7 @@ MODELS = {
         activation='relu',    # relu | tanh | elu | leaky_relu | gelu | silu
     ),
     'dcign': dict(
-        preset='paper',       # 'paper' (Kulkarni et al. 2015) or 'code' (its authors' repository): channels, see deconv/models/dcign.py
+        preset='paper',       # 'paper' (Kulkarni et al. 2015) or 'code' (its authors' repository), see deconv/models/dcign.py
         latent_size=200,      # length of z: one latent to each factor of pose and light, the rest to the shape
         width=96,             # channels of the first convolution; the others in proportion
         padding='same',       # same (image side a multiple of 16) | valid (as published: 150x150)
@@ -69,7 +69,7 @@ MODELS = {
     'conv_deconv': dict(
         widths=(32, 64, 32),  # channels of the convolutions, and last those of every doubling but the last
         kernel_size=3,        # side of every window
-        residual='none',      # 'bicubic': the network adds to the bicubic enlargement | 'none': it learns the whole image
+        residual='none',      # 'bicubic': the network adds to the bicubic enlargement | 'none': it makes the image
     ),
     'srcnn': dict(
         widths=(64, 32),      # channels of the first two convolutions
@@ -145,11 +145,11 @@ OBJECTIVES = {
         disc_learning_rate_scale=1.0,  # learning rate of the discriminator as a multiple of the generator's
     ),
     'vae': dict(
-        name='elbo',               # a key of deconv.objectives.regularizers.REGULARIZERS (elbo | capacity | ...), or iwae
+        name='elbo',               # a key of deconv.objectives.regularizers.REGULARIZERS (elbo | ...), or iwae
         likelihood='bernoulli',    # bernoulli | gaussian_fixed | gaussian_learned | gaussian_pixel | logistic_mixture
         binarization='dynamic',    # bernoulli: dynamic | static | grey (targets are grey levels: no likelihood)
         binarization_seed=0,       # static: of the draw
-        noise_scale=0.1,           # gaussian_fixed: standard deviation of a pixel, in units of the range from black to white
+        noise_scale=0.1,           # gaussian_fixed: standard deviation of a pixel; from black to white is 1
         mixtures=5,                # logistic_mixture: components
         samples=1,                 # codes drawn for each training image; iwae: the k of its bound
         beta=1.0,                  # elbo: weight of the KL divergence; beta_tc: of the total correlation; 1 = the ELBO
@@ -184,11 +184,11 @@ OBJECTIVES = {
         noise_scale=0.1,           # gaussian_fixed: as for vae
         mixtures=5,                # logistic_mixture: components
         samples=1,                 # codes drawn for each training image
-        clamp='mean',              # inactive latents become their mean over the batch (paper) | those of its first image (code)
+        clamp='mean',              # inactive latents become their mean over the batch (paper) | 'first': its first image's (code)
         invariance=0.01,           # weight of the gradient that pulls inactive latents to their mean (paper: 1/100)
     ),
     'restoration': dict(
-        colour='rgb',              # what is restored: y (luminance of an RGB image) | rgb | grey (an image of one channel)
+        colour='rgb',              # what is restored: y (luminance of RGB) | rgb | grey (an image of one channel)
         l2=1.0,                    # weight of the mean squared error, on the scale of [-1, 1]
         l1=0.0,                    # weight of the mean absolute error
         charbonnier=0.0,           # weight of the mean of sqrt(error^2 + charbonnier_eps^2)
@@ -228,10 +228,10 @@ AUGMENT = {
         rotate_degrees=0.0,        # turned by an angle drawn from plus or minus so many degrees
         crop=0,                    # side in pixels of a square drawn from it, that is trained on; 0 = all of it
         elastic_sigma=0.0,         # standard deviation in pixels of the shifts of a 3x3 grid (U-Net paper: 10)
-        brightness=0.0,            # shift of all levels, drawn from plus or minus so much of the range from black to white
+        brightness=0.0,            # shift of all levels, drawn from plus or minus so much; from black to white is 1
         contrast=0.0,              # distances from the mean change by a factor drawn from 1 plus or minus this
         saturation=0.0,            # distances from grey change by a factor drawn from 1 plus or minus this
-        hue=0.0,                   # colours turn by an angle drawn from plus or minus so many turns of the colour circle
+        hue=0.0,                   # colours turn by an angle drawn from plus or minus so many turns of their circle
     ),
     'restoration': dict(
         turns=False,               # mirror and turn each image, one of the eight ways at random
@@ -277,7 +277,7 @@ def get_config(model='dcgan', task='gan'):
   config.objective = _dict(**OBJECTIVES[task])
 
   config.data = _dict(
-      source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | zip | tfds | ... (docs/data.md)
+      source='digits',           # a key of deconv.data.SOURCES: digits | mnist | folder | ... (docs/data.md)
       path='',                   # folder or archive of the data set; for tfds its data_dir ('' = tfds' own default)
       name='',                   # tfds: the data set's name, such as 'cifar10'
       split='train',             # split that is trained on
@@ -296,7 +296,7 @@ def get_config(model='dcgan', task='gan'):
       flip=False,                # mirror each image with probability 1/2
       class_names=(),            # segmentation: names of the classes 0, 1, ... of a mask
       palette='',                # masks: file with a line 'red green blue name' a class; '' = pixels are class numbers
-      vary=(),                   # shapes, heads: weights of the factors, one of which varies in each batch; () = all vary
+      vary=(),                   # shapes, heads: weights of the factors, one of which varies in a batch; () = all vary
   )
 
   if task in AUGMENT:
@@ -370,7 +370,7 @@ def get_config(model='dcgan', task='gan'):
 
 
 def set_model(config, name):
-  """Puts another model into a config: the fields that both models have keep their values, the others get its defaults."""
+  """Puts another model into a config: fields that both models have keep their values, others get its defaults."""
   old = config.model
   new = _model(name)
   kept = {field: value for field, value in old.items() if field in new and field != 'name'}

@@ -15,4 +15,5 @@ def get_config(variant=''):
   """Returns the config."""
   config = unet_scenes.get_config()
   base.set_model(config, 'fcn')
-  return base.finish(config, variant, unet_scenes.VARIANTS, smoke={**unet_scenes.SMOKE, 'model.skips': 1, 'model.fc_width': 16})
+  return base.finish(config, variant, unet_scenes.VARIANTS,
+                     smoke={**unet_scenes.SMOKE, 'model.skips': 1, 'model.fc_width': 16})

@@ -30,8 +30,8 @@ def set_voc(config):
   config.data.eval_split = 'val'
   config.data.channels = 3
   config.data.class_names = (
-      'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow', 'diningtable',
-      'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
+      'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
+      'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
   config.model.depth = 5
   config.model.width = 64
   config.model.convs = (2, 2, 3, 3, 3)

@@ -140,7 +140,7 @@ class Segmentation:
   # Training.
 
   def draw(self, batch, key):
-    """Returns {'noise_key': uint32 (batch, 2)}: the data of one random key an image, from which its augmentation comes."""
+    """Returns {'noise_key': uint32 (batch, 2)}: the data of one random key an image, for its augmentation."""
     return {'noise_key': jax.random.key_data(jax.random.split(key, len(batch['image'])))}
 
   def train_step(self, state, batch, key):

@@ -9,7 +9,7 @@ from deconv.tasks.random import stream
 
 
 class Evaluation:
-  """Evaluates a state. The same random numbers are used each time, so that values of different steps can be compared."""
+  """Evaluates a state. The same random numbers each time make values of different steps comparable."""
 
   def __init__(self, run, writer=None, progress=None, pictures=None):
     """Makes the evaluation of a run; writer, progress and pictures are for `evaluate` alone."""
