@@ -88,7 +88,7 @@ class SegmentationLoss:
 
 
 def crop_to(mask, logits):
-  """Cuts the middle of (batch, height, width) that logits (batch, h, w, C) of a network of valid convolutions show.
+  """Cuts the middle of (batch, height, width, ...) that logits (batch, h, w, ...) of valid convolutions show.
 
   Raises:
     ValueError: logits larger than the mask, or a margin that is not the same on both sides.

@@ -112,16 +112,20 @@ class Segmentation:
     images = jax.ShapeDtypeStruct((2, self.side, self.side, self.channels), jnp.float32)
 
     @jax.jit  # one small program instead of a hundred; lazy_init leaves the network's forward out of it
-    def create(key):
+    def initialize(key):
       return self.network.lazy_init(stream(key, 'net'), images, train=False)
 
-    variables = create(key)
+    @jax.jit
+    def create(variables):
+      return State(step=jnp.zeros((), jnp.int32), networks={
+          'net': NetworkState.create(variables, self.optimizer, ema=self.ema_decay > 0)})
+
+    variables = initialize(key)
     if self.weights:
       from deconv.models import vgg_weights
       if not isinstance(jax.tree.leaves(variables)[0], jax.core.Tracer):  # shapes need no file
         variables = {**variables, 'params': vgg_weights.initialize(variables['params'], self.weights)}
-    return State(step=jnp.zeros((), jnp.int32), networks={
-        'net': NetworkState.create(variables, self.optimizer, ema=self.ema_decay > 0)})
+    return create(variables)
 
   def _eval_variables(self, state):
     net = state.networks['net']
@@ -163,7 +167,7 @@ class Segmentation:
       logits, new = self.network.apply({'params': params, 'batch_stats': net.batch_stats}, images, train=True,
                                        mutable=['batch_stats'], rngs={'dropout': stream(key, 'dropout')})
       loss, terms = self.loss(logits, masks, self.class_weights)
-      truth = crop_centre(masks, logits.shape[1:3])
+      truth = objectives.crop_to(masks, logits)
       right = (logits.argmax(-1) == truth).sum() / jnp.maximum((truth != data.IGNORE).sum(), 1)
       return loss, (new.get('batch_stats', {}), {'loss': loss, **terms, 'pixel_accuracy': right})
 
@@ -179,7 +183,7 @@ class Segmentation:
     del key
     logits = self._predict(state, data.to_signed(batch['image']))
     weight = batch['weight'] if 'weight' in batch else jnp.ones(len(logits), jnp.float32)
-    masks = crop_centre(batch['mask'].astype(jnp.int32), logits.shape[1:3])
+    masks = objectives.crop_to(batch['mask'].astype(jnp.int32), logits)
     masks = jnp.where(weight[:, None, None] > 0, masks, data.IGNORE)
     known = masks != data.IGNORE
     log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), jnp.where(known, masks, 0)[..., None], axis=-1)[..., 0]
@@ -221,7 +225,7 @@ class Segmentation:
     for i in range(number):
       item = held_out.load_full(i)
       classes = self.predict_image(state, item['image']).argmax(-1).astype(np.uint8)
-      sums = jax.tree.map(np.int64, self._count(item['mask'][None].astype(np.int32), classes[None]))
+      sums = self._count(item['mask'][None], classes[None])
       total = sums if total is None else jax.tree.map(np.add, total, sums)
       if i < _SHOWN:
         shown.append(plots.segmentation_panel(item['image'][None], item['mask'][None], classes[None], self.class_names))
@@ -266,9 +270,8 @@ class Segmentation:
     del key
     images, masks = np.asarray(batch['image'][:_SHOWN]), np.asarray(batch['mask'][:_SHOWN])
     classes = np.asarray(self._classes(state, data.to_signed(images)))
-    size = classes.shape[1:3]
-    return {'predictions': plots.segmentation_panel(crop_centre(images, size), crop_centre(masks, size), classes,
-                                                    self.class_names)}
+    return {'predictions': plots.segmentation_panel(
+        objectives.crop_to(images, classes), objectives.crop_to(masks, classes), classes, self.class_names)}
 
   def transform_image(self, state, image):
     """Names the classes of a user's own picture.
@@ -283,9 +286,3 @@ class Segmentation:
     pixels = data.opaque(image, self.channels, self.background)
     classes = self.predict_image(state, pixels).argmax(-1).astype(np.uint8)
     return {'': plots.segmentation_panel(pixels[None], None, classes[None], self.class_names), 'classes': classes}
-
-
-def crop_centre(x, size):
-  """Cuts the middle of (batch, height, width, ...) out; `size` is (height, width)."""
-  top, left = (x.shape[1] - size[0]) // 2, (x.shape[2] - size[1]) // 2
-  return x[:, top:top + size[0], left:left + size[1]]
