@@ -27,23 +27,33 @@ class Run:
   key: jax.Array
 
 
-def prepare(config):
-  """Opens the data, builds the task and checks what can be checked before anything is written.
+def check_fields(config):
+  """Checks what needs neither the data nor the networks: fields that no run could have.
 
   Raises:
-    UserError: see the parts.
+    UserError: names the first that is wrong.
   """
-  parallel = parallel_lib.Parallel(**config.parallel)
-  parallel.check_batch(config.train.batch_size)
-  parallel.check_batch(config.eval.batch_size, 'eval.batch_size')
   for field in ('log.every', 'train.steps_per_call'):
     section, name = field.split('.')
     if config[section][name] < 1:
       raise UserError(f'{field}={config[section][name]} must be at least 1; change it')
   if config.train.dtype not in ('float32', 'bfloat16'):
     raise UserError(f"train.dtype='{config.train.dtype}' does not exist; choose float32 or bfloat16")
-  options = data.DataOptions(**config.data)
+  data.DataOptions(**config.data)
   check_task(config.task)
+
+
+def prepare(config):
+  """Opens the data, builds the task and checks what can be checked before anything is written.
+
+  Raises:
+    UserError: see the parts.
+  """
+  check_fields(config)
+  parallel = parallel_lib.Parallel(**config.parallel)
+  parallel.check_batch(config.train.batch_size)
+  parallel.check_batch(config.eval.batch_size, 'eval.batch_size')
+  options = data.DataOptions(**config.data)
   source = data.open_source(options)
   batches = data.TrainBatches(source, config.train.batch_size, config.seed, options, parallel.process_index,
                               parallel.process_count)

@@ -31,10 +31,15 @@ DIGITS = '--config=configs/dcgan_digits.py'
     ([DIGITS, 'train'], ["'train' is no flag"]),
     ([DIGITS, '--distributed=here'], ['ADDRESS:PORT']),
 ])
-def test_mistake_gets_one_sentence(arguments, parts):
-  sentence = error_of(run('main', *arguments))
+def test_mistake_gets_one_sentence(arguments, parts, tmp_path):
+  sentence = error_of(run('main', *arguments, f'--workdir={tmp_path}'))
   for part in parts:
     assert part in sentence
+
+
+def test_a_wrong_value_is_named_before_a_workdir_of_other_values(tmp_path):
+  (tmp_path / 'config.json').write_text('{"data": {"background": [255, 255, 255]}}')
+  assert 'red, green, blue' in error_of(run('main', DIGITS, '--config.data.background=7', f'--workdir={tmp_path}'))
 
 
 def test_help_lists_the_flags():
