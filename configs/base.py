@@ -27,7 +27,8 @@ _VGG = dict(
 # The fields of `config.model`, by model name; `name` and `upsample` are common to all.
 MODELS = {
     'dcgan': dict(
-        preset='paper',       # 'paper' (Radford et al. 2015) or 'code' (its authors' repository), see deconv/models/dcgan.py
+        preset='paper',       # 'paper' (Radford et al. 2015) or 'code' (its authors' repository),
+                              # see deconv/models/dcgan.py
         latent_size=100,      # length of z, uniform in [-1, 1]
         width=128,            # channels of the layer next to the image; doubled at each halving (paper: 128)
         kernel_size=5,        # window side of every (transposed) convolution; 4 divides evenly by the stride
@@ -61,7 +62,8 @@ MODELS = {
         activation='relu',    # relu | tanh | elu | leaky_relu | gelu | silu
     ),
     'dcign': dict(
-        preset='paper',       # 'paper' (Kulkarni et al. 2015) or 'code' (its authors' repository), see deconv/models/dcign.py
+        preset='paper',       # 'paper' (Kulkarni et al. 2015) or 'code' (its authors' repository),
+                              # see deconv/models/dcign.py
         latent_size=200,      # length of z: one latent to each factor of pose and light, the rest to the shape
         width=96,             # channels of the first convolution; the others in proportion
         padding='same',       # same (image side a multiple of 16) | valid (as published: 150x150)
@@ -184,7 +186,8 @@ OBJECTIVES = {
         noise_scale=0.1,           # gaussian_fixed: as for vae
         mixtures=5,                # logistic_mixture: components
         samples=1,                 # codes drawn for each training image
-        clamp='mean',              # inactive latents become their mean over the batch (paper) | 'first': its first image's (code)
+        clamp='mean',              # inactive latents become their mean over the batch (paper) | 'first': its first
+                                   # image's (code)
         invariance=0.01,           # weight of the gradient that pulls inactive latents to their mean (paper: 1/100)
     ),
     'restoration': dict(

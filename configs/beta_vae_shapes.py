@@ -4,9 +4,10 @@
 
 Variants, all on the same network: `:vae` (beta 1), `:beta_tc` (Chen et al. 2018), `:factor` (Kim & Mnih 2018), `:dip_i`
 and `:dip_ii` (Kumar et al. 2018), `:capacity` (Burgess et al. 2018). `:mlp` has perceptrons of two hidden layers of 500
-instead, as Higgins et al. 2017 had on such shapes, and 20,000 steps: a tenth of the time a step. `:full` is the protocol
-of Locatello et al. 2019: 64x64 pixels, batch 64, ten latents, Adam 1e-4, 300,000 steps; combine it as `:full,beta_tc`.
-Their network differs a little: its convolutions have 32, 32, 64, 64 channels, these have 32, 64, 64, 64.
+instead, as Higgins et al. 2017 had on such shapes, and 20,000 steps: a tenth of the time a step. `:full` is the
+protocol of Locatello et al. 2019: 64x64 pixels, batch 64, ten latents, Adam 1e-4, 300,000 steps; combine it as
+`:full,beta_tc`. Their network differs a little: its convolutions have 32, 32, 64, 64 channels,
+these have 32, 64, 64, 64.
 
 An evaluation prints MIG, SAP, the FactorVAE and beta-VAE scores and DCI with 10,000 images. Differences between seeds
 are greater than those between methods (Locatello et al. 2019): compare means over five seeds, `--config.seed=0` to 4.

@@ -2,8 +2,8 @@
 
   python -m experiments.main --config=configs/dcgan_digits.py --workdir=runs/dcgan_digits
 
-Cost: 370 and 167 thousand parameters, 54 epochs. On two otherwise idle cores of an AMD EPYC (Zen 3) virtual machine, one
-run from a cold start with compilation, pictures, checkpoints and evaluation: 2 min 27 s.
+Cost: 370 and 167 thousand parameters, 54 epochs. On two otherwise idle cores of an AMD EPYC (Zen 3) virtual machine,
+one run from a cold start with compilation, pictures, checkpoints and evaluation: 2 min 27 s.
 Measured (one run, seed 0, 1,000 samples of the averaged generator, running statistics, against split train): all ten
 classes covered, entropy 2.27 nats of at most 2.30, by a classifier that is right on 99.7 % of 300 held-out digits; the
 samples' mean distance to the nearest of 1,200 digits is 0.156, that of held-out digits 0.107, and 10 % lie closer to

@@ -9,7 +9,8 @@ image); here 10 epochs at 0.001, Adam with eps 1e-4 as there. `:vae` is the same
 
 DIR holds the four idx files (plain or .gz).
 
-Cost: some 15 processor-minutes, put together from the parts of an interrupted run, on a core of an AMD EPYC (Zen 3) virtual machine in use by others; `:vae` less.
+Cost: some 15 processor-minutes, put together from the parts of an interrupted run, on a core of an AMD EPYC (Zen 3)
+virtual machine in use by others; `:vae` less.
 Measured after the 10 epochs, seed 0, 10,000 test images, dynamic binarisation, last parameters: -log p(x) 96.7 nats an
 image with 50 samples and 97.9 as `:vae` (500 importance samples both). -ELBO 118.3 and 106.0: the bound that IWAE
 trains is not the ELBO; -ELBO of `:vae` epoch by epoch 131.2, 119.3, 113.8, 110.9, 109.6, 108.0, 106.7, 106.6, 106.3,

@@ -175,7 +175,8 @@ def load_config(workdir):
   except FileNotFoundError:
     raise UserError(f"there is no run in '{workdir}': config.json is missing; give the --workdir of a run") from None
   except (OSError, json.JSONDecodeError) as error:
-    raise UserError(f"'{path}' cannot be read ({error}); copy it from a backup or start the run in a new folder") from error
+    raise UserError(
+        f"'{path}' cannot be read ({error}); copy it from a backup or start the run in a new folder") from error
   try:
     config = base.get_config(model=fields['model']['name'], task=fields['task'])
     config.update(fields)

@@ -6,7 +6,8 @@ def initialize(spec):
   """Calls `jax.distributed.initialize` before any device is touched.
 
   Args:
-    spec: '' for one process; 'auto' where the cluster tells (TPU pods, Slurm); or 'ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID'.
+    spec: '' for one process; 'auto' where the cluster tells (TPU pods, Slurm); or
+      'ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID'.
 
   Raises:
     UserError: `spec` has another form.
@@ -23,5 +24,6 @@ def initialize(spec):
   except ValueError:
     count, index = 0, 0
   if not 0 <= index < count or ':' not in address:
-    raise UserError(f"--distributed={spec}: give 'auto' or ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID, such as 10.0.0.1:29400,4,0")
+    raise UserError(f"--distributed={spec}: give 'auto' or ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID, such as "
+                    '10.0.0.1:29400,4,0')
   jax.distributed.initialize(address, num_processes=count, process_id=index)

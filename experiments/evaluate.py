@@ -1,9 +1,9 @@
 """Measures a trained run: `python -m experiments.evaluate --workdir=DIR [--step=N] [--config.eval.num_samples=10000]`.
 
-Prints the metrics with their protocol and writes them to DIR/evaluation/STEP.json, the pictures beside it. Fields of the
-run's config may be overridden: where the data lie, how many samples, averaged parameters or not. Where the task can judge
-single images (-ELBO of a VAE, nats: high = an anomaly), STEP_images.csv has a row for each of the evaluation split and
-anomalies_STEP.png shows the highest.
+Prints the metrics with their protocol and writes them to DIR/evaluation/STEP.json, the pictures beside it. Fields of
+the run's config may be overridden: where the data lie, how many samples, averaged parameters or not. Where the task can
+judge single images (-ELBO of a VAE, nats: high = an anomaly), STEP_images.csv has a row for each of the evaluation
+split and anomalies_STEP.png shows the highest.
 """
 import json
 import os

@@ -1,6 +1,7 @@
 """Trains one experiment, or resumes it: `python -m experiments.main --config=configs/NAME.py --workdir=DIR`.
 
-Any field of the config: `--config.section.field=value`. A quick trial of any experiment: `--config=configs/NAME.py:smoke`.
+Any field of the config: `--config.section.field=value`. A quick trial of any experiment:
+`--config=configs/NAME.py:smoke`.
 """
 import os
 

@@ -1,7 +1,8 @@
-"""Draws from a trained run: `python -m experiments.sample --workdir=DIR --num=64 --out=FILE.png [--kind=interpolation]`.
+"""Draws from a trained run:
+`python -m experiments.sample --workdir=DIR --num=64 --out=FILE.png [--kind=interpolation]`.
 
-The data set need not be there. A `.gif` instead of a `.png` shows the images one after the other (all latents of a traversal
-side by side), and a `.npy` holds them as uint8 (num, height, width, channels).
+The data set need not be there. A `.gif` instead of a `.png` shows the images one after the other (all latents of a
+traversal side by side), and a `.npy` holds them as uint8 (num, height, width, channels).
 
 `--image=FILE --out=FILE.png` instead runs a segmentation or restoration network on a picture of your own, of any size.
 """
@@ -22,8 +23,9 @@ _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the
 _NUM = flags.DEFINE_integer('num', 64, 'number of images')
 _OUT = flags.DEFINE_string('out', None, 'file to write: .png, .gif or .npy; default: DIR/KIND_STEP.png')
 _IMAGE = flags.DEFINE_string('image', None, 'a picture of your own to run the network on, instead of drawing samples')
-_KIND = flags.DEFINE_string('kind', 'grid', 'grid: independent samples; interpolation: each row from one latent to another; '
-                             'traversal: each row moves one latent; manifold: the plane of two latents')
+_KIND = flags.DEFINE_string(
+    'kind', 'grid', 'grid: independent samples; interpolation: each row from one latent to another; '
+    'traversal: each row moves one latent; manifold: the plane of two latents')
 _COLUMNS = flags.DEFINE_integer('columns', 8, 'images in a row of the interpolation or traversal')
 _SEED = flags.DEFINE_integer('seed', 0, 'of the latents')
 _ENLARGE = flags.DEFINE_integer('enlarge', 1, 'each pixel becomes so many squared')

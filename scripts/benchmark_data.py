@@ -70,7 +70,8 @@ def main():
 
     def decode_into_memory():
       start = time.perf_counter()
-      held['batches'] = TrainBatches(open_source(options), _BATCH, 0, dataclasses.replace(options, memory_limit_mb=1024))
+      held['batches'] = TrainBatches(
+          open_source(options), _BATCH, 0, dataclasses.replace(options, memory_limit_mb=1024))
       return args.images / (time.perf_counter() - start)
 
     def streamed(options, kind):

@@ -260,7 +260,8 @@ def main(argv):
       print('torch is not installed (pip install torch): its rows are left out.')
     names = benchmark_ops.versions(['torch'] if with_torch else [])
     print(f'{benchmark_ops.hardware()}; {names}; float32, batch {options.batch_size}; freed memory '
-          f'{"kept" if kept else "returned"}; medians of {options.repeats} interleaved rounds of {options.steps} steps.\n')
+          f'{"kept" if kept else "returned"}; medians of {options.repeats} interleaved rounds of {options.steps} '
+          'steps.\n')
     print('| step | images a second | seconds a step | ours over this |\n|---|---|---|---|')
   for case in options.cases:
     runs = {(name, 'all'): repeated(build(options.batch_size), options.steps) for name, build in CASES[case].items()

@@ -3,8 +3,8 @@
   pip install "jax[tpu]"
   python scripts/compile_for_tpu.py --config=configs/dcgan_celeba.py --topology=v3:2x2 [--config.train.batch_size=1024]
 
-The data set need not be there. It proves that the step compiles, fits the memory and how the devices talk to each other; not the
-numbers, the speed or the input. Takes 20 s (v3) to some minutes (v5e, v6e) on two cores.
+The data set need not be there. It proves that the step compiles, fits the memory and how the devices talk to each
+other; not the numbers, the speed or the input. Takes 20 s (v3) to some minutes (v5e, v6e) on two cores.
 """
 import collections
 import os
@@ -35,8 +35,8 @@ def main(config):
   try:
     topology = topologies.get_topology_desc(platform='tpu', topology_name=_TOPOLOGY.value)
   except RuntimeError as error:
-    raise UserError(f"no topology '{_TOPOLOGY.value}' ({str(error).splitlines()[0]}): pip install \"jax[tpu]\", and give a "
-                    'topology such as v3:2x2') from error
+    raise UserError(f"no topology '{_TOPOLOGY.value}' ({str(error).splitlines()[0]}): pip install \"jax[tpu]\", and "
+                    'give a topology such as v3:2x2') from error
 
   parallel = Parallel(**config.parallel, devices=topology.devices)
   parallel.check_batch(config.train.batch_size)
@@ -58,8 +58,8 @@ def main(config):
   mib = 2**20
   print(f'{_TOPOLOGY.value}: {devices} devices, parallel.mode={parallel.mode}, train.dtype={config.train.dtype}, '
         f'batch {config.train.batch_size}, {steps} steps a call')
-  print(f'  a device: {memory.argument_size_in_bytes / mib:.0f} MiB arguments, {memory.temp_size_in_bytes / mib:.0f} MiB '
-        f'temporary, {memory.alias_size_in_bytes / mib:.0f} MiB donated')
+  print(f'  a device: {memory.argument_size_in_bytes / mib:.0f} MiB arguments, {memory.temp_size_in_bytes / mib:.0f} '
+        f'MiB temporary, {memory.alias_size_in_bytes / mib:.0f} MiB donated')
   print(f"  a device: {compiled.cost_analysis()['flops'] / 1e9:.2f} GFLOP a call")
   found = collections.Counter(re.findall(_COLLECTIVES, text))
   print('  collectives: ' + (', '.join(f'{number} {name}' for name, number in sorted(found.items())) or 'none'))

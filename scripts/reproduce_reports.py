@@ -9,8 +9,9 @@ jax 23783: a 1-D transposed convolution was some hundred times slower than the c
 on a CPU and on a GPU. Here at the sizes of an inverse short-time Fourier transform: 513 -> 1 channels, window 1024,
 stride 256, 128 frames.
 
-One cause: `lax.conv_transpose` convolves the input with zeros between its pixels, and its weight gradient does so again.
-Printed are milliseconds of the forward pass, of each gradient, and of all in one program; medians of interleaved rounds.
+One cause: `lax.conv_transpose` convolves the input with zeros between its pixels, and its weight gradient does so
+again. Printed are milliseconds of the forward pass, of each gradient, and of all in one program; medians of interleaved
+rounds.
 """
 import os
 

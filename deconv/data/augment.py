@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv.data.colour import LUMA
 from deconv.data.pixels import IGNORE
 from deconv.errors import UserError
 
@@ -12,9 +13,8 @@ from deconv.errors import UserError
 _DRAWS = 'flip', 'scale', 'rotate', 'row', 'column', 'brightness', 'contrast', 'saturation', 'hue'
 _ELASTIC = 1  # name of another random stream
 _GRID = 3  # points of the elastic grid along each side (Ronneberger et al. 2015, section 3.1)
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 # Rows: luma and the two chromas of YIQ (NTSC 1953).
-_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +224,7 @@ def recolour(image, key, options):
 
 
 def _luma(image):
-  return image if image.shape[-1] == 1 else (image * _LUMA).sum(axis=-1, keepdims=True)
+  return image if image.shape[-1] == 1 else (image * jnp.asarray(LUMA, jnp.float32)).sum(axis=-1, keepdims=True)
 
 
 def _mirrored(key):

@@ -3,8 +3,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# ITU-R BT.601. Rows: Y, Cb, Cr of red, green, blue.
-_FULL = np.array([[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]])
+LUMA = 0.299, 0.587, 0.114  # of red, green, blue (ITU-R BT.601)
+
+# Rows: Y, Cb, Cr of red, green, blue.
+_FULL = np.array([LUMA, [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]])
 # MATLAB's rgb2ycbcr: levels 16 to 235 (Y) and 16 to 240, for red, green, blue in 0 to 255.
 _STUDIO = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
 _OFFSETS = {'studio': (_STUDIO, np.array([16., 128., 128.])), 'full': (_FULL, np.array([0., 128., 128.]))}

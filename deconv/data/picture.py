@@ -1,6 +1,7 @@
 """A picture of the user's own: a file of any size, grey or RGB, with or without alpha, 8 or 16 bits."""
 import numpy as np
 
+from deconv.data.colour import LUMA
 from deconv.errors import UserError
 
 
@@ -56,5 +57,5 @@ def opaque(image, channels, background):
     share = alpha / (255. * scale)
     pixels = share * pixels + (1 - share) * np.asarray(background, np.float64)
   if channels == 1:
-    pixels = pixels @ np.array([[0.299], [0.587], [0.114]])
+    pixels = pixels @ np.array(LUMA)[:, None]
   return np.round(pixels).astype(np.uint8)

@@ -249,8 +249,8 @@ class Vae:
     return elbo.streaming_log_mean_exp(chunk, self.importance_samples, self.importance_chunk)
 
   def summarize(self, sums):
-    """Returns neg_elbo, distortion, rate and nll (nats an image), bits_per_dim (of neg_elbo) and nll_bits_per_dim (where
-    the likelihood is one of the 256 levels) and active_latents (number) from the sums of `eval_step`."""
+    """Returns neg_elbo, distortion, rate and nll (nats an image), bits_per_dim (of neg_elbo) and nll_bits_per_dim
+    (where the likelihood is one of the 256 levels) and active_latents (number) from the sums of `eval_step`."""
     count = float(sums['count'])
     means = {name: np.asarray(value, np.float64) / count for name, value in sums.items() if name != 'count'}
     variance = means.pop('mean_square') - means.pop('mean')**2

@@ -39,18 +39,21 @@ def test_celeba_is_the_paper():
   config = get_config('dcgan_celeba')
   assert (config.train.batch_size, config.optimizer.name, config.optimizer.learning_rate, config.optimizer.beta1) == (
       128, 'adam', 2e-4, 0.5)
-  assert (config.model.kernel_size, config.model.width, config.model.latent_size, config.model.leak) == (5, 128, 100, 0.2)
+  assert (config.model.kernel_size, config.model.width, config.model.latent_size, config.model.leak) == (
+      5, 128, 100, 0.2)
   assert (config.data.image_size, config.data.crop, config.optimizer.l2) == (64, 108, 0)
   task = TASKS['gan'](config, lambda scale=1.0: optax.sgd(scale))
   state = jax.eval_shape(task.init, jax.random.key(0), {'image': np.zeros((1, 64, 64, 3), np.uint8)})
-  assert {name: count(network.params) for name, network in state.networks.items()} == {'gen': 18_855_043, 'disc': 17_232_897}
+  assert {name: count(network.params) for name, network in state.networks.items()} == {
+      'gen': 18_855_043, 'disc': 17_232_897}
 
 
 def test_celeba_code_is_the_authors_script():
   config = get_config('dcgan_celeba', 'code')
   assert (config.model.preset, config.optimizer.l2, config.objective.update_order, config.eval.batch_stats) == (
       'code', 1e-5, 'alternate', 'batch')
-  assert config.train.epochs == get_config('dcgan_celeba').train.epochs / 2  # a step of ours is two of their minibatches
+  # A step of ours is two of their minibatches.
+  assert config.train.epochs == get_config('dcgan_celeba').train.epochs / 2
 
 
 def test_anime_makes_a_frame_an_epoch():

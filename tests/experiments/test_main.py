@@ -51,7 +51,8 @@ def _unwritable(path):
     (_broken, ['broken']),
     (lambda path: [*FOLDER, f'--config.data.path={_images(path / "few", 3)}'], ['3', '8', 'batch']),
     (lambda path: ['--config=configs/dcgan_mnist.py', f'--config.data.path={path}'], ['idx']),
-    (lambda path: ['--config=configs/dcgan_celeba.py', f'--config.data.path={path}'], ['img_align_celeba.zip', 'celeb_a', 'data.path']),
+    (lambda path: ['--config=configs/dcgan_celeba.py', f'--config.data.path={path}'],
+     ['img_align_celeba.zip', 'celeb_a', 'data.path']),
     (lambda path: ['--config=configs/dcgan_cifar10.py', f'--config.data.path={path}'], ['prepare_tfds.py']),
     (_unwritable, ['file/run']),
     (lambda path: [SMOKE, '--config.data.image_size=30'], ['30', '32']),
@@ -107,7 +108,8 @@ def test_finish_resume_longer_and_refuse_another_config(tmp_path):
 
   for kind in ('grid', 'interpolation'):
     image = tmp_path / f'{kind}.png'
-    sampled = run('sample', f'--workdir={workdir}', '--num=16', f'--out={image}', f'--kind={kind}', env={'XLA_FLAGS': ''})
+    sampled = run('sample', f'--workdir={workdir}', '--num=16', f'--out={image}', f'--kind={kind}',
+                  env={'XLA_FLAGS': ''})
     assert sampled.returncode == 0, sampled.stderr
     assert np.asarray(Image.open(image)).std() > 0
   assert 'kind' in error_of(run('sample', f'--workdir={workdir}', f'--out={tmp_path}/x.png', '--kind=film'))

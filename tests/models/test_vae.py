@@ -1,4 +1,5 @@
-"""VAE networks: sizes, parameters counted by hand, the operator that doubles the resolution, no neighbours in a batch."""
+"""VAE networks: sizes, parameters counted by hand, the operator that doubles the resolution, no neighbours in a batch.
+"""
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +23,8 @@ def shapes(name, image_shape, outputs=(1, 0), latent=5, **fields):
   return found
 
 
-@pytest.mark.parametrize('hidden, latent, size', [(400, 20, (28, 28, 1)), (500, 20, (28, 28, 1)), (400, 32, (64, 64, 3))])
+@pytest.mark.parametrize('hidden, latent, size', [
+    (400, 20, (28, 28, 1)), (500, 20, (28, 28, 1)), (400, 32, (64, 64, 3))])
 def test_perceptron_presets(hidden, latent, size):
   pixels = int(np.prod(size))
   encoder = (pixels + 1) * hidden + (hidden + 1) * 2 * latent
@@ -48,7 +50,8 @@ def test_convolutions_by_hand():
   assert shapes('vae_conv', (28, 28, 1), latent=3, width=4, max_width=4, hidden=10)[1] < encoder
 
 
-@pytest.mark.parametrize('side, expected', [(8, (4, 1)), (28, (7, 2)), (32, (4, 3)), (20, (5, 2)), (48, (6, 3)), (256, (4, 6))])
+@pytest.mark.parametrize('side, expected', [
+    (8, (4, 1)), (28, (7, 2)), (32, (4, 3)), (20, (5, 2)), (48, (6, 3)), (256, (4, 6))])
 def test_halvings(side, expected):
   assert halvings(side, side) == expected
 
@@ -61,9 +64,11 @@ def test_other_sizes_are_refused(height, width):
 
 def test_upsample_changes_the_decoder():
   def decoder(kind):
-    module = AUTOENCODERS['vae_conv'](image_shape=(8, 8, 1), outputs=(1, 0), width=4, hidden=8, latent_size=2, upsample=kind)[1]
+    module = AUTOENCODERS['vae_conv'](
+        image_shape=(8, 8, 1), outputs=(1, 0), width=4, hidden=8, latent_size=2, upsample=kind)[1]
     return jax.eval_shape(module.init, KEY, jnp.zeros((1, 2)))['params']['up_1']['kernel'].shape
-  assert decoder('deconv') == (4, 4, 4, 2) and decoder('resize_nearest') == (3, 3, 4, 2) and decoder('subpixel') == (3, 3, 4, 8)
+  assert (decoder('deconv') == (4, 4, 4, 2) and decoder('resize_nearest') == (3, 3, 4, 2)
+          and decoder('subpixel') == (3, 3, 4, 8))
   with pytest.raises(UserError, match='upsample'):
     AUTOENCODERS['vae_mlp'](image_shape=(8, 8, 1), outputs=(1, 0), upsample='subpixel')
   with pytest.raises(UserError, match='relu'):

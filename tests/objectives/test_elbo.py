@@ -11,15 +11,16 @@ KEY = jax.random.key(0)
 
 
 def test_kl_equals_monte_carlo():
-  posterior = elbo.Posterior(jnp.array([[0.5, -1.0, 0.0], [2.0, 0.1, -0.3]]), jnp.array([[0.0, -2.0, 1.0], [-1.0, 0.5, -4.0]]))
+  posterior = elbo.Posterior(jnp.array([[0.5, -1.0, 0.0], [2.0, 0.1, -0.3]]),
+                             jnp.array([[0.0, -2.0, 1.0], [-1.0, 0.5, -4.0]]))
   noise = jax.random.normal(KEY, (200_000, 2, 3))
   z = np.asarray(elbo.reparameterize(posterior, noise), np.float64)
   scale = np.exp(0.5 * np.asarray(posterior.log_variance))
   log_ratio = stats.norm.logpdf(z, posterior.mean, scale) - stats.norm.logpdf(z)
   error = log_ratio.std(axis=0) / np.sqrt(len(z))
   assert np.all(np.abs(elbo.kl_standard_normal(posterior) - log_ratio.mean(axis=0)) < 4 * error)
-  np.testing.assert_allclose(elbo.log_posterior(posterior, noise[:5]), stats.norm.logpdf(z[:5], posterior.mean, scale).sum(-1),
-                             rtol=1e-4)
+  np.testing.assert_allclose(elbo.log_posterior(posterior, noise[:5]),
+                             stats.norm.logpdf(z[:5], posterior.mean, scale).sum(-1), rtol=1e-4)
   np.testing.assert_allclose(elbo.log_standard_normal(z[:5]), stats.norm.logpdf(z[:5]).sum(-1), rtol=1e-5)
 
 
@@ -86,7 +87,8 @@ def test_bounds_are_ordered_in_expectation():
 
 @pytest.mark.parametrize('num, chunk', [(1, 1), (7, 3), (12, 4), (5, 8)])
 def test_streaming_equals_one_logsumexp(num, chunk):
-  weights = 300 * np.random.default_rng(1).normal(size=(-(-num // chunk) * chunk, 6)).astype(np.float32)  # exp overflows
+  # exp overflows.
+  weights = 300 * np.random.default_rng(1).normal(size=(-(-num // chunk) * chunk, 6)).astype(np.float32)
   parts = jnp.asarray(weights).reshape(-1, chunk, 6)
   found = jax.jit(lambda: elbo.streaming_log_mean_exp(lambda i: parts[i], num, chunk))()
   np.testing.assert_allclose(found, special.logsumexp(weights[:num], axis=0) - np.log(num), rtol=1e-6)

@@ -28,7 +28,8 @@ def test_bernoulli_equals_scipy():
 @pytest.mark.parametrize('target', [0., 1.])
 def test_bernoulli_at_extreme_logits(logit, target):
   likelihood = LIKELIHOODS['bernoulli']()
-  value, grad = jax.value_and_grad(lambda l: likelihood.log_prob(l, jnp.full((1, 1, 1), target)))(jnp.full((1, 1, 1), logit))
+  value, grad = jax.value_and_grad(lambda l: likelihood.log_prob(l, jnp.full((1, 1, 1), target)))(
+      jnp.full((1, 1, 1), logit))
   wrong = logit if target == 0 else -logit  # > 0 where the logit is on the wrong side: costs as many nats
   expected = -np.logaddexp(0, np.float64(wrong))
   assert value == pytest.approx(expected, rel=1e-6, abs=1e-30)
@@ -79,19 +80,22 @@ def test_colours_are_coupled_as_in_the_paper():
   rgb = np.array([30, 200, 117])
   x = rgb / 127.5 - 1
   means += [0, c[0] * x[0], c[1] * x[0] + c[2] * x[1]]
-  expected = np.log(stats.logistic.cdf(x + 1 / 255, means, scales) - stats.logistic.cdf(x - 1 / 255, means, scales)).sum()
+  expected = np.log(
+      stats.logistic.cdf(x + 1 / 255, means, scales) - stats.logistic.cdf(x - 1 / 255, means, scales)).sum()
   likelihood = LIKELIHOODS['logistic_mixture'](1)
   targets = likelihood.targets(jnp.asarray(rgb, jnp.uint8).reshape(1, 1, 1, 3), None)
   assert likelihood.log_prob(y.reshape(1, 1, 1, 10), targets)[0] == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize('name, log_variance', [('gaussian_fixed', 2 * np.log(0.5)), ('gaussian_learned', -1.0), ('gaussian_pixel', -1.0)])
+@pytest.mark.parametrize('name, log_variance', [
+    ('gaussian_fixed', 2 * np.log(0.5)), ('gaussian_learned', -1.0), ('gaussian_pixel', -1.0)])
 def test_gaussian_density_a_level(name, log_variance):
   likelihood = LIKELIHOODS[name](**({'noise_scale': 0.25} if name == 'gaussian_fixed' else {}))  # 0.5 of [-1, 1]
   images = jnp.asarray(RNG.integers(0, 256, (2, 3, 3, 2)), jnp.uint8)
   targets = likelihood.targets(images, KEYS)
   level = (np.asarray(targets) + 1) * 128
-  assert np.array_equal(np.floor(level), images) and np.ptp(level - np.floor(level)) > 0.5  # dequantised within the level
+  # Dequantised within the level.
+  assert np.array_equal(np.floor(level), images) and np.ptp(level - np.floor(level)) > 0.5
   means = RNG.normal(size=(2, 3, 3, 2)).astype(np.float32)
   outputs = jnp.concatenate([means, jnp.full_like(means, log_variance)], axis=-1)[..., :sum(likelihood.outputs(2))]
   expected = stats.norm.logpdf(targets, means, np.exp(log_variance / 2)) - np.log(128)

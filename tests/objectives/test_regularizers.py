@@ -47,7 +47,8 @@ def test_mistakes():
 
 
 def test_config_fields_are_those_of_the_builders():
-  """A field that no builder names would be dead, and one whose default differs would be refused as set without effect."""
+  """A field that no builder names would be dead, and one whose default differs would be refused as set without effect.
+  """
   fields = {name: parameter.default for table in (REGULARIZERS, LIKELIHOODS) for builder in table.values()
             for name, parameter in inspect.signature(builder).parameters.items()}
   known = dict(base.OBJECTIVES['vae'])

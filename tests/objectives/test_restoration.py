@@ -57,7 +57,8 @@ def test_sum_of_losses():
   loss, terms = jax.jit(RestorationLoss(options))(A, B, hole)
   assert set(terms) == set(restoration.TERMS)
   assert loss == pytest.approx(sum(getattr(options, name) * float(value) for name, value in terms.items()), rel=1e-6)
-  assert terms['l1'] == pytest.approx(np.mean([abs(a - b)[h[..., 0] > 0].mean() for a, b, h in zip(A, B, hole)]), rel=1e-5)
+  assert terms['l1'] == pytest.approx(
+      np.mean([abs(a - b)[h[..., 0] > 0].mean() for a, b, h in zip(A, B, hole)]), rel=1e-5)
   loss, terms = RestorationLoss(RestorationOptions())(A, B)
   assert list(terms) == ['l2'] and loss == terms['l2'] == pytest.approx(((A - B)**2).mean(), rel=1e-5)
 

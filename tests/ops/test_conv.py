@@ -261,8 +261,8 @@ def test_every_program_of_the_rule_gives_the_same_values():
 
 
 @pytest.mark.parametrize('window, padding, channels', [
-    ((3, 3), 1, (3, 16)), ((3, 3), 1, (16, 16)), ((3, 3), (0, 2), (12, 8)), ((5, 3), (1, 4), (9, 1)), ((3, 3), 1, (40, 9)),
-    ((7, 7), 3, (1, 24)), ((2, 2), 0, (8, 8)), ((3,), 1, (16, 16))])
+    ((3, 3), 1, (3, 16)), ((3, 3), 1, (16, 16)), ((3, 3), (0, 2), (12, 8)), ((5, 3), (1, 4), (9, 1)),
+    ((3, 3), 1, (40, 9)), ((7, 7), 3, (1, 24)), ((2, 2), 0, (8, 8)), ((3,), 1, (16, 16))])
 def test_stride_one_with_long_rows_and_both_gradients_equal_loops(window, padding, channels):
   """Where the rule on a CPU takes XLA's own convolutions."""
   rng = np.random.default_rng(3)

@@ -40,7 +40,8 @@ class LinearEncoder(nn.Module):
     precision = np.eye(2) + WEIGHTS.T @ WEIGHTS / SIGMA**2
     self.param('unused', nn.initializers.zeros, ())
     mean = (x.reshape(len(x), -1) - BIAS) @ (np.linalg.solve(precision, WEIGHTS.T) / SIGMA**2).T
-    return jnp.concatenate([mean, jnp.broadcast_to(2 * np.log(self.widen) - np.log(np.diag(precision)), (len(x), 2))], -1)
+    return jnp.concatenate(
+        [mean, jnp.broadcast_to(2 * np.log(self.widen) - np.log(np.diag(precision)), (len(x), 2))], -1)
 
 
 class LinearDecoder(nn.Module):
@@ -58,8 +59,9 @@ BIAS, SIGMA = 0.1 * RNG.normal(size=16), 0.2
 
 
 def linear_task(widen, **options):
-  return Vae((LinearEncoder(widen), LinearDecoder()), latent_size=2, likelihood=LIKELIHOODS['gaussian_fixed'](SIGMA / 2),
-             image_shape=(4, 4, 1), regularizer=REGULARIZERS['elbo'](), optimizer=optax.sgd(0.), **options)
+  return Vae((LinearEncoder(widen), LinearDecoder()), latent_size=2,
+             likelihood=LIKELIHOODS['gaussian_fixed'](SIGMA / 2), image_shape=(4, 4, 1),
+             regularizer=REGULARIZERS['elbo'](), optimizer=optax.sgd(0.), **options)
 
 
 @pytest.mark.parametrize('widen, samples, tolerance', [(1.0, 1, 1e-4), (1.5, 3001, 0.1)])
@@ -69,7 +71,8 @@ def test_nll_of_a_linear_gaussian_vae_is_exact(widen, samples, tolerance):
   task = linear_task(widen, importance_samples=samples, importance_chunk=100)
   batch = {'image': images, **task.draw({'image': images}, KEY)}
   targets = jax.jit(task.targets)(batch, jax.random.wrap_key_data(batch['noise_key'])).reshape(8, 16)
-  exact = stats.multivariate_normal.logpdf(targets, BIAS, WEIGHTS @ WEIGHTS.T + SIGMA**2 * np.eye(16)) - 16 * np.log(128)
+  exact = (stats.multivariate_normal.logpdf(targets, BIAS, WEIGHTS @ WEIGHTS.T + SIGMA**2 * np.eye(16))
+           - 16 * np.log(128))
   metrics = task.summarize(jax.jit(task.eval_step)(task.init(KEY, batch), batch, KEY))
   assert metrics['nll'] == pytest.approx(-exact.mean(), abs=tolerance)
   assert metrics['nll_bits_per_dim'] == pytest.approx(metrics['nll'] / 16 / np.log(2))
@@ -110,7 +113,8 @@ def test_sums_do_not_depend_on_the_batches(trained):
     parts.append(evaluate(state, dict(part, weight=(rows < 8).astype(np.float32)), jax.random.key(9)))
   assert whole['count'] == 8
   for name, value in whole.items():
-    np.testing.assert_allclose(sum(np.asarray(part[name], np.float64) for part in parts), value, rtol=1e-5, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(sum(np.asarray(part[name], np.float64) for part in parts), value, rtol=1e-5, atol=1e-5,
+                               err_msg=name)
   metrics, again = task.summarize(whole), task.summarize(jax.tree.map(lambda *x: sum(x), *parts))
   assert metrics == pytest.approx(again, rel=1e-5)
   assert 'nll' in metrics and 'bits_per_dim' not in metrics  # binary pixels have no 256 levels
@@ -188,9 +192,9 @@ def build(**fields):
 
 
 def test_fields_reach_the_task():
-  task = build(objective__name='capacity', objective__gamma=2., objective__capacity_nats=1., objective__capacity_steps=1,
-               objective__likelihood='logistic_mixture', objective__mixtures=2, objective__binarization='grey',
-               objective__samples=3, eval__importance_samples=5, model__latent_size=6)
+  task = build(objective__name='capacity', objective__gamma=2., objective__capacity_nats=1.,
+               objective__capacity_steps=1, objective__likelihood='logistic_mixture', objective__mixtures=2,
+               objective__binarization='grey', objective__samples=3, eval__importance_samples=5, model__latent_size=6)
   prior = Posterior(jnp.zeros((1, 6)), jnp.zeros((1, 6)))
   value, _ = task.regularizer(prior, prior.mean, jnp.int32(1))
   assert value == 2.0 and task.samples == 3 and task.importance_samples == 5 and task.prior.size == 6
@@ -266,7 +270,8 @@ def test_manifold_is_the_plane_of_two_latents(trained):
   state = task.init(KEY, BATCH)
   images = task.manifold(state, 3)
   quantile = stats.norm.ppf(1 / 6)
-  corners = np.array([[quantile, -quantile], [-quantile, -quantile], [0, 0]], np.float32)  # (x, y), the first row on top
+  # (x, y), the first row on top.
+  corners = np.array([[quantile, -quantile], [-quantile, -quantile], [0, 0]], np.float32)
   np.testing.assert_allclose(images[[0, 2, 4]], task.generate(state, corners), atol=1e-5)
   assert 'manifold' in task.pictures(state, BATCH, KEY)
   with pytest.raises(UserError, match='two latents'):

@@ -19,7 +19,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(mode):
-  return subprocess.run([sys.executable, '-c', PROGRAM, mode], capture_output=True, text=True, check=True).stdout.strip()
+  return subprocess.run(
+      [sys.executable, '-c', PROGRAM, mode], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_large_arrays_are_not_faulted_in_again():
