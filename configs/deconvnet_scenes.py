@@ -14,4 +14,5 @@ def get_config(variant=''):
   """Returns the config."""
   config = unet_scenes.get_config()
   base.set_model(config, 'deconvnet')
+  config.model.convs = unet_scenes.CONVS
   return base.finish(config, variant, unet_scenes.VARIANTS, smoke={**unet_scenes.SMOKE, 'model.fc_width': 16})

@@ -15,5 +15,6 @@ def get_config(variant=''):
   """Returns the config."""
   config = unet_scenes.get_config()
   base.set_model(config, 'fcn')
+  config.model.convs = unet_scenes.CONVS
   return base.finish(config, variant, unet_scenes.VARIANTS,
                      smoke={**unet_scenes.SMOKE, 'model.skips': 1, 'model.fc_width': 16})

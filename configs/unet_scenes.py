@@ -12,8 +12,9 @@ Not run to the end.
 """
 from configs import base
 
-VARIANTS = {'long': {'train.steps': 2500, 'eval.every': 500}}
-SMOKE = {'data.image_size': 32, 'model.width': 4, 'model.depth': 2}
+VARIANTS = {'long': {'train.steps': 5000, 'eval.every': 1000}}
+CONVS = (1, 1, 2, 2)  # one convolution where the maps are large
+SMOKE = {'data.image_size': 32, 'model.width': 4, 'model.depth': 2, 'model.convs': (1, 2)}
 
 
 def get_config(variant=''):
@@ -24,12 +25,13 @@ def get_config(variant=''):
   config.data.image_size = 64
   config.data.channels = 3
   config.augment.flip = True
-  config.augment.rotate_degrees = 180.
+  config.model.convs = CONVS
   config.optimizer.learning_rate = 2e-3
   config.optimizer.beta1 = 0.9
   config.optimizer.schedule = 'cosine'
-  config.train.batch_size = 16
-  config.train.steps = 600
+  config.train.batch_size = 8
+  config.train.steps = 1000
+  config.train.ema_decay = 0.98
   config.eval.batch_size = 50
   config.samples.every = 200
   config.checkpoint.every = 200

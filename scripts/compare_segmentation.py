@@ -5,8 +5,9 @@
 
 Each run is `experiments.main` on configs/unet_SOURCE.py with another network (FCN-32s, 16s, 8s, DeconvNet, SegNet,
 U-Net) or, with `--ablation`, another `model.upsample` in SegNet's decoder: its own unpooling by switches, transposed
-convolution, resizing. Whatever follows `--` goes to every run: `-- --config.train.steps=1000`. A run that is finished
-is not run again, so an interrupted comparison goes on where it stood.
+convolution, resizing. The encoder is that of configs/unet_scenes.py. Whatever follows `--` goes to every run:
+`-- --config.train.steps=1000`. A run that is finished is not run again, so an interrupted comparison goes on where it
+stood.
 
 Prints a table for each source (mean and standard deviation over the seeds; milliseconds a step are the median over the
 lines of the training) and writes OUT/comparison.json and OUT/SOURCE.png.
@@ -18,6 +19,8 @@ import os
 import statistics
 import subprocess
 import sys
+
+from configs import unet_scenes
 
 DECODERS = {
     'FCN-32s': {'model.name': 'fcn', 'model.skips': 0},
@@ -38,7 +41,8 @@ METRICS = ('miou', 'boundary_iou', 'pixel_accuracy')
 
 def command(source, fields, seed, workdir, extra=()):
   """Returns the arguments of one run, a list of str."""
-  overrides = [f'--config.{field}={value}' for field, value in {**fields, 'seed': seed}.items()]
+  fields = {**fields, 'model.convs': unet_scenes.CONVS, 'seed': seed}
+  overrides = [f'--config.{field}={value}' for field, value in fields.items()]
   return [sys.executable, '-m', 'experiments.main', f'--config=configs/unet_{source}.py', f'--workdir={workdir}',
           *overrides, *extra]
 

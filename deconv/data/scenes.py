@@ -1,7 +1,8 @@
 """Scenes of textured shapes on textured ground with exact masks: procedural data for segmentation.
 
 Class and appearance are independent: the colour and texture of a shape say nothing about its class, only its outline
-does, so a network has to see a whole shape to name one of its pixels.
+does, so a network has to see a whole shape to name one of its pixels. Shapes stand upright, as most things in
+photographs do, but for a tilt.
 """
 import functools
 import math
@@ -14,10 +15,11 @@ from deconv.data.rendered import RenderedSource
 CLASSES = ('ground', 'disc', 'square', 'triangle', 'ring', 'star')
 NUM_TRAIN, NUM_TEST = 4000, 500
 
-_VERSION = 1
+_VERSION = 2
 _STREAM = 5              # first word of every seed, so that no other procedural source shares its numbers
 _MOST = 5                # shapes in a scene at most, 2 at least
 _RADIUS = 0.28, 0.6      # of the circle around a shape; the scene is [-1, 1] x [-1, 1]
+_TILT = np.pi / 9        # a shape stands upright but for an angle of plus or minus so much (20 degrees)
 _APART = 0.55            # centres are at least so far apart, as a share of the sum of the two radii
 _TRIES = 8               # places tried for a shape before it is left out; colours of which the most unlike is taken
 _SAMPLES = 4             # sample points of a pixel at an edge, along each side
@@ -87,16 +89,16 @@ def draw_shapes(number):
   """The shapes of a scene, from the lowest to the topmost.
 
   Returns:
-    [(class, x, y, radius, angle in radians)], where the scene is [-1, 1] x [-1, 1], y downwards.
+    [(class, x, y, radius, tilt in radians)], where the scene is [-1, 1] x [-1, 1], y downwards.
   """
   random = np.random.RandomState([_STREAM, 0, number])
   shapes = []
   for _ in range(random.randint(2, _MOST + 1)):
-    kind, radius, angle = random.randint(1, len(CLASSES)), random.uniform(*_RADIUS), random.uniform(0, 2 * np.pi)
+    kind, radius, tilt = random.randint(1, len(CLASSES)), random.uniform(*_RADIUS), random.uniform(-_TILT, _TILT)
     # At least three quarters of the height and of the width lie inside.
     for x, y in (random.uniform(-1, 1, (_TRIES, 2)) * (1 - radius / 2)).tolist():
       if all(math.hypot(x - other[1], y - other[2]) > _APART * (radius + other[3]) for other in shapes):
-        shapes.append((kind, x, y, radius, angle))
+        shapes.append((kind, x, y, radius, tilt))
         break
   return shapes
 
@@ -140,8 +142,8 @@ def _window(shape, size):
 
 def _depth(shape, x, y):
   """Lower bound of the distance from the outline, positive inside, in units of the scene; any shape of x and y."""
-  kind, left, top, radius, angle = shape
-  cosine, sine = np.float32(np.cos(angle) / radius), np.float32(np.sin(angle) / radius)
+  kind, left, top, radius, tilt = shape
+  cosine, sine = np.float32(np.cos(tilt) / radius), np.float32(np.sin(tilt) / radius)
   x, y = x - np.float32(left), y - np.float32(top)
   return _DEPTHS[CLASSES[kind]](cosine * x + sine * y, cosine * y - sine * x) * np.float32(radius)
 
@@ -158,20 +160,21 @@ def _ring(u, v):
   return np.float32(0.25) - np.abs(np.sqrt(u * u + v * v) - np.float32(0.75))
 
 
-def _sides(u, v, number, distance):
-  """Depths below the lines whose normals divide the circle into `number` parts, all at a distance from the centre."""
-  angles = 2 * np.pi * np.arange(number) / number
+def _sides(u, v, number, distance, first):
+  """Depths below the lines whose normals divide the circle into `number` parts, all at a distance from the centre;
+  `first` is the angle of one of the normals (v is downwards)."""
+  angles = first + 2 * np.pi * np.arange(number) / number
   return [np.float32(distance) - np.float32(np.cos(angle)) * u - np.float32(np.sin(angle)) * v for angle in angles]
 
 
 def _triangle(u, v):
-  a, b, c = _sides(u, v, 3, 0.5)
+  a, b, c = _sides(u, v, 3, 0.5, np.pi / 2)
   return np.minimum(np.minimum(a, b), c)
 
 
 def _star(u, v):
   # The pentagram lies on the inner side of all, or of all but one, of the five lines through its points.
-  first, *others = _sides(u, v, 5, np.cos(2 * np.pi / 5))
+  first, *others = _sides(u, v, 5, np.cos(2 * np.pi / 5), -np.pi / 2)
   least, second = first, np.float32(np.inf)
   for depth in others:
     second = np.minimum(second, np.maximum(least, depth))
@@ -192,7 +195,7 @@ def _colours(random, seen, channels):
   if seen:
     mean = candidates[np.argmax(((candidates[:, None] - seen)**2).sum(axis=-1).min(axis=1))]
   seen.append(mean)
-  offset *= random.uniform(0.03, 0.15) * np.sqrt(channels) / np.linalg.norm(offset)
+  offset *= random.uniform(0.02, 0.07) * np.sqrt(channels) / np.linalg.norm(offset)
   return np.clip([mean - offset, mean + offset], 0, 1).astype(np.float32)
 
 

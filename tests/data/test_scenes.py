@@ -24,9 +24,9 @@ def corners(name, x, y, radius, angle):
   """The corners of a shape from its circle: square, triangle, or star of ten corners."""
   if name == 'star':
     inner = np.sin(np.pi / 10) / np.sin(7 * np.pi / 10)  # of a pentagram
-    turns, lengths = angle + np.pi / 5 * np.arange(10), np.tile([1, inner], 5) * radius
+    turns, lengths = angle - np.pi / 2 + np.pi / 5 * np.arange(10), np.tile([1, inner], 5) * radius
   elif name == 'triangle':
-    turns, lengths = angle + np.pi + 2 * np.pi / 3 * np.arange(3), np.full(3, radius)
+    turns, lengths = angle - np.pi / 2 + 2 * np.pi / 3 * np.arange(3), np.full(3, radius)
   else:
     turns, lengths = angle + np.pi / 4 + np.pi / 2 * np.arange(4), np.full(4, radius)
   return np.stack([x + lengths * np.cos(turns), y + lengths * np.sin(turns)], axis=-1)
