@@ -245,23 +245,11 @@ class Segmentation:
       float32 (height, width, classes): by overlapping tiles where the picture is larger than the network's own size,
       averaged over `flips` and `scales`.
     """
-    height, width = image.shape[:2]
-    signed = np.asarray(data.to_signed(image))
     margin = self.margin()
-    def predict(tiles):
-      return self._probabilities(state, tiles)
-    if self.flips:
-      predict = tiling.ensemble(predict)
-    total = 0.
-    for scale in self.scales:
-      size = max(1, round(height * scale)), max(1, round(width * scale))
-      scaled = signed if size == (height, width) else np.asarray(
-          jax.image.resize(signed, (*size, signed.shape[-1]), 'linear'))
-      found = tiling.predict_tiled(predict, scaled, tile=self.side, margin=margin,
-                                   overlap=round(self.tile_overlap * (self.side - 2 * margin)))
-      total += found if size == (height, width) else np.asarray(
-          jax.image.resize(found, (height, width, found.shape[-1]), 'linear', antialias=False))
-    return total / len(self.scales)
+    def predict(picture):
+      return tiling.predict_tiled(lambda tiles: self._probabilities(state, tiles), picture, tile=self.side,
+                                  margin=margin, overlap=round(self.tile_overlap * (self.side - 2 * margin)))
+    return tiling.ensemble(predict, flips=self.flips, scales=self.scales)(np.asarray(data.to_signed(image)))
 
   # Pictures.
 
