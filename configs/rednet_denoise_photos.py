@@ -40,4 +40,4 @@ def get_config(variant=''):
       'blind': {'degrade.noise_sigma': 5., 'degrade.noise_sigma_max': 50.},
   }, smoke={
       'data.source': 'digits', 'data.path': '', 'data.fit': 'crop', 'data.patch_stride': 0,
-      'data.image_size': 16, 'model.depth': 6, 'model.width': 8, 'eval.whole_images': 0})
+      'data.image_size': 16, 'model.depth': 6, 'model.width': 8, 'eval.whole_images': 1})

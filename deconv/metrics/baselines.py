@@ -39,6 +39,8 @@ def non_local_means(images, sigma, strength=0.8):
       restoration.denoise_nl_means(image, patch_size=5, patch_distance=6, h=strength * deviation, sigma=deviation,
                                    fast_mode=True, channel_axis=-1) if deviation > 0 else image
       for image, deviation in zip(images, sigmas)]
+  # scikit-image drops every side of length 1, the channel of a grey image among them.
+  denoised = [np.reshape(image, images.shape[1:]) for image in denoised]
   return np.clip(np.stack(denoised), -1, 1).astype(np.float32)
 
 

@@ -40,6 +40,9 @@ def test_non_local_means_knows_the_noise_of_each_image():
   alone = baselines.non_local_means(noisy[1:], 40.)
   np.testing.assert_allclose(alone[0], found[1], atol=1e-6)
   np.testing.assert_allclose(baselines.non_local_means(clean, 0.), clean, atol=1e-6)
+  grey = baselines.non_local_means(noisy[..., :1], [0., 40.])
+  assert grey.shape == (*clean.shape[:3], 1)
+  assert error(grey[1], clean[1, ..., :1]) < 0.75 * error(noisy[1, ..., :1], clean[1, ..., :1])
 
 
 def test_mean_fill_by_hand():
