@@ -9,8 +9,13 @@ whole ('whole_psnr'), beside bicubic interpolation. Not the paper's: the network
 `:subpixel` and `:resize` enlarge by a 5x5 sub-pixel convolution and by nearest-neighbour resizing with a 9x9
 convolution instead of the 9x9 deconvolution.
 
-Cost: not measured.
-Not run to the end.
+Cost: 4 min 10 s from the command to the end, two evaluations of 2,103 patches included, on one core of an AMD EPYC
+  (Zen 3) virtual machine, the other one in use by others (330 images/s).
+Measured after the 2,000 steps on the six whole test photographs (mean of their PSNR, levels rounded and clipped, 2
+  pixels shaved; averaged parameters; mean and standard deviation of seeds 0, 1, 2): deconvolution 32.50 +- 0.19 dB,
+  `:subpixel` 32.38 +- 0.24, `:resize` 31.93 +- 0.24, bicubic 31.22; SSIM 0.920, 0.918, 0.910 and 0.899. Seed by seed:
+  32.38, 32.72, 32.41; 32.14, 32.61, 32.39; 31.74, 31.87, 32.19. Patch by patch, seed 0: 36.23, 35.74, 35.11, bicubic
+  35.21.
 """
 from configs import base
 

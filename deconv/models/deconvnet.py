@@ -25,6 +25,7 @@ class DeconvNet(nn.Module):
     fc_kernel: side of the window of fc6 and of its counterpart.
     fc_width: channels of fc6 and fc7.
     upsample: kind of deconv.layers.Upsample.
+    side_scores: also score the maps before each doubling, see vgg.side_score.
   """
   num_classes: int
   convs: tuple[int, ...]
@@ -34,6 +35,7 @@ class DeconvNet(nn.Module):
   upsample: str = 'unpool'
   block: vgg.Block = vgg.Block()
   pixels: str = 'signed'
+  side_scores: bool = False
 
   @nn.compact
   def __call__(self, x, train):
@@ -50,7 +52,8 @@ class DeconvNet(nn.Module):
                              kernel_init=layers.fan_in_normal(2.0, self.fc_kernel, transposed=True),
                              name='fc6_deconv')(x)
     x = block.norm_relu(x, 'norm_fc6_deconv', train=train)                 # b h/2**depth w/2**depth bottom
-    decoder = vgg.MirroredDecoder(self.convs, self.width, self.upsample, block, name='decoder')
+    decoder = vgg.MirroredDecoder(self.convs, self.width, self.upsample, block,
+                                  side_classes=self.num_classes if self.side_scores else 0, name='decoder')
     x = decoder(x, [stage.switches for stage in stages], train)            # b h w width
     return vgg.score(x, self.num_classes, 'score')
 
@@ -64,7 +67,7 @@ def _check_sides(sides, depth, fc_kernel):
 
 
 def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), fc_kernel=3, fc_width=256,
-          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
+          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False, dtype=None, batch_norm_axis=None):
   """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
 
   `upsample='paper'` is 'unpool'. `weights` is a path that vgg_weights.initialize reads later.
@@ -78,4 +81,4 @@ def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, conv
     raise UserError(f'deconvnet: model.fc_kernel={fc_kernel} and model.fc_width={fc_width} must be at least 1')
   _check_sides(image_shape[:2], depth, fc_kernel)
   return DeconvNet(num_classes, convs, width, fc_kernel, fc_width, vgg.resolve(upsample, 'unpool'),
-                   vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels)
+                   vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels, side_scores)

@@ -18,6 +18,7 @@ class SegNet(nn.Module):
     num_classes: channels of the logits.
     convs, width, block, pixels: as in vgg.Encoder.
     upsample: kind of deconv.layers.Upsample.
+    side_scores: also score the maps before each doubling, see vgg.side_score.
   """
   num_classes: int
   convs: tuple[int, ...]
@@ -25,17 +26,19 @@ class SegNet(nn.Module):
   upsample: str = 'unpool'
   block: vgg.Block = vgg.Block()
   pixels: str = 'signed'
+  side_scores: bool = False
 
   @nn.compact
   def __call__(self, x, train):
     vgg.check_sides('segnet', *x.shape[1:3], 2**len(self.convs))
     x, stages = vgg.Encoder(self.convs, self.width, self.block, self.pixels, name='encoder')(x, train)
-    decoder = vgg.MirroredDecoder(self.convs, self.width, self.upsample, self.block, self.num_classes, name='decoder')
+    decoder = vgg.MirroredDecoder(self.convs, self.width, self.upsample, self.block, self.num_classes,
+                                  self.num_classes if self.side_scores else 0, name='decoder')
     return decoder(x, [stage.switches for stage in stages], train)
 
 
 def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), batch_norm=True,
-          batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
+          batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False, dtype=None, batch_norm_axis=None):
   """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
 
   `upsample='paper'` is 'unpool'. `weights` is a path that vgg_weights.initialize reads later.
@@ -47,4 +50,4 @@ def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, conv
                            weights=weights)
   vgg.check_sides('segnet', *image_shape[:2], 2**depth)
   return SegNet(num_classes, convs, width, vgg.resolve(upsample, 'unpool'),
-                vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels)
+                vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels, side_scores)

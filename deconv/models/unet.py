@@ -28,6 +28,7 @@ class UNet(nn.Module):
     padding: 'same' or 'valid'.
     dropout: share of features dropped at the end of the contracting path.
     upsample: kind of deconv.layers.Upsample.
+    side_scores: also score the maps before each doubling, see vgg.side_score.
   """
   num_classes: int
   convs: tuple[int, ...]
@@ -37,6 +38,7 @@ class UNet(nn.Module):
   upsample: str = 'deconv2'
   block: vgg.Block = vgg.Block()
   pixels: str = 'signed'
+  side_scores: bool = False
 
   @nn.compact
   def __call__(self, x, train):
@@ -50,6 +52,8 @@ class UNet(nn.Module):
       x = self.block.conv(x, features, f'{depth + 1}_{j + 1}', train=train, padding=pad)
     x = nn.Dropout(self.dropout, deterministic=not train)(x)
     for i in reversed(range(depth)):
+      if self.side_scores:
+        vgg.side_score(self, x, self.num_classes, f'side_score{i + 1}')    # b h/2**(i+1) w/2**(i+1) num_classes
       skip = stages.pop()
       features = skip.features.shape[-1]
       x = self.block.upsample(x, features, f'up{i + 1}', train=train, kind=self.upsample, switches=skip.switches)
@@ -101,7 +105,7 @@ def _output_side(side, convs):
 
 
 def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), padding='same', dropout=0.,
-          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
+          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False, dtype=None, batch_norm_axis=None):
   """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
 
   `upsample='paper'` is 'deconv2'. `weights` is a path that vgg_weights.initialize reads later.
@@ -116,6 +120,9 @@ def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, conv
   upsample = vgg.resolve(upsample, 'deconv2')
   if padding == 'valid':
     vgg.refuse_unpooling("unet with padding='valid'", upsample, 'its decoder has smaller maps than the poolings')
+  if side_scores and padding == 'valid':
+    raise UserError("unet with padding='valid' has no scores of coarser maps: set objective.deep_supervision=0, or "
+                    "model.padding='same'")
   output_sides(image_shape[:2], convs, padding)
   return UNet(num_classes, convs, width, padding, dropout, upsample,
-              vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels)
+              vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels, side_scores)

@@ -132,12 +132,14 @@ class MirroredDecoder(nn.Module):
     upsample: kind of deconv.layers.Upsample.
     num_classes: 0, or the channels of the very last convolution, which then has neither batch norm nor ReLU and is
       computed in float32 (SegNet).
+    side_classes: 0, or the channels of a `side_score` before each doubling.
   """
   convs: tuple[int, ...]
   width: int
   upsample: str
   block: Block = Block()
   num_classes: int = 0
+  side_classes: int = 0
 
   @nn.compact
   def __call__(self, x, switches, train):
@@ -145,6 +147,8 @@ class MirroredDecoder(nn.Module):
     switches = list(switches)
     wide = channels(self.width, len(self.convs))
     for i in reversed(range(len(self.convs))):
+      if self.side_classes:
+        side_score(self, x, self.side_classes, f'side_score{i + 1}')       # b h w side_classes
       for j in reversed(range(self.convs[i])):                             # numbered as in the encoder, so downwards
         last = j == 0
         features, name = wide[max(i - 1, 0)] if last else wide[i], f'{i + 1}_{j + 1}'
@@ -190,6 +194,16 @@ def scale_pixels(x, pixels):
 def score(x, num_classes, name, kernel_init=None):
   """Class scores by a 1x1 convolution in float32, a layer of the module that calls."""
   return layers.Conv(num_classes, 1, kernel_init=kernel_init, name=name)(x.astype(jnp.float32))
+
+
+def side_score(module, x, num_classes, name):
+  """Class scores of a map inside of a decoder, for deep supervision: `NAME_map` in 'side_scores'.
+
+  The collection is filled where the caller of `apply` has it mutable; elsewhere the scores are not computed in the end.
+  """
+  scores = score(x, num_classes, name)
+  if not module.is_initializing():
+    module.sow('side_scores', f'{name}_map', scores, reduce_fn=lambda _, new: new)
 
 
 def check_sides(model, height, width, multiple):

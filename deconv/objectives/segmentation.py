@@ -29,6 +29,7 @@ class SegmentationLoss:
     class_weights: 'none' or 'median_frequency': whether the call takes weights; of cross-entropy and focal loss.
     border_weight: w0 of `border_weights`, added to the class weights of the cross-entropy; 0 = off.
     border_sigma: its sigma in pixels.
+    deep_supervision: weight of `deep`, at least 0.
 
   Raises:
     UserError: a value out of its range, or one without effect.
@@ -42,6 +43,7 @@ class SegmentationLoss:
   class_weights: str = 'none'
   border_weight: float = 0.0
   border_sigma: float = 5.0
+  deep_supervision: float = 0.0
 
   def __post_init__(self):
     weights = [getattr(self, name) for name in _SUMMANDS]
@@ -53,6 +55,8 @@ class SegmentationLoss:
     if self.focal_gamma < 0 or self.border_weight < 0 or self.border_sigma <= 0:
       raise UserError('objective.focal_gamma and border_weight must be at least 0 and border_sigma above 0, not '
                       f'{self.focal_gamma}, {self.border_weight} and {self.border_sigma}')
+    if self.deep_supervision < 0:
+      raise UserError(f'objective.deep_supervision={self.deep_supervision} must be at least 0; change it')
     if self.border_weight and not self.cross_entropy:
       raise UserError('objective.border_weight weighs the cross-entropy, which is off; set objective.cross_entropy')
     if self.class_weights != 'none' and not (self.cross_entropy or self.focal):
@@ -85,6 +89,23 @@ class SegmentationLoss:
     if self.lovasz:
       parts['lovasz'] = lovasz(logits, mask, self.lovasz_per_image)
     return sum(getattr(self, name) * value for name, value in parts.items()), parts
+
+
+def deep(scores, mask, class_weights=None):
+  """Deep supervision (Lee et al. 2015, section 2.2): the mean over coarser maps of the cross-entropy of their scores.
+
+  A cell of a map is to name the pixel in its middle (below and right of it, for a cell has an even side).
+
+  Args:
+    scores: list of logits (batch, h, w, C), h and w divisors of the mask's sides.
+    mask: integers (batch, height, width).
+    class_weights: as for cross_entropy.
+  """
+  total = 0.
+  for logits in scores:
+    factor = mask.shape[1] // logits.shape[1]
+    total += cross_entropy(logits, mask[:, factor // 2::factor, factor // 2::factor], class_weights)
+  return total / len(scores)
 
 
 def crop_to(mask, logits):

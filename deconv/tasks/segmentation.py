@@ -6,6 +6,8 @@ mask together, from one random key an image (`batch['noise_key']`).
 
 Networks may give a smaller map than they see (U-Net without padding); the mask is then cropped to its middle.
 """
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,6 +44,12 @@ def build(config, make_optimizer, batch_norm_axis=None):
   model = dict(config.model)
   builder = choose(SEGMENTERS, model.pop('name'), 'model.name')
   check_fields(builder, model, f"model.name='{config.model.name}'")
+  loss = objectives.SegmentationLoss(**config.objective)
+  if loss.deep_supervision:
+    if 'side_scores' not in inspect.signature(builder).parameters:
+      raise UserError(f"model.name='{config.model.name}' has no scores of coarser maps to supervise; set "
+                      'objective.deep_supervision=0, or choose unet, segnet or deconvnet')
+    model['side_scores'] = True
   def network(axis):
     return builder(image_shape=(side, side, config.data.channels), num_classes=len(names),
                    dtype=jnp.dtype(config.train.dtype), batch_norm_axis=axis, **model)
@@ -50,8 +58,7 @@ def build(config, make_optimizer, batch_norm_axis=None):
     raise UserError(f'eval.scales is {scales}; give one or more numbers above 0, such as (1.,)')
   return Segmentation(
       network(batch_norm_axis), network(None), class_names=names, side=side, channels=config.data.channels,
-      loss=objectives.SegmentationLoss(**config.objective),
-      augmentation=augmentation, optimizer=make_optimizer(), ema_decay=config.train.ema_decay,
+      loss=loss, augmentation=augmentation, optimizer=make_optimizer(), ema_decay=config.train.ema_decay,
       use_ema=config.eval.use_ema, weights=model.get('weights', ''), whole_images=config.eval.whole_images,
       tile_overlap=config.eval.tile_overlap, flips=config.eval.flips, scales=scales,
       background=tuple(config.data.background))
@@ -165,8 +172,12 @@ class Segmentation:
 
     def loss_fn(params):
       logits, new = self.network.apply({'params': params, 'batch_stats': net.batch_stats}, images, train=True,
-                                       mutable=['batch_stats'], rngs={'dropout': stream(key, 'dropout')})
+                                       mutable=['batch_stats', 'side_scores'],
+                                       rngs={'dropout': stream(key, 'dropout')})
       loss, terms = self.loss(logits, masks, self.class_weights)
+      if self.loss.deep_supervision:
+        terms['deep_supervision'] = objectives.deep(jax.tree.leaves(new['side_scores']), masks, self.class_weights)
+        loss += self.loss.deep_supervision * terms['deep_supervision']
       truth = objectives.crop_to(masks, logits)
       right = (logits.argmax(-1) == truth).sum() / jnp.maximum((truth != data.IGNORE).sum(), 1)
       return loss, (new.get('batch_stats', {}), {'loss': loss, **terms, 'pixel_accuracy': right})

@@ -170,6 +170,35 @@ def test_a_network_without_padding_sees_more_than_it_names():
   assert logits.shape[1] == 28 - 2 * margin
 
 
+@pytest.mark.parametrize('name', ['unet', 'segnet', 'deconvnet'])
+def test_deep_supervision_is_the_cross_entropy_of_every_coarser_map(name):
+  """Scores made constant by hand: a map that says 'class 0' with certainty p costs what the pixels in its cells say."""
+  model = {'model.name': name, 'model.depth': 2, 'model.width': 2, 'model.batch_norm': False}
+  if name == 'deconvnet':
+    model.update({'model.fc_kernel': 1, 'model.fc_width': 4})
+  config = base.get_config(model=name, task='segmentation')
+  config.data.image_size, config.data.channels, config.data.class_names = 16, 3, NAMES
+  config.update_from_flattened_dict({**model, 'objective.deep_supervision': 0.5})
+  task, batch = TASKS['segmentation'](config, lambda scale=1.: optax.sgd(1.)), make_batch(3)
+  state = task.init(KEY, batch)
+  net = state.networks['net']
+  place = net.params if name == 'unet' else net.params['decoder']
+  bias = np.array([1., 0., -0.5], np.float32)
+  for level in (1, 2):
+    place[f'side_score{level}'] = {'kernel': jnp.zeros_like(place[f'side_score{level}']['kernel']), 'bias': jnp.asarray(bias)}
+  log_p = bias - np.log(np.exp(bias).sum())
+  expected = []
+  for side in (2, 4):
+    seen = batch['mask'][:, side // 2::side, side // 2::side]
+    expected.append(-np.mean(log_p[seen[seen != data.IGNORE]]))
+  after, scalars = jax.jit(task.train_step)(state, batch, KEY)
+  assert scalars['deep_supervision'] == pytest.approx(np.mean(expected), rel=1e-5)
+  assert scalars['loss'] == pytest.approx(float(scalars['cross_entropy']) + 0.5 * np.mean(expected), rel=1e-5)
+  place = after.networks['net'].params if name == 'unet' else after.networks['net'].params['decoder']
+  assert all(np.abs(place[f'side_score{level}']['bias'] - bias).max() > 1e-3 for level in (1, 2))
+  assert np.abs(place['side_score2']['kernel']).max() > 0
+
+
 def test_crop_centre():
   x = np.arange(36).reshape(1, 6, 6)
   np.testing.assert_array_equal(objectives.crop_to(x, np.zeros((1, 2, 4))), x[:, 2:4, 1:5])
@@ -180,7 +209,16 @@ def test_crop_centre():
     ({'augment.crop': 32}, 'augment.crop=32 is larger'),
     ({'eval.scales': (0.,)}, 'eval.scales'),
     ({'model.name': 'vnet'}, 'model.name'),
+    ({'objective.deep_supervision': -1.}, 'objective.deep_supervision=-1.0'),
+    ({'objective.deep_supervision': 1., 'model.padding': 'valid', 'data.image_size': 28}, 'objective.deep_supervision=0'),
 ])
 def test_mistakes_are_one_sentence(overrides, sentence):
   with pytest.raises(UserError, match=sentence):
     make_task(**overrides)
+
+
+def test_deep_supervision_needs_a_decoder_with_coarser_maps():
+  config = base.get_config(model='fcn', task='segmentation')
+  config.data.channels, config.data.class_names, config.objective.deep_supervision = 3, NAMES, 1.
+  with pytest.raises(UserError, match='choose unet, segnet or deconvnet'):
+    TASKS['segmentation'](config, lambda scale=1.: optax.adam(scale))
