@@ -67,7 +67,8 @@ def _check_sides(sides, depth, fc_kernel):
 
 
 def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), fc_kernel=3, fc_width=256,
-          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False, dtype=None, batch_norm_axis=None):
+          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False,
+          dtype=None, batch_norm_axis=None):
   """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
 
   `upsample='paper'` is 'unpool'. `weights` is a path that vgg_weights.initialize reads later.

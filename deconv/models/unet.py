@@ -105,7 +105,8 @@ def _output_side(side, convs):
 
 
 def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), padding='same', dropout=0.,
-          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False, dtype=None, batch_norm_axis=None):
+          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False,
+          dtype=None, batch_norm_axis=None):
   """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
 
   `upsample='paper'` is 'deconv2'. `weights` is a path that vgg_weights.initialize reads later.

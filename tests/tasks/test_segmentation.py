@@ -185,7 +185,8 @@ def test_deep_supervision_is_the_cross_entropy_of_every_coarser_map(name):
   place = net.params if name == 'unet' else net.params['decoder']
   bias = np.array([1., 0., -0.5], np.float32)
   for level in (1, 2):
-    place[f'side_score{level}'] = {'kernel': jnp.zeros_like(place[f'side_score{level}']['kernel']), 'bias': jnp.asarray(bias)}
+    kernel = place[f'side_score{level}']['kernel']
+    place[f'side_score{level}'] = {'kernel': jnp.zeros_like(kernel), 'bias': jnp.asarray(bias)}
   log_p = bias - np.log(np.exp(bias).sum())
   expected = []
   for side in (2, 4):
@@ -210,7 +211,7 @@ def test_crop_centre():
     ({'eval.scales': (0.,)}, 'eval.scales'),
     ({'model.name': 'vnet'}, 'model.name'),
     ({'objective.deep_supervision': -1.}, 'objective.deep_supervision=-1.0'),
-    ({'objective.deep_supervision': 1., 'model.padding': 'valid', 'data.image_size': 28}, 'objective.deep_supervision=0'),
+    ({'objective.deep_supervision': 1., 'model.padding': 'valid', 'data.image_size': 28}, 'deep_supervision=0'),
 ])
 def test_mistakes_are_one_sentence(overrides, sentence):
   with pytest.raises(UserError, match=sentence):
