@@ -15,15 +15,16 @@ def median_filter(images, side=3):
   return np.clip(ndimage.median_filter(images, size=(1, side, side, 1), mode='reflect'), -1, 1)
 
 
-def non_local_means(images, sigma, strength=0.8):
-  """Non-local means (Buades, Coll & Morel 2005) of scikit-image, told the noise.
+def non_local_means(images, sigma=None, strength=0.8):
+  """Non-local means (Buades, Coll & Morel 2005) of scikit-image, told the noise or as it comes.
 
-  Patches of 5x5 within 13x13 pixels, uniform weights in a patch (fast_mode), the noise's variance subtracted from
-  their distances; the decay is h = strength sigma, scikit-image's own advice for this mode.
+  Told: patches of 5x5 within 13x13 pixels, uniform weights in a patch (fast_mode), the noise's variance subtracted from
+  their distances; the decay is h = strength sigma, scikit-image's own advice for this mode. As it comes: its defaults
+  on levels in [0, 1] (patches of 7x7 within 23x23 pixels, h = 0.1), whatever the noise.
 
   Args:
     images: (b, h, w, c) in [-1, 1].
-    sigma: standard deviation of the noise in levels of 255, a number or one for each image (b,).
+    sigma: standard deviation of the noise in levels of 255, a number or one for each image (b,); None = the defaults.
     strength: h over sigma.
 
   Returns:
@@ -34,6 +35,9 @@ def non_local_means(images, sigma, strength=0.8):
   """
   restoration = _skimage_restoration()
   images = np.asarray(images, np.float32)
+  if sigma is None:
+    denoised = [2 * restoration.denoise_nl_means((image + 1) / 2, channel_axis=-1) - 1 for image in images]
+    return np.clip(np.reshape(denoised, images.shape), -1, 1).astype(np.float32)
   sigmas = np.broadcast_to(np.asarray(sigma, np.float64) / 127.5, len(images))
   denoised = [
       restoration.denoise_nl_means(image, patch_size=5, patch_distance=6, h=strength * deviation, sigma=deviation,

@@ -94,7 +94,7 @@ class SegmentationLoss:
 def deep(scores, mask, class_weights=None):
   """Deep supervision (Lee et al. 2015, section 2.2): the mean over coarser maps of the cross-entropy of their scores.
 
-  A cell of a map is to name the pixel in its middle (below and right of it, for a cell has an even side).
+  A cell of a map speaks for all the pixels in it: what it is to learn are their shares of the classes.
 
   Args:
     scores: list of logits (batch, h, w, C), h and w divisors of the mask's sides.
@@ -104,7 +104,7 @@ def deep(scores, mask, class_weights=None):
   total = 0.
   for logits in scores:
     factor = mask.shape[1] // logits.shape[1]
-    total += cross_entropy(logits, mask[:, factor // 2::factor, factor // 2::factor], class_weights)
+    total += cross_entropy(jnp.repeat(jnp.repeat(logits, factor, axis=1), factor, axis=2), mask, class_weights)
   return total / len(scores)
 
 

@@ -52,7 +52,8 @@ def evaluate(task, state, source, key):
 
   Returns:
     ({'whole_psnr': ..., 'whole_psnr_baseline': ..., ...} means over the pictures, with '_median', '_nlm' (noise of a
-      fixed sigma) and '_biharmonic' (holes) those of deconv.metrics.baselines; {'whole_0': picture, ...}; protocol).
+      fixed sigma), '_nlm_default' and '_biharmonic' (holes) those of deconv.metrics.baselines; {'whole_0': picture,
+      ...}; protocol).
   """
   fixed = getattr(task.eval_network, 'fixed_side', None)
   number = min(task.whole_images, len(source) if fixed else getattr(source, 'num_full', len(source)))
@@ -85,7 +86,7 @@ def classical(degradation, inputs, hole):
   if degradation.noise_sigma and degradation.scale == 1 and not degradation.grey:
     fixed = degradation.noise_sigma_max <= degradation.noise_sigma
     found = {'nlm': baselines.non_local_means(inputs, degradation.noise_sigma)} if fixed else {}
-    return {'median': baselines.median_filter(inputs), **found}
+    return {'median': baselines.median_filter(inputs), **found, 'nlm_default': baselines.non_local_means(inputs)}
   return {}
 
 

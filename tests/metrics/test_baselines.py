@@ -2,6 +2,7 @@
 import jax
 import numpy as np
 import pytest
+import skimage.restoration
 from sklearn import datasets
 
 from deconv.data.degrade import draw_hole
@@ -40,6 +41,9 @@ def test_non_local_means_knows_the_noise_of_each_image():
   alone = baselines.non_local_means(noisy[1:], 40.)
   np.testing.assert_allclose(alone[0], found[1], atol=1e-6)
   np.testing.assert_allclose(baselines.non_local_means(clean, 0.), clean, atol=1e-6)
+  default = baselines.non_local_means(noisy)
+  expected = skimage.restoration.denoise_nl_means((noisy[0].astype(np.float32) + 1) / 2, channel_axis=-1)
+  np.testing.assert_allclose(default[0], np.clip(2 * expected - 1, -1, 1), atol=1e-6)
   grey = baselines.non_local_means(noisy[..., :1], [0., 40.])
   assert grey.shape == (*clean.shape[:3], 1)
   assert error(grey[1], clean[1, ..., :1]) < 0.75 * error(noisy[1, ..., :1], clean[1, ..., :1])

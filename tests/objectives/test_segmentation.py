@@ -64,6 +64,19 @@ def test_weights_of_cross_entropy_and_focal_by_a_loop():
   assert segmentation.focal(logits, mask, 1.5, weights) == pytest.approx(focal / count, rel=1e-5)
 
 
+def test_deep_supervision_compares_every_pixel_with_its_cell():
+  rng = np.random.default_rng(3)
+  mask = rng.integers(0, 3, (2, 4, 8))
+  mask[0, 1, 2] = segmentation.IGNORE
+  scores = [rng.normal(size=(2, 2, 4, 3)).astype(np.float32), rng.normal(size=(2, 1, 2, 3)).astype(np.float32)]
+  expected = []
+  for factor, logits in zip((2, 4), scores):
+    pixels = [(b, i, j) for b, i, j in np.ndindex(mask.shape) if mask[b, i, j] != segmentation.IGNORE]
+    p = _softmax(logits)
+    expected.append(np.mean([-np.log(p[b, i // factor, j // factor, mask[b, i, j]]) for b, i, j in pixels]))
+  np.testing.assert_allclose(segmentation.deep(scores, mask), np.mean(expected), rtol=1e-6)
+
+
 def test_focal_with_gamma_zero_is_the_cross_entropy():
   logits, mask = _case(3)
   entropy = float(LOSSES['cross_entropy'][0](logits, mask))

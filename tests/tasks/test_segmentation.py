@@ -172,7 +172,7 @@ def test_a_network_without_padding_sees_more_than_it_names():
 
 @pytest.mark.parametrize('name', ['unet', 'segnet', 'deconvnet'])
 def test_deep_supervision_is_the_cross_entropy_of_every_coarser_map(name):
-  """Scores made constant by hand: a map that says 'class 0' with certainty p costs what the pixels in its cells say."""
+  """Scores made constant by hand: what a map costs that says the same of all pixels follows from their classes."""
   model = {'model.name': name, 'model.depth': 2, 'model.width': 2, 'model.batch_norm': False}
   if name == 'deconvnet':
     model.update({'model.fc_kernel': 1, 'model.fc_width': 4})
@@ -186,17 +186,14 @@ def test_deep_supervision_is_the_cross_entropy_of_every_coarser_map(name):
   bias = np.array([1., 0., -0.5], np.float32)
   for level in (1, 2):
     kernel = place[f'side_score{level}']['kernel']
-    place[f'side_score{level}'] = {'kernel': jnp.zeros_like(kernel), 'bias': jnp.asarray(bias)}
-  log_p = bias - np.log(np.exp(bias).sum())
-  expected = []
-  for side in (2, 4):
-    seen = batch['mask'][:, side // 2::side, side // 2::side]
-    expected.append(-np.mean(log_p[seen[seen != data.IGNORE]]))
+    place[f'side_score{level}'] = {'kernel': jnp.zeros_like(kernel), 'bias': jnp.asarray(level * bias)}
+  seen = batch['mask'][batch['mask'] != data.IGNORE]
+  expected = [-np.mean((level * bias - np.log(np.exp(level * bias).sum()))[seen]) for level in (1, 2)]
   after, scalars = jax.jit(task.train_step)(state, batch, KEY)
   assert scalars['deep_supervision'] == pytest.approx(np.mean(expected), rel=1e-5)
   assert scalars['loss'] == pytest.approx(float(scalars['cross_entropy']) + 0.5 * np.mean(expected), rel=1e-5)
   place = after.networks['net'].params if name == 'unet' else after.networks['net'].params['decoder']
-  assert all(np.abs(place[f'side_score{level}']['bias'] - bias).max() > 1e-3 for level in (1, 2))
+  assert all(np.abs(place[f'side_score{level}']['bias'] - level * bias).max() > 1e-3 for level in (1, 2))
   assert np.abs(place['side_score2']['kernel']).max() > 0
 
 
