@@ -6,8 +6,12 @@ RED10 with 32 channels on grey patches 48x48 of fourteen photographs, measured o
 `:paper` is RED30 with 64 channels, patches 50x50 and a learning rate of 1e-4. `:fast` halves the size inside (section
 4.4). `:blind` draws the sigma of each image from 5 to 50.
 
-Cost: not measured.
-Not run to the end.
+Cost: 18 min 24 s for the last 2,500 steps and the evaluations, on one core of an AMD EPYC (Zen 3) virtual machine, the
+  other one in use by others (40 images/s).
+Measured after the 3,000 steps on the six whole test photographs (seed 0; mean of their PSNR, levels rounded and
+  clipped; averaged parameters): 29.86 dB, noisy input 20.42, median filter 3x3 26.14, scikit-image's non-local means as
+  it comes 28.21, the same told the noise (h = 0.8 sigma) 29.41; SSIM 0.824, 0.315, 0.573, 0.790, 0.806. (29.52 after
+  1,000 steps, 29.80 after 2,000.) Averaged over eight turns (`--config.eval.flips --config.eval.quarter_turns`) 30.08.
 """
 from configs import base
 
