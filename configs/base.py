@@ -67,6 +67,7 @@ MODELS = {
         latent_size=200,      # length of z: one latent to each factor of pose and light, the rest to the shape
         width=96,             # channels of the first convolution; the others in proportion
         padding='same',       # same (image side a multiple of 16) | valid (as published: 150x150)
+        dense_init='authors',  # how dense layers start: authors (N(0, 0.01)) | fan_in (variance 1 / fan_in)
     ),
     'conv_deconv': dict(
         widths=(32, 64, 32),  # channels of the convolutions, and last those of every doubling but the last

@@ -71,7 +71,20 @@ def test_forward_by_hand(padding='valid', side=150):
     (dict(image_shape=(40, 40, 1)), 'that 16 divides'), (dict(image_shape=(64, 64, 1), padding='valid'), 'side 150'),
     (dict(image_shape=(32, 16, 1)), 'square'), (dict(image_shape=(32, 32, 1), preset='mine'), 'model.preset'),
     (dict(image_shape=(32, 32, 1), padding='full'), 'model.padding'),
+    (dict(image_shape=(32, 32, 1), dense_init='mine'), 'model.dense_init'),
     (dict(image_shape=(32, 32, 1), outputs=(1, 1)), 'gaussian_learned')])
 def test_mistakes(options, message):
   with pytest.raises(UserError, match=message):
     dcign.build(**{'outputs': (1, 0), **options})
+
+
+def test_dense_layers_start_as_they_are_told():
+  def spread(dense_init):
+    encoder, decoder = dcign.build(image_shape=(32, 32, 1), outputs=(1, 0), width=24, latent_size=32,
+                                   dense_init=dense_init)
+    key = jax.random.key(0)
+    posterior = encoder.init(key, jnp.zeros((1, 32, 32, 1)))['params']['posterior']['kernel']
+    project = decoder.init(key, jnp.zeros((1, 32)))['params']['project']['kernel']
+    return [float(jnp.std(kernel)) for kernel in (posterior, project)]
+  assert spread('authors') == pytest.approx([0.01, 0.01], rel=0.1)
+  assert spread('fan_in') == pytest.approx([128**-0.5, 32**-0.5], rel=0.1)
