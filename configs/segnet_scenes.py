@@ -4,8 +4,10 @@
 
 The encoder is U-Net's; the decoder unpools by the switches of its poolings.
 
-Cost: not measured.
-Not run to the end.
+Cost: 2 min 20 s from the first written file to the end on one core of an AMD EPYC (Zen 3) virtual machine, the other
+  one in use by others (65 images/s).
+Measured after the 1,000 steps (seed 0, 500 test scenes, averaged parameters): mIoU 0.543, boundary IoU 0.333, accuracy
+  of pixels 0.879.
 """
 from configs import base, unet_scenes
 

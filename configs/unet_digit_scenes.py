@@ -5,8 +5,10 @@
 Eleven classes: the photograph and the ten digits. Otherwise as unet_scenes, but not turned or mirrored: a 6 would be
 a 9.
 
-Cost: not measured.
-Not run to the end.
+Cost: 0.204 s a step on one core of an AMD EPYC (Zen 3) virtual machine, the other one in use by others.
+Measured after the 1,000 steps (seed 0, 500 test scenes, averaged parameters): mIoU 0.076, boundary IoU 0.048, accuracy
+  of pixels 0.833: all is named photo yet. FCN-8s with the same encoder has 0.384 by then (FCN-16s 0.336, FCN-32s 0.198;
+  SegNet and DeconvNet 0.076). Longer was not run.
 """
 from configs import base, unet_scenes
 

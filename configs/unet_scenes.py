@@ -5,10 +5,13 @@
 
 4,000 scenes of 64x64 pixels to train, 500 to test. Colours and textures say nothing about the class, only outlines do.
 The padded U-Net with batch norm; `--config.model.upsample=resize_bilinear` and the like exchange what doubles the
-resolution. `:long` trains until U-Net has learned them.
+resolution. `:long` is five times as long.
 
-Cost: not measured.
-Not run to the end.
+Cost: 4 min 11 s from the first written file to the end on one core of an AMD EPYC (Zen 3) virtual machine, the other
+  one in use by others (39 images/s).
+Measured after the 1,000 steps (seed 0, 500 test scenes, averaged parameters): mIoU 0.524, boundary IoU 0.362, accuracy
+  of pixels 0.873. With `--config.train.steps=2500`, 9 min 16 s on one such core: mIoU 0.867 (0.39, 0.75, 0.84, 0.86
+  every 500 steps on the way), cross-entropy of training still falling. `:long` was not run.
 """
 from configs import base
 
