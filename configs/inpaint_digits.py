@@ -9,8 +9,8 @@ hole; 'l1_hole' stands beside that of the mean of the pixels around. `:adversari
 Cost: 93 s from the command to the end, evaluations with the biharmonic fill included, on one core of an AMD EPYC (Zen
   3) virtual machine, the other one in use by others.
 Measured after the 60 epochs (seed 0, 297 test digits, averaged parameters): mean absolute error in the hole 0.059 of
-  the way from black to white; mean of the pixels around it 0.400, biharmonic fill 0.151. PSNR of the digit 28.1 dB (12.9
-  and 20.3), SSIM 0.948 (0.363 and 0.799).
+  the way from black to white; mean of the pixels around it 0.400, biharmonic fill 0.151. PSNR of the digit 28.1 dB
+  (12.9 and 20.3), SSIM 0.948 (0.363 and 0.799).
 """
 from configs import base
 
