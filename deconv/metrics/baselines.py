@@ -37,12 +37,12 @@ def non_local_means(images, sigma=None, strength=0.8):
   images = np.asarray(images, np.float32)
   if sigma is None:
     denoised = [2 * restoration.denoise_nl_means((image + 1) / 2, channel_axis=-1) - 1 for image in images]
-    return np.clip(np.reshape(denoised, images.shape), -1, 1).astype(np.float32)
-  sigmas = np.broadcast_to(np.asarray(sigma, np.float64) / 127.5, len(images))
-  denoised = [
-      restoration.denoise_nl_means(image, patch_size=5, patch_distance=6, h=strength * deviation, sigma=deviation,
-                                   fast_mode=True, channel_axis=-1) if deviation > 0 else image
-      for image, deviation in zip(images, sigmas)]
+  else:
+    sigmas = np.broadcast_to(np.asarray(sigma, np.float64) / 127.5, len(images))
+    denoised = [
+        restoration.denoise_nl_means(image, patch_size=5, patch_distance=6, h=strength * deviation, sigma=deviation,
+                                     fast_mode=True, channel_axis=-1) if deviation > 0 else image
+        for image, deviation in zip(images, sigmas)]
   # scikit-image drops every side of length 1, the channel of a grey image among them.
   denoised = [np.reshape(image, images.shape[1:]) for image in denoised]
   return np.clip(np.stack(denoised), -1, 1).astype(np.float32)

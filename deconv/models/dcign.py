@@ -6,8 +6,7 @@ takes 150x150 images without padding: 150 - 73 - 34 - 15 down, 15 - 24 - 42 - 78
 
 Presets, which differ in channels: 'paper' 96-64-32 and 32-64-96, 'code' (github.com/willwhitney/dc-ign) 96-48-24 and
 48-96-96. Convolutions start from the variance of He et al. (2015) in place of Torch's default, dense layers from
-N(0, 0.01) as the authors' do, or from a variance of 1 / fan_in: with the former a code says next to nothing at first,
-and what moves few pixels, such as elevation, is found late or never.
+N(0, 0.01) as the authors' do, or from a variance of 1 / fan_in, so that a code says something from the first step on.
 """
 from typing import Any
 

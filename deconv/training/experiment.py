@@ -27,7 +27,7 @@ class Run:
   key: jax.Array
 
 
-def check_fields(config):
+def check_values(config):
   """Checks what needs neither the data nor the networks: fields that no run could have.
 
   Raises:
@@ -49,7 +49,7 @@ def prepare(config):
   Raises:
     UserError: see the parts.
   """
-  check_fields(config)
+  check_values(config)
   parallel = parallel_lib.Parallel(**config.parallel)
   parallel.check_batch(config.train.batch_size)
   parallel.check_batch(config.eval.batch_size, 'eval.batch_size')

@@ -10,7 +10,7 @@ from deconv.tasks.random import stream
 from deconv.training import (compilation_cache, config_diff, evaluation, finite, parallel as parallel_lib, pictures,
                              provenance)
 from deconv.training.checkpoint import Checkpoints
-from deconv.training.experiment import check_fields, prepare, start_state
+from deconv.training.experiment import check_values, prepare, start_state
 from deconv.training.interrupt import Interrupt
 from deconv.training.window import Timing, Window
 from deconv.training.workdir import Workdir
@@ -39,7 +39,7 @@ def train(config, workdir, *, allow_config_change=False):
   """
   called = provenance.process_seconds()
   compilation_cache.enable(config.compilation_cache)
-  check_fields(config)  # before the workdir's own config: a value that no run could have is the mistake to name
+  check_values(config)  # before the workdir's own config: a value that no run could have is the mistake to name
   plain = config_diff.to_plain(config)
   folder = Workdir(workdir)
   folder.check_config(plain, allow_config_change)
