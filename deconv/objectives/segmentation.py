@@ -185,11 +185,30 @@ def lovasz(logits, mask, per_image=False, ignore=IGNORE):
   true = grouped(true) & counts
   p = grouped(jnp.exp(log_p))
   errors = jnp.where(counts, jnp.where(true, 1 - p, p), -1)  # those that do not count come last
-  order = jnp.argsort(jax.lax.stop_gradient(errors), axis=-1, descending=True)
+  order = _descending(jax.lax.stop_gradient(errors))
   errors, true = (jnp.take_along_axis(x, order, axis=-1) for x in (errors, true))
   present = jnp.any(true, axis=-1)
   one = _mean(jnp.sum(jnp.maximum(errors, 0) * _jaccard_steps(true), axis=-1), present, axis=-1)
   return _mean(one, jnp.any(present, axis=-1))
+
+
+def _descending(errors):
+  """Indices (int32) that sort the last axis of float32 errors, -1 or at least 0, the largest first.
+
+  XLA's sort of pairs on the CPU calls a comparator for each; that of one array of integers is six times as fast. So
+  there an error (non-negative floats are ordered as their bits are) and its index become one integer.
+  """
+  return jax.lax.platform_dependent(errors, cpu=_descending_packed,
+                                    default=lambda x: jnp.argsort(x, axis=-1, descending=True).astype(jnp.int32))
+
+
+def _descending_packed(errors):
+  ranks = jnp.where(errors < 0, 0, jax.lax.bitcast_convert_type(jnp.abs(errors), jnp.uint32) + jnp.uint32(1))
+  with jax.enable_x64(True):
+    index = jax.lax.broadcasted_iota(jnp.uint64, errors.shape, errors.ndim - 1)
+    keys = (jnp.uint64(2**32 - 1) - ranks.astype(jnp.uint64) << 32) | index
+    keys = jax.lax.sort(keys, dimension=errors.ndim - 1, is_stable=False)
+    return (keys & jnp.uint64(2**32 - 1)).astype(jnp.int32)
 
 
 def _jaccard_steps(true):
