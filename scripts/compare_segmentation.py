@@ -5,12 +5,13 @@
 
 Each run is `experiments.main` on configs/unet_SOURCE.py with another network (FCN-32s, 16s, 8s, DeconvNet, SegNet,
 U-Net) or, with `--ablation`, another `model.upsample` in SegNet's decoder: its own unpooling by switches, transposed
-convolution, resizing. The encoder is that of configs/unet_scenes.py. Whatever follows `--` goes to every run:
-`-- --config.train.steps=1000`. A run that is finished is not run again, so an interrupted comparison goes on where it
-stood.
+convolution, resizing. Encoder and protocol are those of configs/unet_SOURCE.py, deep supervision included, but for the
+FCNs, whose scores are of coarse maps anyway. Whatever follows `--` goes to every run: `-- --config.train.steps=1000`.
+A run that is finished is not run again, so an interrupted comparison goes on where it stood.
 
 Prints a table for each source (mean and standard deviation over the seeds; milliseconds a step are the median over the
-lines of the training) and writes OUT/comparison.json and OUT/SOURCE.png.
+lines of the training) and writes OUT/comparison.json, OUT/SOURCE.png (bars) and OUT/SOURCE_predictions.png (the first
+test images as each network of the first seed sees them).
 """
 import argparse
 import collections
@@ -22,10 +23,11 @@ import sys
 
 from configs import unet_scenes
 
+_FCN = {'model.name': 'fcn', 'objective.deep_supervision': 0}
 DECODERS = {
-    'FCN-32s': {'model.name': 'fcn', 'model.skips': 0},
-    'FCN-16s': {'model.name': 'fcn', 'model.skips': 1},
-    'FCN-8s': {'model.name': 'fcn', 'model.skips': 2},
+    'FCN-32s': {**_FCN, 'model.skips': 0},
+    'FCN-16s': {**_FCN, 'model.skips': 1},
+    'FCN-8s': {**_FCN, 'model.skips': 2},
     'DeconvNet': {'model.name': 'deconvnet'},
     'SegNet': {'model.name': 'segnet'},
     'U-Net': {},
@@ -37,6 +39,7 @@ UPSAMPLING = {
     'bilinear resize': {'model.name': 'segnet', 'model.upsample': 'resize_bilinear'},
 }
 METRICS = ('miou', 'boundary_iou', 'pixel_accuracy')
+SHOWN = 6  # test images in the picture
 
 
 def command(source, fields, seed, workdir, extra=()):
@@ -45,6 +48,11 @@ def command(source, fields, seed, workdir, extra=()):
   overrides = [f'--config.{field}={value}' for field, value in fields.items()]
   return [sys.executable, '-m', 'experiments.main', f'--config=configs/unet_{source}.py', f'--workdir={workdir}',
           *overrides, *extra]
+
+
+def folder(out, source, label, seed):
+  """Returns the folder of one run."""
+  return os.path.join(out, source, label.replace(' ', '_'), seed)
 
 
 def finished(workdir):
@@ -122,6 +130,30 @@ def figure(path, rows):
   pyplot.close(shown)
 
 
+def predictions(path, workdirs):
+  """Writes rows of image | truth | what each network makes of it; `workdirs` is {label: folder of a finished run}."""
+  import numpy as np
+  from deconv import data, plots
+  from deconv.training import restore
+  from experiments import command as entry
+  columns = {}
+  for label, workdir in workdirs.items():
+    config = entry.load_config(workdir)
+    if not columns:
+      test = data.open_source(data.DataOptions(**config.data), split=config.data.eval_split)
+      items = [test[i] for i in range(min(SHOWN, len(test)))]
+      columns = {'image': [item['image'] for item in items], 'truth': [plots.colour_mask(x['mask']) for x in items]}
+    task, state, _ = restore.restore(config, workdir)
+    classes = [task.predict_image(state, item['image']).argmax(-1) for item in items]
+    columns[label] = [plots.colour_mask(x) for x in classes]
+  strips = [plots.caption(plots.enlarge(plots.image_grid(np.stack(column), 1), 2), label)
+            for label, column in columns.items()]
+  height = max(len(strip) for strip in strips)
+  strips = [np.pad(strip, ((0, height - len(strip)), (0, 0), (0, 0)), constant_values=255) for strip in strips]
+  names = list(zip(config.data.class_names, plots.voc_palette()))
+  plots.save_png(path, plots.legend(np.concatenate(strips, axis=1), names))
+
+
 def main(argv=None):
   """Runs the command; returns its exit status."""
   argv = list(sys.argv[1:] if argv is None else argv)
@@ -141,7 +173,7 @@ def main(argv=None):
   for seed in options.seeds.split(','):  # all networks of a seed first: what is there can be compared early
     for source in options.sources.split(','):
       for label in labels:
-        workdir = os.path.join(options.out, source, label.replace(' ', '_'), seed)
+        workdir = folder(options.out, source, label, seed)
         if not finished(workdir):
           status = subprocess.run(command(source, variants[label], seed, workdir, extra), check=False).returncode
           if status or not finished(workdir):
@@ -151,6 +183,9 @@ def main(argv=None):
   for source, rows in found.items():
     print(f'\n{source}\n\n{table(rows)}')
     figure(os.path.join(options.out, f'{source}.png'), rows)
+    seed = options.seeds.split(',')[0]
+    predictions(os.path.join(options.out, f'{source}_predictions.png'), {
+        label: folder(options.out, source, label, seed) for label in rows})
   with open(os.path.join(options.out, 'comparison.json'), 'w', encoding='utf-8') as file:
     json.dump(found, file, indent=2)
   return 0

@@ -101,10 +101,15 @@ def deep(scores, mask, class_weights=None):
     mask: integers (batch, height, width).
     class_weights: as for cross_entropy.
   """
-  total = 0.
-  for logits in scores:
-    factor = mask.shape[1] // logits.shape[1]
-    total += cross_entropy(jnp.repeat(jnp.repeat(logits, factor, axis=1), factor, axis=2), mask, class_weights)
+  classes = scores[0].shape[-1]
+  mask = jnp.asarray(mask, jnp.int32)
+  pixels = jnp.sum((mask >= 0) & (mask < classes))
+  weights = 1.0 if class_weights is None else jnp.asarray(class_weights, jnp.float32)
+  shares, total = weights * jax.nn.one_hot(mask, classes), 0.  # b h w C; all zero where the mask is no class
+  for logits in sorted(scores, key=lambda x: -x.shape[1]):  # the finest first: the shares are those of ever larger cells
+    batch, h, w, _ = logits.shape
+    shares = shares.reshape(batch, h, shares.shape[1] // h, w, shares.shape[2] // w, classes).sum(axis=(2, 4))
+    total -= jnp.sum(shares * jax.nn.log_softmax(logits.astype(jnp.float32))) / jnp.maximum(pixels, 1)
   return total / len(scores)
 
 
