@@ -20,4 +20,5 @@ def get_config(variant=''):
   config.data.class_names = ('photo', *'0123456789')
   config.augment.flip = False
   config.augment.rotate_degrees = 10.
+  config.train.steps = 2000
   return base.finish(config, variant, unet_scenes.VARIANTS, smoke=unet_scenes.SMOKE)

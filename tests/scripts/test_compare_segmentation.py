@@ -2,8 +2,12 @@
 import json
 import statistics
 
+import numpy as np
+from PIL import Image
 import pytest
 
+from deconv import plots
+from deconv.data import scenes
 from scripts import compare_segmentation as compare
 
 
@@ -16,17 +20,20 @@ def write_run(folder, miou, images_per_second, finished=True):
   (folder / 'run.json').write_text(json.dumps({'finished': finished, 'batch_size': 16}))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_networks(monkeypatch):
   monkeypatch.setattr(compare, 'parameters', lambda workdir: 1234567)
+  monkeypatch.setattr(compare, 'predictions', lambda path, workdirs: None)
 
 
+@pytest.mark.usefixtures('no_networks')
 def test_the_last_evaluation_and_the_median_speed_are_read(tmp_path):
   write_run(tmp_path / 'run', 0.8, [0, 100, 400, 200])  # nothing is timed in the first line
   found = compare.read(tmp_path / 'run')
   assert found['miou'] == 0.8 and found['step'] == 40 and found['milliseconds'] == pytest.approx(1000 * 16 / 200)
 
 
+@pytest.mark.usefixtures('no_networks')
 def test_what_is_finished_is_not_run_again_and_the_table_has_mean_and_deviation(tmp_path, monkeypatch, capsys):
   values = {'0': 0.6, '1': 0.9}
   for seed, value in values.items():
@@ -54,3 +61,20 @@ def test_a_run_that_fails_ends_the_comparison(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(compare.subprocess, 'run', lambda *args, **options: type('Finished', (), {'returncode': 2}))
   assert compare.main([f'--out={tmp_path}', '--seeds=0']) == 2
   assert 'did not end' in capsys.readouterr().err
+
+
+def test_a_short_run_makes_table_and_picture(tmp_path, capsys):
+  tiny = {'data.image_size': 32, 'model.width': 4, 'train.steps': 2, 'eval.batch_size': 100}
+  status = compare.main([f'--out={tmp_path}', '--sources=scenes', '--seeds=3', '--only=FCN-8s', '--',
+                         *(f'--config.{name}={value}' for name, value in tiny.items())])
+  assert status == 0
+  rows = capsys.readouterr().out.split('| network ')[1]
+  assert '| FCN-8s | 0.' in rows
+  config = json.loads((tmp_path / 'scenes' / 'FCN-8s' / '3' / 'config.json').read_text())
+  assert config['seed'] == 3 and config['model']['skips'] == 2 and config['objective']['deep_supervision'] == 0
+  picture = np.asarray(Image.open(tmp_path / 'scenes_predictions.png'))
+  first_image = picture[4:4 + 64, 4:4 + 64]  # a margin of 2, everything twice as large
+  expected, mask = scenes.render_scene(scenes.NUM_TRAIN, 32)
+  np.testing.assert_array_equal(first_image[::2, ::2], expected)
+  left = 32 * 2 + 8 + 4
+  np.testing.assert_array_equal(picture[4:4 + 64:2, left:left + 64:2], plots.colour_mask(mask))
