@@ -26,6 +26,7 @@ from deconv import data, plots
 from deconv.metrics import coverage, neighbours
 from deconv.models import MODELS
 from deconv.objectives.gan import OBJECTIVES
+from deconv.tasks.adversary import update_discriminator
 from deconv.tasks.fields import choose
 from deconv.tasks.random import stream
 from deconv.tasks.state import NetworkState, State
@@ -161,14 +162,9 @@ class Gan:
     return logits, new.get('batch_stats', {})
 
   def _update_disc(self, disc, reals, fakes, key):
-    def loss_fn(params):
-      real_logits, stats = self._judge(params, disc.batch_stats, reals, key, 'dropout_real')
-      fake_logits, stats = self._judge(params, stats, fakes, key, 'dropout_fake')
-      loss = jnp.mean(self.objective.disc(real_logits, fake_logits))
-      return loss, (stats, {'loss_disc': loss, 'accuracy_real': jnp.mean(real_logits > 0),
-                            'accuracy_fake': jnp.mean(fake_logits < 0)})
-    grads, (stats, scalars) = jax.grad(loss_fn, has_aux=True)(disc.params)
-    return disc.update(self.optimizers['disc'], grads, stats), scalars
+    def judge(params, batch_stats, images, kind):
+      return self._judge(params, batch_stats, images, key, f'dropout_{kind}')
+    return update_discriminator(disc, judge, self.objective, self.optimizers['disc'], reals, fakes)
 
   def _update_gen(self, gen, gen_stats, disc, fakes, pull, key):
     def loss_fn(images):

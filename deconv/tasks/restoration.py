@@ -28,6 +28,7 @@ from deconv.models.dcgan import Discriminator
 from deconv.objectives import gan
 from deconv.objectives.restoration import RestorationLoss, RestorationOptions
 from deconv.tasks import whole_pictures
+from deconv.tasks.adversary import update_discriminator
 from deconv.tasks.fields import check_fields, choose
 from deconv.tasks.random import stream
 from deconv.tasks.state import NetworkState, State
@@ -230,7 +231,9 @@ class Restoration:
     outputs, pull, stats = jax.vjp(forward, net.params, has_aux=True)
     judged_scalars = {}
     if self.objective.adversarial:
-      rest['disc'], judged_scalars = self._update_disc(rest['disc'], targets, outputs, hole)
+      rest['disc'], judged_scalars = update_discriminator(
+          rest['disc'], lambda params, stats, images, _: self._judge(params, stats, images, hole), self.gan_objective,
+          self.disc_optimizer, targets, outputs)
 
     def loss_fn(outputs):
       loss, terms = self.loss(outputs, targets, hole)
@@ -256,16 +259,6 @@ class Restoration:
     logits, new = self.discriminator.apply({'params': params, 'batch_stats': batch_stats}, seen, train=True,
                                            mutable=['batch_stats'])
     return logits, new.get('batch_stats', {})
-
-  def _update_disc(self, disc, reals, fakes, hole):
-    def loss_fn(params):
-      real_logits, stats = self._judge(params, disc.batch_stats, reals, hole)
-      fake_logits, stats = self._judge(params, stats, fakes, hole)
-      loss = jnp.mean(self.gan_objective.disc(real_logits, fake_logits))
-      return loss, (stats, {'loss_disc': loss, 'accuracy_real': jnp.mean(real_logits > 0),
-                            'accuracy_fake': jnp.mean(fake_logits < 0)})
-    grads, (stats, scalars) = jax.grad(loss_fn, has_aux=True)(disc.params)
-    return disc.update(self.disc_optimizer, grads, stats), scalars
 
   # Evaluation.
 
