@@ -220,7 +220,7 @@ OBJECTIVES = {
         class_weights='none',      # cross_entropy, focal: none | median_frequency (over the training split)
         border_weight=0.0,         # cross_entropy: weight of the ground between two regions (U-Net: 10); 0 = off
         border_sigma=5.0,          # that weight's reach in pixels (U-Net: 5)
-        deep_supervision=0.0,      # weight of the cross-entropy of scores before each doubling; unet, segnet, deconvnet
+        deep_supervision=0.0,      # weight of the cross-entropy of scores before each doubling; not fcn
     ),
 }
 

@@ -51,6 +51,7 @@ class LinkNet(nn.Module):
     stem: 'plain' or 'paper'.
     upsample: kind of deconv.layers.Upsample, or 'paper'.
     block: what the layers have in common.
+    side_scores: also score the map that each block of the decoder gets, see vgg.side_score.
   """
   num_classes: int
   depth: int
@@ -59,6 +60,7 @@ class LinkNet(nn.Module):
   stem: str = 'plain'
   upsample: str = 'paper'
   block: vgg.Block = vgg.Block()
+  side_scores: bool = False
 
   @nn.compact
   def __call__(self, x, train):
@@ -77,6 +79,8 @@ class LinkNet(nn.Module):
       skips.append(x)
     x = skips.pop()
     for i in reversed(range(len(skips))):
+      if self.side_scores:
+        vgg.side_score(self, x, self.num_classes, f'side_score{i + 1}')
       skip = skips.pop()
       x = skip + self._decode(x, skip.shape[-1], f'{i + 1}', double=i > 0 or not paper, train=train)
     assert not skips, 'a stage of the encoder was not used'
@@ -101,7 +105,7 @@ class LinkNet(nn.Module):
 
 
 def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, blocks=2, stem='plain',
-          batch_norm_momentum=0.9, dtype=None, batch_norm_axis=None):
+          batch_norm_momentum=0.9, side_scores=False, dtype=None, batch_norm_axis=None):
   """Returns the network for images of `image_shape` (height, width, channels); see configs/base.py.
 
   `upsample='paper'` is 'deconv3', and 'deconv2' for the last step of the paper's stem.
@@ -118,4 +122,4 @@ def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, bloc
   vgg.refuse_unpooling('linknet', upsample, 'its encoder halves by strides and leaves no switches')
   vgg.check_sides('linknet', *image_shape[:2], 2**depth)
   return LinkNet(num_classes, depth, width, blocks, stem, upsample,
-                 vgg.Block(True, batch_norm_momentum, batch_norm_axis, dtype))
+                 vgg.Block(True, batch_norm_momentum, batch_norm_axis, dtype), side_scores)

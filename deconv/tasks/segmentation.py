@@ -48,7 +48,7 @@ def build(config, make_optimizer, batch_norm_axis=None):
   if loss.deep_supervision:
     if 'side_scores' not in inspect.signature(builder).parameters:
       raise UserError(f"model.name='{config.model.name}' has no scores of coarser maps to supervise; set "
-                      'objective.deep_supervision=0, or choose unet, segnet or deconvnet')
+                      'objective.deep_supervision=0, or choose unet, linknet, segnet or deconvnet')
     model['side_scores'] = True
   def network(axis):
     return builder(image_shape=(side, side, config.data.channels), num_classes=len(names),

@@ -170,10 +170,11 @@ def test_a_network_without_padding_sees_more_than_it_names():
   assert logits.shape[1] == 28 - 2 * margin
 
 
-@pytest.mark.parametrize('name', ['unet', 'segnet', 'deconvnet'])
+@pytest.mark.parametrize('name', ['unet', 'linknet', 'segnet', 'deconvnet'])
 def test_deep_supervision_is_the_cross_entropy_of_every_coarser_map(name):
   """Scores made constant by hand: what a map costs that says the same of all pixels follows from their classes."""
-  model = {'model.name': name, 'model.depth': 2, 'model.width': 2, 'model.batch_norm': False}
+  model = {'model.name': name, 'model.depth': 2, 'model.width': 2}
+  model.update({'model.blocks': 1} if name == 'linknet' else {'model.batch_norm': False})
   if name == 'deconvnet':
     model.update({'model.fc_kernel': 1, 'model.fc_width': 4})
   config = base.get_config(model=name, task='segmentation')
@@ -182,7 +183,8 @@ def test_deep_supervision_is_the_cross_entropy_of_every_coarser_map(name):
   task, batch = TASKS['segmentation'](config, lambda scale=1.: optax.sgd(1.)), make_batch(3)
   state = task.init(KEY, batch)
   net = state.networks['net']
-  place = net.params if name == 'unet' else net.params['decoder']
+  whole = name in ('unet', 'linknet')
+  place = net.params if whole else net.params['decoder']
   bias = np.array([1., 0., -0.5], np.float32)
   for level in (1, 2):
     kernel = place[f'side_score{level}']['kernel']
@@ -192,7 +194,7 @@ def test_deep_supervision_is_the_cross_entropy_of_every_coarser_map(name):
   after, scalars = jax.jit(task.train_step)(state, batch, KEY)
   assert scalars['deep_supervision'] == pytest.approx(np.mean(expected), rel=1e-5)
   assert scalars['loss'] == pytest.approx(float(scalars['cross_entropy']) + 0.5 * np.mean(expected), rel=1e-5)
-  place = after.networks['net'].params if name == 'unet' else after.networks['net'].params['decoder']
+  place = after.networks['net'].params if whole else after.networks['net'].params['decoder']
   assert all(np.abs(place[f'side_score{level}']['bias'] - level * bias).max() > 1e-3 for level in (1, 2))
   assert np.abs(place['side_score2']['kernel']).max() > 0
 
@@ -218,5 +220,5 @@ def test_mistakes_are_one_sentence(overrides, sentence):
 def test_deep_supervision_needs_a_decoder_with_coarser_maps():
   config = base.get_config(model='fcn', task='segmentation')
   config.data.channels, config.data.class_names, config.objective.deep_supervision = 3, NAMES, 1.
-  with pytest.raises(UserError, match='choose unet, segnet or deconvnet'):
+  with pytest.raises(UserError, match='choose unet, linknet, segnet or deconvnet'):
     TASKS['segmentation'](config, lambda scale=1.: optax.adam(scale))
