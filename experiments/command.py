@@ -119,15 +119,7 @@ def _config_of_file(argv):
 def _load_file(name):
   """Returns the config of 'FILE.py:VARIANT' before any override."""
   path, _, variant = name.partition(':')
-  if not os.path.isfile(path):
-    names = {os.path.basename(file): file for file in _config_files()}
-    near = [names[name] for name in difflib.get_close_matches(os.path.basename(path), names, 1, 0.6)]
-    raise UserError(f"there is no config file '{path}'" + (f"; did you mean '{near[0]}'?" if near else _listing()))
-  spec = importlib.util.spec_from_file_location('experiment_config', path)
-  if spec is None:
-    raise UserError(f"'{path}' is no Python file: give --config=configs/NAME.py")
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
+  module = load_module(path, '--config=configs/NAME.py')
   try:
     config = module.get_config(variant)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -135,6 +127,36 @@ def _load_file(name):
   if not isinstance(config, config_dict.ConfigDict):
     raise UserError(f"'{path}': get_config(variant) must return a ConfigDict")
   return config
+
+
+def load_module(path, flag, folder='configs'):
+  """Returns the module in a file that the user named.
+
+  Args:
+    path: of the file.
+    flag: how it is given, for the sentence that says so.
+    folder: where such files are.
+
+  Raises:
+    UserError: no such file, or one that is not Python's.
+  """
+  if not os.path.isfile(path):
+    names = {os.path.basename(file): file for file in _files(folder)}
+    near = [names[name] for name in difflib.get_close_matches(os.path.basename(path), names, 1, 0.6)]
+    raise UserError(f"there is no file '{path}'" + (f"; did you mean '{near[0]}'?" if near else _listing(folder)))
+  spec = importlib.util.spec_from_file_location('experiment_config', path)
+  if spec is None:
+    raise UserError(f"'{path}' is no Python file: give {flag}")
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def check_fields(file, overrides):
+  """Raises UserError if a config file is not there, or the overrides (`--config.a.b=value`) do not fit it."""
+  config = _load_file(file)
+  _set_model(config, overrides)
+  _check_overrides(overrides, config)
 
 
 def _config_of_workdir(argv):
@@ -288,16 +310,16 @@ def nearest(name, fields):
   return last[near[0]] if near else None
 
 
-def _config_files():
+def _files(folder):
   try:
-    return sorted(f'configs/{name}' for name in os.listdir('configs') if name.endswith('.py') and name != 'base.py')
+    return sorted(f'{folder}/{name}' for name in os.listdir(folder) if name.endswith('.py') and name != 'base.py')
   except OSError:
     return []
 
 
-def _listing():
-  names = _config_files()
-  return f"; there are {', '.join(names)}" if names else '; run from the folder that holds configs/'
+def _listing(folder='configs'):
+  names = _files(folder)
+  return f"; there are {', '.join(names)}" if names else f'; run from the folder that holds {folder}/'
 
 
 def write_file(path, write):

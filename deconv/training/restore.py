@@ -25,14 +25,19 @@ def restore(config, workdir, step=None, task=None):
   Raises:
     UserError: there is no such checkpoint, or it does not fit the config.
   """
-  # Nothing is trained, so where the schedule ends does not matter, as long as it is after the warm-up.
-  task = task or experiment.build_task(config, Parallel(**config.parallel), total=2**30)
-  size = config.data.image_size
-  example = {'image': np.zeros((1, size, size, config.data.channels), np.uint8)}
-  template = jax.eval_shape(task.init, jax.random.key(0), example)
+  task, template = shapes(config, task)
   with Checkpoints(os.path.join(workdir, 'checkpoints'), read_only=True) as checkpoints:
     found = checkpoints.restore_latest(template) if step is None else checkpoints.restore(step, template)
   if found is None:
     raise UserError(f"'{workdir}' has no checkpoint yet: train it first, or wait for the first one")
   state, _, step = found
   return task, state, step
+
+
+def shapes(config, task=None):
+  """Returns (task, State of shapes and types) of a config; arguments as for `restore`."""
+  # Nothing is trained, so where the schedule ends does not matter, as long as it is after the warm-up.
+  task = task or experiment.build_task(config, Parallel(**config.parallel), total=2**30)
+  size = config.data.image_size
+  example = {'image': np.zeros((1, size, size, config.data.channels), np.uint8)}
+  return task, jax.eval_shape(task.init, jax.random.key(0), example)

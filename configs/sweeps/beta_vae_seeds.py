@@ -1,0 +1,12 @@
+"""beta-VAE on shapes with five seeds, as differences between seeds are greater than those between methods.
+
+  python -m experiments.sweep --sweep=configs/sweeps/beta_vae_seeds.py --out=runs/beta_vae
+
+Numbers, of the same five runs started one by one: configs/beta_vae_shapes.py.
+"""
+SWEEP = {
+    'experiments': {'shapes': {'config': 'configs/beta_vae_shapes.py:mlp'}},
+    'variants': {'beta = 4': {'objective.beta': 4.}},
+    'seeds': (0, 1, 2, 3, 4),
+    'metrics': {'mig': 'MIG', 'sap': 'SAP', 'dci_disentanglement': 'DCI disentanglement'},
+}

@@ -1,0 +1,324 @@
+"""Many runs as one table: variants of experiments, each with several seeds, trained where they are not there yet.
+
+  python -m experiments.sweep --sweep=configs/sweeps/NAME.py --out=DIR [--jobs=2] [--seeds=0,1] [--only=U-Net,SegNet]
+  python -m experiments.sweep --sweep=configs/sweeps/NAME.py --out=DIR --report
+
+A run is `experiments.main` in DIR/EXPERIMENT/VARIANT/SEED; `--config.section.field=value` goes to every one. A run that
+is finished is not run again, one that was interrupted goes on, so call again until all are there; Ctrl-C and SIGTERM
+save those under way. All variants of a seed come before the next seed: what is there can be compared early, and
+`--report` does so without training.
+
+`--jobs=N` runs N at a time, each on its share of the processor's cores, and writes what they say to
+DIR/EXPERIMENT/VARIANT/SEED.log. On two cores two jobs of small networks take less time than one after the other. Where
+CUDA_VISIBLE_DEVICES names at least N GPUs, each job gets its own.
+
+Written in the end: tables (mean and standard deviation over the seeds; milliseconds a step are medians over the lines
+of the training) to the terminal and DIR/tables.md, every number to DIR/results.json, a figure DIR/EXPERIMENT.png, and
+for segmentation DIR/EXPERIMENT_predictions.png: the first test images as each variant of the first seed sees them.
+
+A sweep is a Python file with a dict SWEEP:
+
+  experiments: {name: {'config': 'FILE.py[:VARIANT]', field: value, ...}}
+  variants: {label: {field: value, ...}}, on top of the experiment's
+  seeds: tuple of int
+  metrics: {name in metrics.jsonl: its column}, of the last evaluation
+  common: optional, {field: value, ...} for all runs
+"""
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+from deconv.errors import UserError
+from experiments import command
+
+SHOWN = 6  # test images in the picture of predictions
+_KEYS = 'experiments', 'variants', 'seeds', 'metrics'
+
+
+def load(path):
+  """Returns the SWEEP of a file.
+
+  Raises:
+    UserError: no such file, no such dict in it, or an entry is missing.
+  """
+  sweep = getattr(command.load_module(path, '--sweep=configs/sweeps/NAME.py', 'configs/sweeps'), 'SWEEP', None)
+  missing = [key for key in _KEYS if not (isinstance(sweep, dict) and sweep.get(key))]
+  if missing:
+    raise UserError(f"'{path}' is no sweep: it needs a dict SWEEP with {', '.join(missing)}; see experiments/sweep.py")
+  without = [name for name, fields in sweep['experiments'].items() if 'config' not in fields]
+  if without:
+    raise UserError(f"'{path}': the experiment '{without[0]}' does not say which 'config' it is of")
+  return {'common': {}, **sweep}
+
+
+class Run:
+  """One run of a sweep: its `experiment`, `label`, `seed`, `workdir` and the `arguments` of experiments.main."""
+
+  def __init__(self, sweep, out, experiment, label, seed, overrides=()):
+    fields = {**sweep['common'], **sweep['experiments'][experiment], **sweep['variants'][label], 'seed': seed}
+    self.config = fields.pop('config')
+    self.experiment, self.label, self.seed = experiment, label, seed
+    self.workdir = os.path.join(out, experiment, label.replace(' ', '_'), str(seed))
+    self.overrides = [f'--config.{field}={value}' for field, value in fields.items()] + list(overrides)
+    self.arguments = [f'--config={self.config}', f'--workdir={self.workdir}', *self.overrides]
+
+  def __str__(self):
+    return f'{self.experiment}, {self.label}, seed {self.seed}'
+
+  @property
+  def finished(self):
+    """Whether the folder holds a run that went to its end."""
+    try:
+      with open(os.path.join(self.workdir, 'run.json'), encoding='utf-8') as file:
+        return bool(json.load(file).get('finished'))
+    except (OSError, ValueError):
+      return False
+
+  def read(self, metrics):
+    """Returns {name: number} of a finished run: the metrics of its last evaluation, 'step', 'milliseconds' a step (None
+    where nothing was timed) and 'parameters'."""
+    with open(os.path.join(self.workdir, 'metrics.jsonl'), encoding='utf-8') as file:
+      lines = [json.loads(line) for line in file]
+    last = [line for line in lines if line['split'] == 'eval'][-1:]
+    absent = [name for name in metrics if not last or name not in last[0]]
+    if absent:
+      raise UserError(f"the last evaluation of '{self.workdir}' has no '{absent[0]}': correct the sweep's metrics")
+    with open(os.path.join(self.workdir, 'run.json'), encoding='utf-8') as file:
+      batch_size = json.load(file)['batch_size']
+    speeds = [line['images_per_second'] for line in lines if line['split'] == 'train' and line.get('images_per_second')]
+    return {**{name: last[0][name] for name in metrics}, 'step': last[0]['step'],
+            'milliseconds': 1000 * batch_size / statistics.median(speeds) if speeds else None,
+            'parameters': parameters(self.workdir)}
+
+
+def parameters(workdir):
+  """Returns the number of parameters of all networks of a run, from the shapes that its config makes."""
+  import jax
+  from deconv.training import restore
+  task, state = restore.shapes(command.load_config(workdir))
+  del task
+  return sum(x.size for net in state.networks.values() for x in jax.tree.leaves(net.params))
+
+
+# Running.
+
+
+class Jobs:
+  """Runs processes, `number` at a time; SIGINT and SIGTERM are passed on, and no more are started then."""
+
+  def __init__(self, number):
+    self.number = number
+    self.free = list(range(number))
+    self.running = {}  # process: (its place, run)
+    self.stopped = 0   # by which signal
+    self.failed = []   # [(run, exit status)]
+
+  def run(self, runs):
+    """Runs all of them; returns when the last has ended."""
+    before = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+      for number, run in enumerate(runs, 1):
+        while not self.free:
+          self._wait()
+        if self.stopped or self.failed:
+          break
+        self._start(run, f'[{number}/{len(runs)}] {run}')
+      while self.running:
+        self._wait()
+    finally:
+      for s, handler in before.items():
+        signal.signal(s, handler)
+
+  def _start(self, run, title):
+    place, output = self.free.pop(0), None
+    environment, cores = share(place, self.number)
+    print(f'{title}: {run.workdir}', flush=True)
+    if self.number > 1:
+      os.makedirs(os.path.dirname(run.workdir), exist_ok=True)
+      output = open(f'{run.workdir}.log', 'ab')
+    # In a session of its own: Ctrl-C in a terminal would reach it twice, and the second one means "at once".
+    process = subprocess.Popen([sys.executable, '-m', 'experiments.main', *run.arguments], env=environment,
+                               stdout=output, stderr=output, start_new_session=True)
+    if output:
+      output.close()
+    if cores:
+      os.sched_setaffinity(process.pid, cores)
+    self.running[process] = place, run
+
+  def _wait(self):
+    for process in list(self.running):
+      status = process.poll()
+      if status is not None:
+        place, run = self.running.pop(process)
+        self.free.append(place)
+        if not self.stopped and (status or not run.finished):
+          self.failed.append((run, status))
+    time.sleep(0.1)
+
+  def _stop(self, number, frame):
+    del frame
+    self.stopped = number
+    for process in self.running:
+      process.send_signal(signal.SIGTERM)
+
+
+def share(place, number):
+  """Returns (environment, set of processor cores or None for all) of the job at a place out of `number`."""
+  environment = dict(os.environ)
+  gpus = [name for name in environment.get('CUDA_VISIBLE_DEVICES', '').split(',') if name]
+  if number > 1 and len(gpus) >= number:
+    environment['CUDA_VISIBLE_DEVICES'] = gpus[place]
+  if number == 1 or not hasattr(os, 'sched_setaffinity'):
+    return environment, None
+  cores = sorted(os.sched_getaffinity(0))
+  return environment, set(cores[place::number]) or {cores[place % len(cores)]}
+
+
+# Reporting.
+
+
+def table(rows, metrics):
+  """Returns Markdown of {label: [{name: number} of each seed]}."""
+  lines = [f"| | {' | '.join(metrics.values())} | ms a step | parameters | seeds |", '|---' * (len(metrics) + 4) + '|']
+  for label, runs in rows.items():
+    cells = [spread([run[name] for run in runs]) for name in metrics]
+    timed = [run['milliseconds'] for run in runs if run['milliseconds'] is not None]
+    speed = f'{statistics.median(timed):.0f}' if timed else '–'
+    lines.append(f"| {label} | {' | '.join(cells)} | {speed} | {runs[0]['parameters']:,} | {len(runs)} |")
+  return '\n'.join(lines)
+
+
+def spread(values):
+  """Returns 'mean ± standard deviation', or the value alone where there is one."""
+  mean = statistics.mean(values)
+  return f'{mean:.3f} ± {statistics.stdev(values):.3f}' if len(values) > 1 else f'{mean:.3f}'
+
+
+def figure(path, rows, metrics):
+  """Draws a panel for each metric: a small dot for each seed, a bar at their mean."""
+  try:
+    import matplotlib
+  except ImportError:
+    print(f'{path} is not drawn: matplotlib is not installed (pip install matplotlib).', file=sys.stderr)
+    return
+  matplotlib.use('Agg')
+  from matplotlib import pyplot
+  shown, panels = pyplot.subplots(1, len(metrics), sharey=True, squeeze=False,
+                                  figsize=(1.5 + 2.6 * len(metrics), 0.8 + 0.36 * len(rows)))
+  for axes, (name, title) in zip(panels[0], metrics.items()):
+    for y, runs in enumerate(rows.values()):
+      values = [run[name] for run in runs]
+      axes.plot(values, [y] * len(values), 'o', color='tab:blue', alpha=0.5, markersize=4)
+      axes.plot(statistics.mean(values), y, '|', color='black', markersize=14)
+    axes.set_title(title, fontsize=9)
+    axes.grid(axis='x', alpha=0.3)
+    axes.tick_params(labelsize=8)
+  panels[0][0].set_yticks(range(len(rows)), rows)
+  panels[0][0].set_ylim(len(rows) - 0.5, -0.5)
+  shown.tight_layout()
+  shown.savefig(path, dpi=150)
+  pyplot.close(shown)
+
+
+def predictions(path, workdirs):
+  """Writes rows of image | truth | what each network makes of it; `workdirs` is {label: folder of a finished run}."""
+  import numpy as np
+  from deconv import data, plots
+  from deconv.training import restore
+  columns = {}
+  for label, workdir in workdirs.items():
+    config = command.load_config(workdir)
+    if not columns:
+      test = data.open_source(data.DataOptions(**config.data), split=config.data.eval_split)
+      items = [test[i] for i in range(min(SHOWN, len(test)))]
+      columns = {'image': [item['image'] for item in items], 'truth': [plots.colour_mask(x['mask']) for x in items]}
+    task, state, _ = restore.restore(config, workdir)
+    classes = [task.predict_image(state, item['image']).argmax(-1) for item in items]
+    columns[label] = [plots.colour_mask(x) for x in classes]
+  strips = [plots.caption(plots.enlarge(plots.image_grid(np.stack(column), 1), 2), label)
+            for label, column in columns.items()]
+  height = max(len(strip) for strip in strips)
+  strips = [np.pad(strip, ((0, height - len(strip)), (0, 0), (0, 0)), constant_values=255) for strip in strips]
+  names = list(zip(config.data.class_names, plots.voc_palette()))
+  plots.save_png(path, plots.legend(np.concatenate(strips, axis=1), names))
+
+
+def report(sweep, out, runs):
+  """Prints and writes what is there of the finished ones among the runs."""
+  found, tables = {}, []
+  for run in runs:
+    if run.finished:
+      rows = found.setdefault(run.experiment, {})
+      rows.setdefault(run.label, {})[run.seed] = {**run.read(sweep['metrics']), 'workdir': run.workdir}
+  if not found:
+    raise UserError(f"nothing is finished in '{out}' yet: call without --report to train")
+  for experiment, rows in found.items():
+    values = {label: list(seeds.values()) for label, seeds in rows.items()}
+    tables.append(f'{experiment}\n\n{table(values, sweep["metrics"])}\n')
+    figure(os.path.join(out, f'{experiment}.png'), values, sweep['metrics'])
+    first = {label: next(iter(seeds.values()))['workdir'] for label, seeds in rows.items()}
+    if command.load_config(next(iter(first.values()))).task == 'segmentation':
+      predictions(os.path.join(out, f'{experiment}_predictions.png'), first)
+  print('\n' + '\n'.join(tables))
+  for name, text in (('tables.md', '\n'.join(tables)), ('results.json', json.dumps(found, indent=2))):
+    command.write_file(os.path.join(out, name), lambda file, text=text: file.write(text.encode()))
+
+
+def main(argv=None):
+  """Runs the command; returns its exit status."""
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--sweep', required=True, help='FILE.py with SWEEP')
+  parser.add_argument('--out', required=True, help='folder of the runs')
+  parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
+  parser.add_argument('--seeds', help='comma-separated; default: those of the sweep')
+  parser.add_argument('--only', help='comma-separated labels of variants; default: all')
+  parser.add_argument('--report', action='store_true', help='train nothing')
+  options, overrides = parser.parse_known_args(argv)
+  sweep = load(options.sweep)
+  runs = _runs(sweep, options, overrides)
+  if not options.report:
+    missing = [run for run in runs if not run.finished]
+    jobs = Jobs(options.jobs)
+    jobs.run(missing)
+    for run, status in jobs.failed:
+      where = f'; see {run.workdir}.log' if options.jobs > 1 else ''
+      print(f'error: {run} did not end (exit status {status}){where}; call again to go on', file=sys.stderr)
+    if jobs.stopped:
+      print(f'{signal.Signals(jobs.stopped).name} came: the runs are saved; run the same command again to go on')
+      return 128 + jobs.stopped
+    if jobs.failed:
+      return max(abs(status) for _, status in jobs.failed) or 1
+  report(sweep, options.out, runs)
+  return 0
+
+
+def _runs(sweep, options, overrides):
+  """The runs that are asked for, all variants of a seed first, every one's fields looked at."""
+  strange = [word for word in overrides if not word.startswith('--config.')]
+  if strange:
+    raise UserError(f"there is no flag '{strange[0]}'; what every run gets is --config.section.field=value")
+  labels = options.only.split(',') if options.only else list(sweep['variants'])
+  for label in labels:
+    if label not in sweep['variants']:
+      raise UserError(f"--only={options.only}: there is no '{label}' in {', '.join(sweep['variants'])}")
+  try:
+    seeds = [int(seed) for seed in options.seeds.split(',')] if options.seeds else sweep['seeds']
+  except ValueError:
+    raise UserError(f'--seeds={options.seeds}: give whole numbers, such as 0,1,2') from None
+  if options.jobs < 1:
+    raise UserError(f'--jobs={options.jobs}: give at least 1')
+  runs = [Run(sweep, options.out, experiment, label, seed, overrides)
+          for seed in seeds for experiment in sweep['experiments'] for label in labels]
+  for run in runs:
+    command.check_fields(run.config, run.overrides)
+  return runs
+
+
+if __name__ == '__main__':
+  with command.one_sentence():
+    sys.exit(main())
