@@ -15,7 +15,7 @@ Measured after the 1,000 steps (seed 0, 500 test scenes, averaged parameters): m
 """
 from configs import base
 
-VARIANTS = {'long': {'train.steps': 2400, 'eval.every': 800}}
+VARIANTS = {'long': {'train.steps': 2400, 'eval.every': 800, 'objective.lovasz': 1.}}
 CONVS = (1, 1, 2, 2)  # one convolution where the maps are large
 SMOKE = {'data.image_size': 32, 'model.width': 4, 'model.depth': 2, 'model.convs': (1, 2)}
 
@@ -29,13 +29,12 @@ def get_config(variant=''):
   config.data.channels = 3
   config.augment.flip = True
   config.model.convs = CONVS
-  config.objective.lovasz = 1.
   config.objective.deep_supervision = 1.  # without it U-Net, SegNet and DeconvNet name classes many epochs later
   config.optimizer.learning_rate = 4e-3
   config.optimizer.beta1 = 0.9
   config.optimizer.schedule = 'cosine'
   config.train.batch_size = 8
-  config.train.steps = 800
+  config.train.steps = 600
   config.train.ema_decay = 0.98
   config.eval.batch_size = 64
   config.samples.every = 200

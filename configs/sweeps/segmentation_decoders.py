@@ -2,8 +2,8 @@
 
   python -m experiments.sweep --sweep=configs/sweeps/segmentation_decoders.py --out=runs/decoders
 
-Objective and protocol are those of configs/unet_scenes.py (1,000 steps here) and unet_digit_scenes.py (2,000), deep
-supervision included, but for the FCNs, whose scores are of coarse maps anyway.
+Objective and protocol are those of configs/unet_scenes.py (but 1,000 steps, and the Lovasz loss as in its `:long`) and
+unet_digit_scenes.py (2,000 steps), deep supervision included, but for the FCNs, whose scores are of coarse maps anyway.
 
 NUMBERS
 """
@@ -12,7 +12,7 @@ from configs import unet_scenes
 _FCN = {'model.name': 'fcn', 'objective.deep_supervision': 0}
 SWEEP = {
     'experiments': {
-        'scenes': {'config': 'configs/unet_scenes.py', 'train.steps': 1000},
+        'scenes': {'config': 'configs/unet_scenes.py', 'train.steps': 1000, 'objective.lovasz': 1.},
         'digit_scenes': {'config': 'configs/unet_digit_scenes.py'},
     },
     'common': {'model.convs': unet_scenes.CONVS, 'samples.every': 0, 'checkpoint.every': 1000},
