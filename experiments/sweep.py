@@ -100,8 +100,7 @@ def parameters(workdir):
   """Returns the number of parameters of all networks of a run, from the shapes that its config makes."""
   import jax
   from deconv.training import restore
-  task, state = restore.shapes(command.load_config(workdir))
-  del task
+  _, state = restore.shapes(command.load_config(workdir))
   return sum(x.size for net in state.networks.values() for x in jax.tree.leaves(net.params))
 
 
@@ -149,6 +148,8 @@ class Jobs:
     if cores:
       os.sched_setaffinity(process.pid, cores)
     self.running[process] = place, run
+    if self.stopped:  # while it was being started: the signal went to the others
+      process.send_signal(signal.SIGTERM)
 
   def _wait(self):
     for process in list(self.running):

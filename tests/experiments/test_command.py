@@ -14,7 +14,7 @@ DIGITS = '--config=configs/dcgan_digits.py'
 @pytest.mark.parametrize('arguments, parts', [
     ([], ['--config=configs/NAME.py', 'configs/dcgan_digits.py']),
     (['--config=configs/dcgan_digit.py'], ["did you mean 'configs/dcgan_digits.py'"]),
-    (['--config=configs/xyzzy.py'], ['no file', 'configs/dcgan_celeba.py']),
+    (['--config=configs/xyzzy.py'], ['no config file', 'configs/dcgan_celeba.py']),
     (['--config=README.md'], ['no Python file']),
     ([DIGITS + ':smoky'], ["no variant 'smoky'", 'smoke']),
     ([DIGITS, '--config.model.widht=3'], ["no field 'model.widht'", "'model.width'"]),
