@@ -143,7 +143,8 @@ def load_module(path, flag, folder='configs'):
   if not os.path.isfile(path):
     names = {os.path.basename(file): file for file in _files(folder)}
     near = [names[name] for name in difflib.get_close_matches(os.path.basename(path), names, 1, 0.6)]
-    raise UserError(f"there is no config file '{path}'" + (f"; did you mean '{near[0]}'?" if near else _listing(folder)))
+    hint = f"; did you mean '{near[0]}'?" if near else _listing(folder)
+    raise UserError(f"there is no config file '{path}'{hint}")
   spec = importlib.util.spec_from_file_location('experiment_config', path)
   if spec is None:
     raise UserError(f"'{path}' is no Python file: give {flag}")
