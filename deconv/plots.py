@@ -1,11 +1,10 @@
 """Pictures out of arrays: grids, PNG and GIF files, captions. Everything is uint8 (height, width, channels)."""
 import io
 import math
-import os
 
 import numpy as np
 
-from deconv.errors import UserError
+from deconv import atomic_files
 
 
 def image_grid(images, columns=None, padding=2, background=255):
@@ -185,7 +184,7 @@ def save_png(path, image):
   image = np.asarray(image)
   buffer = io.BytesIO()
   Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, format='PNG')
-  _write(path, buffer.getvalue())
+  atomic_files.write(path, buffer.getvalue())
 
 
 def save_gif(path, frames, fps=8):
@@ -203,19 +202,4 @@ def save_gif(path, frames, fps=8):
   frames = [Image.fromarray(f[..., 0] if f.shape[-1] == 1 else f) for f in map(np.asarray, frames)]
   buffer = io.BytesIO()
   frames[0].save(buffer, format='GIF', save_all=True, append_images=frames[1:], loop=0, duration=round(1000 / fps))
-  _write(path, buffer.getvalue())
-
-
-def _write(path, content):
-  """Writes bytes to a temporary file beside `path` and renames it: a reader never sees half a file."""
-  path = os.path.abspath(os.fspath(path))
-  temporary = f'{path}.{os.getpid()}.tmp'
-  try:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(temporary, 'wb') as file:
-      file.write(content)
-    os.replace(temporary, path)
-  except OSError as error:
-    if os.path.exists(temporary):
-      os.unlink(temporary)
-    raise UserError(f"cannot write '{path}': {error.strerror}; choose a place that you can write to") from error
+  atomic_files.write(path, buffer.getvalue())

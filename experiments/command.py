@@ -321,24 +321,3 @@ def _files(folder):
 def _listing(folder='configs'):
   names = _files(folder)
   return f"; there are {', '.join(names)}" if names else f'; run from the folder that holds {folder}/'
-
-
-def write_file(path, write):
-  """Calls `write(file)` on a temporary file and renames it to `path`: nobody sees half a file.
-
-  Raises:
-    UserError: it cannot be written.
-  """
-  temporary = f'{path}.{os.getpid()}.tmp'
-  try:
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with open(temporary, 'wb') as file:
-      write(file)
-    os.replace(temporary, path)
-  except OSError as error:
-    raise UserError(f"cannot write '{path}': {error.strerror}; choose a place that you can write to") from error
-
-
-def write_json(path, content):
-  """Writes an indented JSON file, whole or not at all."""
-  write_file(path, lambda file: file.write((json.dumps(content, indent=2) + '\n').encode()))

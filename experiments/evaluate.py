@@ -11,6 +11,7 @@ import os
 from absl import flags
 import numpy as np
 
+from deconv import atomic_files
 from experiments import command
 
 _SHOWN = 64  # images of the picture of anomalies
@@ -31,15 +32,14 @@ def main(config):
   scores, source = evaluation.score_images(state) if hasattr(run.task, 'score_images') else (None, None)
   if scores is not None:
     rows = [','.join(scores), *(','.join(f'{value:.7g}' for value in row) for row in zip(*scores.values()))]
-    command.write_file(os.path.join(folder, f'{step:08d}_images.csv'),
-                       lambda file: file.write('\n'.join(rows).encode() + b'\n'))
+    atomic_files.write(os.path.join(folder, f'{step:08d}_images.csv'), '\n'.join(rows).encode() + b'\n')
     highest = scores['index'][np.argsort(-list(scores.values())[-1], kind='stable')[:_SHOWN]]
     images['anomalies'] = plots.image_grid(np.stack([source[int(index)]['image'] for index in highest]))
   for name, image in images.items():
     plots.save_png(os.path.join(folder, f'{name}_{step:08d}.png'), image)
   report = {'step': step, 'metrics': metrics, 'protocol': protocol, 'images_seen': step * config.train.batch_size}
   path = os.path.join(folder, f'{step:08d}.json')
-  command.write_json(path, report)
+  atomic_files.write_json(path, report)
   print(f'{_WORKDIR.value} at step {step}')
   for name, value in sorted(metrics.items()):
     print(f'  {name:28s} {value:.6g}')

@@ -12,6 +12,7 @@ import os
 from absl import flags
 import numpy as np
 
+from deconv import atomic_files
 from deconv.errors import UserError
 from experiments import command
 
@@ -57,7 +58,7 @@ def main(config):
   out = _OUT.value or os.path.join(_WORKDIR.value, f'{_KIND.value}_{step:08d}.png')
   shown = [plots.enlarge(image, _ENLARGE.value) for image in images]
   if out.endswith('.npy'):
-    command.write_file(out, lambda file: np.save(file, images))
+    atomic_files.write(out, lambda file: np.save(file, images))
   elif out.endswith('.gif') and _KIND.value == 'traversal':  # all latents move at once, side by side, there and back
     frames = [plots.image_grid(np.stack(shown[i::columns])) for i in range(columns)]
     plots.save_gif(out, frames + frames[-2:0:-1], config.samples.gif_fps)

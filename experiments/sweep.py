@@ -33,6 +33,7 @@ import subprocess
 import sys
 import time
 
+from deconv import atomic_files
 from deconv.errors import UserError
 from experiments import command
 
@@ -267,7 +268,7 @@ def report(sweep, out, runs):
       predictions(os.path.join(out, f'{experiment}_predictions.png'), first)
   print('\n' + '\n'.join(tables))
   for name, text in (('tables.md', '\n'.join(tables)), ('results.json', json.dumps(found, indent=2))):
-    command.write_file(os.path.join(out, name), lambda file, text=text: file.write(text.encode()))
+    atomic_files.write(os.path.join(out, name), text.encode())
 
 
 def main(argv=None):

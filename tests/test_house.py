@@ -10,7 +10,8 @@ LIBRARY = sorted((ROOT / 'deconv').rglob('*.py'))
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*.py') if path.name not in ('base.py', '__init__.py'))
 
 # Who may import whom: a layer sees those below it, and itself.
-LAYERS = ['errors', 'ops', 'layers', ('models', 'objectives', 'metrics', 'data', 'plots'), 'tasks', 'training']
+LAYERS = [('errors', 'rng', 'atomic_files'), ('options', 'ops'), 'layers', ('models', 'objectives', 'metrics', 'data', 'plots'), 'tasks',
+          'evaluators', 'training']
 
 
 def _level(module):

@@ -12,7 +12,7 @@ from deconv.errors import UserError
 from deconv.models.latent_discriminator import LatentDiscriminator
 from deconv.objectives import disentanglement, elbo
 from deconv.tasks import vae
-from deconv.tasks.random import stream
+from deconv.rng import stream
 from deconv.tasks.state import NetworkState
 
 _OWN = 'tc_weight', 'disc_learning_rate_scale', 'disc_hidden', 'disc_depth'

@@ -28,7 +28,7 @@ from deconv.models import MODELS
 from deconv.objectives.gan import OBJECTIVES
 from deconv.tasks.adversary import update_discriminator
 from deconv.tasks.fields import choose
-from deconv.tasks.random import stream
+from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State
 
 UPDATE_ORDERS = ('disc_then_gen', 'simultaneous', 'alternate')

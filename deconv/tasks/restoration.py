@@ -30,7 +30,7 @@ from deconv.objectives.restoration import RestorationLoss, RestorationOptions
 from deconv.tasks import whole_pictures
 from deconv.tasks.adversary import update_discriminator
 from deconv.tasks.fields import check_fields, choose
-from deconv.tasks.random import stream
+from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State
 
 _SHOWN = 6  # rows of the pictures

@@ -20,7 +20,7 @@ from deconv.models import SEGMENTERS
 from deconv.objectives import segmentation as objectives
 from deconv.tasks import tiling
 from deconv.tasks.fields import check_fields, choose
-from deconv.tasks.random import stream
+from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State
 
 _SHOWN = 8  # rows of the pictures

@@ -18,7 +18,7 @@ from deconv.objectives import elbo
 from deconv.objectives.likelihoods import LIKELIHOODS
 from deconv.objectives.regularizers import REGULARIZERS
 from deconv.tasks.fields import check_fields, choose, choose_fitting
-from deconv.tasks.random import stream
+from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State
 
 _ACTIVE = 0.01  # variance of a latent's mean over the data above which it is active (Burda et al. 2016, section 5.2)

@@ -9,7 +9,7 @@ from deconv.errors import UserError
 from deconv.metrics import baselines
 from deconv.ops.resample import upsample_bicubic
 from deconv.tasks import tiling
-from deconv.tasks.random import stream
+from deconv.rng import stream
 
 _TILE = 128   # side in pixels of a tile that a fully convolutional network sees, at least
 _SHOWN = 4    # held-out pictures that are drawn

@@ -5,7 +5,7 @@ import numpy as np
 
 from deconv import data
 from deconv.errors import UserError
-from deconv.tasks.random import stream
+from deconv.rng import stream
 
 
 class Evaluation:

@@ -10,7 +10,7 @@ import numpy as np
 from deconv import data
 from deconv.errors import UserError
 from deconv.tasks import TASKS
-from deconv.tasks.random import stream
+from deconv.rng import stream
 from deconv.training import optimizers, parallel as parallel_lib
 
 

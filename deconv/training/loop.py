@@ -6,7 +6,7 @@ import time
 import jax
 import numpy as np
 
-from deconv.tasks.random import stream
+from deconv.rng import stream
 from deconv.training import (compilation_cache, config_diff, evaluation, finite, parallel as parallel_lib, pictures,
                              provenance)
 from deconv.training.checkpoint import Checkpoints

@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from deconv import plots
-from deconv.tasks.random import stream
+from deconv.rng import stream
 
 
 class Pictures:

@@ -3,6 +3,7 @@ import json
 import os
 import tempfile
 
+from deconv import atomic_files
 from deconv.errors import UserError
 from deconv.training import config_diff
 
@@ -87,13 +88,7 @@ class Workdir:
 
   def write_json(self, name, content):
     """Writes a file whole or not at all."""
-    temporary = self.file(f'.{name}.tmp')
-    with open(temporary, 'w') as file:
-      json.dump(content, file, indent=2)
-      file.write('\n')
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(temporary, self.file(name))
+    atomic_files.write_json(self.file(name), content, durable=True)
 
   def _read(self, name):
     try:

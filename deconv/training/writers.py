@@ -12,6 +12,7 @@ from absl import logging
 import rich.console
 import rich.progress
 
+from deconv import atomic_files
 from deconv.errors import UserError
 
 
@@ -98,12 +99,7 @@ def truncate(path, step):
     return
   logging.info('Dropped %d of %d lines of %s: they come after step %d and are written again.', len(lines) - len(kept),
                len(lines), path, step)
-  temporary = f'{path}.tmp'
-  with open(temporary, 'wb') as file:
-    file.writelines(kept)
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(temporary, path)
+  atomic_files.write(path, b''.join(kept), durable=True)
 
 
 def _is_up_to(line, step):

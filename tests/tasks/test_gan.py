@@ -17,7 +17,7 @@ from deconv.models.latent import Latent
 from deconv.objectives.gan import OBJECTIVES, Objective
 from deconv.tasks import TASKS
 from deconv.tasks.gan import Gan
-from deconv.tasks.random import stream
+from deconv.rng import stream
 
 KEY = jax.random.key(0)
 RATE = 0.1

@@ -5,7 +5,7 @@ import numpy as np
 
 from configs import base
 from deconv.data import to_signed
-from deconv.tasks.random import stream
+from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State
 
 
