@@ -224,7 +224,7 @@ OBJECTIVES = {
     ),
 }
 
-# The fields of `config.augment`, by task; other tasks have no such section. See deconv/data/augment.py.
+# The fields of `config.augment`, by task; other tasks have no such section. See deconv/data/transforms/augment.py.
 AUGMENT = {
     'segmentation': dict(
         flip=False,                # mirror each image with probability 1/2
@@ -250,7 +250,7 @@ def _model(name):
       'upsample': 'deconv',   # a kind of deconv.layers.Upsample: what doubles the resolution
       **MODELS[name]})
 
-# The fields of `config.degrade`, by task; other tasks have no such section. See deconv/data/degrade.py.
+# The fields of `config.degrade`, by task; other tasks have no such section. See deconv/data/transforms/degrade.py.
 DEGRADE = {
     'restoration': dict(
         scale=1,                   # down-sampling factor; 1 = off

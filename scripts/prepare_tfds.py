@@ -29,8 +29,8 @@ import numpy as np
 if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
   sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from deconv.data import mnist  # noqa: E402
-from deconv.data import prepared  # noqa: E402
+from deconv.data.files import mnist  # noqa: E402
+from deconv.data.files import prepared  # noqa: E402
 from deconv.errors import UserError  # noqa: E402
 
 # Where a person with a browser finds the files.

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from deconv.data import images as images_lib
+from deconv.data.files import decode
 from deconv.errors import UserError
 
 
@@ -69,11 +69,11 @@ class ArraySource:
     if not 0 <= index < len(self):
       raise IndexError(index)
     image = self._images[index]
-    item = {'image': image if self.ready else images_lib.fit(image, self.options)}
+    item = {'image': image if self.ready else decode.fit(image, self.options)}
     if self._labels is not None:
       item['label'] = self._labels[index]
     if self._masks is not None:
-      item['mask'] = self._masks[index] if self.ready else images_lib.fit_mask(self._masks[index], self.options)
+      item['mask'] = self._masks[index] if self.ready else decode.fit_mask(self._masks[index], self.options)
     return item
 
   def load_full(self, index):

@@ -2,16 +2,16 @@
 import dataclasses
 import difflib
 
-from deconv.data import (celeba, digit_scenes, digits, files, heads, masks, mnist, patches, photos, prepared, scenes,
-                         shapes, voc)
+from deconv.data.files import celeba, digits, folders, masks, mnist, patches, photos, prepared, voc
+from deconv.data.rendered import digit_scenes, heads, scenes, shapes
 from deconv.errors import UserError
 
 # Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
 SOURCES = {
     'digits': digits.open_digits,
     'mnist': mnist.open_mnist,
-    'folder': files.open_folder,
-    'zip': files.open_zip,
+    'folder': folders.open_folder,
+    'zip': folders.open_zip,
     'tfds': prepared.open_tfds,
     'celeba': celeba.open_celeba,
     'shapes': shapes.open_shapes,

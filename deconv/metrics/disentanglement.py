@@ -22,7 +22,7 @@ def measure(encode, source, num=10_000, seed=0):
 
   Args:
     encode: uint8 images (n, height, width, channels) -> codes (n, latent), the posterior means.
-    source: deconv.data.factors.FactorSource.
+    source: deconv.data.rendered.factors.FactorSource.
     num: images for each of MIG, SAP and DCI together, and for each of the other two.
     seed: of the draws.
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deconv.data.colour import luminance
+from deconv.data.transforms.colour import luminance
 from deconv.ops.resample import upsample_bicubic
 
 LIMIT_DB = 100.0      # PSNR of equal images

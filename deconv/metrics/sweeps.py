@@ -6,7 +6,7 @@ def sweep_rows(source, factor, scenes, random):
   """Draws scenes and sweeps one factor through all of its values.
 
   Args:
-    source: deconv.data.factors.FactorSource.
+    source: deconv.data.rendered.factors.FactorSource.
     factor: index of the factor.
     scenes: number of scenes.
     random: numpy RandomState.

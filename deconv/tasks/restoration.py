@@ -1,8 +1,8 @@
 """Image restoration: a network that undoes a degradation, measured in decibels beside what needs no network.
 
 A batch has 'image' uint8 (batch, height, width, channels), the clean target. The step turns and degrades it on the
-device (deconv.data.degrade), from one random key an image (`batch['noise_key']`), so that an image's numbers do not
-depend on its batch or device; evaluation draws the same degradations each time.
+device (deconv.data.transforms.degrade), from one random key an image (`batch['noise_key']`), so that an image's
+numbers do not depend on its batch or device; evaluation draws the same degradations each time.
 
 What the network restores is `objective.colour`: the luminance of RGB images ('y', as papers on super-resolution do),
 RGB images, or grey ones. A network that makes colours out of grey sees one channel and returns three.
@@ -18,19 +18,19 @@ import numpy as np
 import optax
 
 from deconv import data, plots
-from deconv.data.augment_turns import dihedral
-from deconv.data.colour import luminance
-from deconv.data.degrade import DegradeOptions, degrade
+from deconv.data.transforms.colour import luminance
+from deconv.data.transforms.degrade import DegradeOptions, degrade
+from deconv.data.transforms.turns import dihedral
 from deconv.errors import UserError
 from deconv.metrics import image_quality
 from deconv.models import RESTORERS
 from deconv.models.dcgan import Discriminator
 from deconv.objectives import gan
 from deconv.objectives.restoration import RestorationLoss, RestorationOptions
+from deconv.rng import stream
 from deconv.tasks import whole_pictures
 from deconv.tasks.adversary import update_discriminator
 from deconv.tasks.fields import check_fields, choose
-from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State
 
 _SHOWN = 6  # rows of the pictures
@@ -104,7 +104,7 @@ class Restoration:
       eval_network: the same with no mapped axis in its batch norm.
       side: height and width of the training images.
       objective: RestorationOptions.
-      degradation: deconv.data.degrade.DegradeOptions.
+      degradation: deconv.data.transforms.degrade.DegradeOptions.
       optimizer: optax transformation.
       disc_optimizer: that of the discriminator, where there is one.
       gan_objective: deconv.objectives.gan.Objective.

@@ -13,14 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv import data, plots
-from deconv.data import augment
+from deconv.data.transforms import augment
 from deconv.errors import UserError
 from deconv.metrics import segmentation as metrics
 from deconv.models import SEGMENTERS
 from deconv.objectives import segmentation as objectives
+from deconv.rng import stream
 from deconv.tasks import tiling
 from deconv.tasks.fields import check_fields, choose
-from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State
 
 _SHOWN = 8  # rows of the pictures
@@ -84,7 +84,7 @@ class Segmentation:
       side: height and width that the network is trained on.
       channels: of its images.
       loss: deconv.objectives.segmentation.SegmentationLoss.
-      augmentation: deconv.data.augment.AugmentOptions.
+      augmentation: deconv.data.transforms.augment.AugmentOptions.
       optimizer: optax transformation.
       ema_decay: decay a step of the averaged network, statistics included; 0 = none.
       use_ema: evaluate and predict with the averaged network where there is one.

@@ -17,8 +17,8 @@ from deconv.models.latent import Latent
 from deconv.objectives import elbo
 from deconv.objectives.likelihoods import LIKELIHOODS
 from deconv.objectives.regularizers import REGULARIZERS
-from deconv.tasks.fields import check_fields, choose, choose_fitting
 from deconv.rng import stream
+from deconv.tasks.fields import check_fields, choose, choose_fitting
 from deconv.tasks.state import NetworkState, State
 
 _ACTIVE = 0.01  # variance of a latent's mean over the data above which it is active (Burda et al. 2016, section 5.2)
@@ -283,7 +283,7 @@ class Vae:
 
     Args:
       state: State.
-      source: Source; with factors a deconv.data.factors.FactorSource.
+      source: Source; with factors a deconv.data.rendered.factors.FactorSource.
       key: PRNG key, of the images.
       num: number of images.
       **options: not used.

@@ -4,12 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv import data, plots
-from deconv.data.colour import from_ycbcr, luminance, to_ycbcr
+from deconv.data.transforms.colour import from_ycbcr, luminance, to_ycbcr
 from deconv.errors import UserError
 from deconv.metrics import baselines
 from deconv.ops.resample import upsample_bicubic
-from deconv.tasks import tiling
 from deconv.rng import stream
+from deconv.tasks import tiling
 
 _TILE = 128   # side in pixels of a tile that a fully convolutional network sees, at least
 _SHOWN = 4    # held-out pictures that are drawn

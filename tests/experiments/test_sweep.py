@@ -13,7 +13,7 @@ from PIL import Image
 import pytest
 
 from deconv import plots
-from deconv.data import scenes
+from deconv.data.rendered import scenes
 from deconv.errors import UserError
 from experiments import command
 from experiments import sweep

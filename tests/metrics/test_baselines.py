@@ -5,7 +5,7 @@ import pytest
 import skimage.restoration
 from sklearn import datasets
 
-from deconv.data.degrade import draw_hole
+from deconv.data.transforms.degrade import draw_hole
 from deconv.metrics import baselines
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deconv.data import DataOptions
-from deconv.data.factors import FactorSource
-from deconv.data.shapes import FACTORS
+from deconv.data.rendered.factors import FactorSource
+from deconv.data.rendered.shapes import FACTORS
 from deconv.metrics import disentanglement
 
 SCORES = ('mig', 'sap', 'factor_score', 'beta_vae_score', 'dci_disentanglement', 'dci_completeness',

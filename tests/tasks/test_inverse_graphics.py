@@ -10,7 +10,7 @@ import pytest
 from configs import base, dcign_scenes
 from deconv import data
 from deconv.data import sources
-from deconv.data.factors import FactorSource
+from deconv.data.rendered.factors import FactorSource
 from deconv.errors import UserError
 from deconv.models import AUTOENCODERS
 from deconv.objectives.likelihoods import LIKELIHOODS

@@ -1,0 +1,1 @@
+"""From a source to batches: their order, what is held in memory, what is made ahead of the step."""

@@ -1,0 +1,1 @@
+"""Sources whose items are made: a function of their number alone."""

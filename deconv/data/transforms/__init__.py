@@ -1,0 +1,1 @@
+"""What is done to images on the device, inside the step."""

@@ -1,0 +1,211 @@
+"""What is done to an image before a network has to undo it: on the device, by a key for each image.
+
+A degradation is a sum of parts, each off by default, in the order in which a camera would make them: grey, blur, fewer
+pixels, photon noise, Gaussian noise, salt and pepper, the levels of a file, JPEG, a hole.
+"""
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deconv.data.transforms import jpeg
+from deconv.data.transforms.colour import luminance
+from deconv.errors import UserError
+from deconv.ops.blur import blur
+from deconv.ops.resample import METHODS, downsample
+from deconv.rng import stream
+
+HOLES = ('none', 'centre', 'box', 'strokes', 'pixels')
+LEVELS = ('raw', 'clipped', 'rounded')
+_STROKES = 3          # each of _CORNERS - 1 straight pieces: few, or a brush for a small share would be a hair
+_CORNERS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class DegradeOptions:
+  """The degradation; `DegradeOptions(**config.degrade)`.
+
+  Attributes:
+    scale: down-sampling factor, a whole number; 1 is off.
+    down: how: 'bicubic' (antialiased, MATLAB's imresize), 'area' or 'nearest'; see `deconv.ops.resample`.
+    grey: colour images become their BT.601 luma (0 to 255).
+    blur_sigma: standard deviation in pixels of a Gaussian blur, before the down-sampling; 0 is off.
+    noise_sigma: standard deviation of Gaussian noise, in levels of 255; 0 is off.
+    noise_sigma_max: if above noise_sigma, each image's own is drawn uniformly from noise_sigma to this.
+    poisson_peak: photons at white: a pixel v in [0, 1] becomes Poisson(v peak) / peak; 0 is off.
+    salt_pepper: share of the pixels that become black or white, half of them each.
+    levels: what becomes of values outside of black and white, and between levels: 'raw' (left: the noise of the
+      literature), 'clipped', or 'rounded' (clipped and rounded to 256 levels, as in a file).
+    jpeg_quality: 1 to 100 as libjpeg's; 0 is off. Implies 'rounded'.
+    jpeg_quality_max: if above jpeg_quality, each image's own is drawn uniformly from jpeg_quality to this.
+    hole: 'none'; 'centre', a rectangle in the middle; 'box', the same anywhere; 'strokes', lines of a brush; 'pixels',
+      each on its own.
+    hole_share: share of the area that is missing; of 'pixels' the probability.
+    hole_value: what is put there, in [-1, 1].
+
+  Raises:
+    UserError: a field has a value that means nothing.
+  """
+  scale: int = 1
+  down: str = 'bicubic'
+  grey: bool = False
+  blur_sigma: float = 0.0
+  noise_sigma: float = 0.0
+  noise_sigma_max: float = 0.0
+  poisson_peak: float = 0.0
+  salt_pepper: float = 0.0
+  levels: str = 'raw'
+  jpeg_quality: int = 0
+  jpeg_quality_max: int = 0
+  hole: str = 'none'
+  hole_share: float = 0.25
+  hole_value: float = 0.0
+
+  def __post_init__(self):
+    for field, values in dict(down=METHODS, hole=HOLES, levels=LEVELS).items():
+      if getattr(self, field) not in values:
+        raise UserError(f'degrade.{field} is {getattr(self, field)!r}: it must be one of {", ".join(values)}.')
+    for field, (least, most) in dict(
+        scale=(1, 64), blur_sigma=(0, 100), noise_sigma=(0, 1e6), noise_sigma_max=(0, 1e6), poisson_peak=(0, 1e6),
+        salt_pepper=(0, 1), jpeg_quality=(0, 100), jpeg_quality_max=(0, 100), hole_value=(-1, 1)).items():
+      if not least <= getattr(self, field) <= most:
+        raise UserError(f'degrade.{field} is {getattr(self, field)}: it must be from {least} to {most:g}.')
+    if self.scale != int(self.scale):
+      raise UserError(f'degrade.scale is {self.scale}: it must be a whole number.')
+    if not 0 < self.hole_share < 1:
+      raise UserError(f'degrade.hole_share is {self.hole_share}: it must be above 0 and below 1.')
+    if self.jpeg_quality_max and not self.jpeg_quality:
+      raise UserError('degrade.jpeg_quality_max is the upper end of a range that begins at degrade.jpeg_quality: set '
+                      'that to at least 1.')
+
+  @property
+  def has_hole(self):
+    """Whether something is missing."""
+    return self.hole != 'none'
+
+  def input_shape(self, image_shape):
+    """(height, width, channels) of what `degrade` makes of images of this shape; UserError when they cannot be."""
+    height, width, channels = image_shape
+    if height % self.scale or width % self.scale:
+      raise UserError(f'images of {height}x{width} pixels cannot be made smaller by {self.scale}: set '
+                      f'--config.data.image_size to a multiple of {self.scale}.')
+    return height // self.scale, width // self.scale, 1 if self.grey else channels
+
+
+def degrade(images, keys, options):
+  """Degrades images; what becomes of each is a function of it and of its key alone.
+
+  Args:
+    images: (b, h, w, c) floats in [-1, 1], c 1 or 3.
+    keys: PRNG keys (b,).
+    options: DegradeOptions; static under jit.
+
+  Returns:
+    {'input': (b, h / scale, w / scale, c'), float32, c' = 1 with `grey`, else c. With levels='raw' it leaves [-1, 1]:
+       bicubic down-sampling and noise reach beyond.
+     'hole': float32 (b, h / scale, w / scale, 1), 1 where it is missing and 0 elsewhere; None for hole='none'.
+     'sigma': float32 (b,), the standard deviation of the Gaussian noise of each image, in levels of 255.}
+
+  Raises:
+    UserError: h or w is no multiple of the scale.
+  """
+  height, width, _ = options.input_shape(images.shape[1:])
+  x = jnp.asarray(images, jnp.float32)
+  if options.grey:
+    x = luminance(x, 'full')
+  if options.blur_sigma:
+    x = gaussian_blur(x, options.blur_sigma)
+  x = downsample(x, options.scale, options.down)
+  if options.poisson_peak:
+    x = _each(keys, 'poisson', lambda key, x: poisson_noise(x, key, options.poisson_peak), x)
+  sigma = jnp.full(len(x), options.noise_sigma, jnp.float32)
+  if options.noise_sigma_max > options.noise_sigma:
+    sigma = _each(keys, 'sigma', lambda key: jax.random.uniform(
+        key, minval=options.noise_sigma, maxval=options.noise_sigma_max))
+  if max(options.noise_sigma, options.noise_sigma_max):
+    noise = _each(keys, 'noise', lambda key: jax.random.normal(key, x.shape[1:]))
+    x = x + noise * sigma[:, None, None, None] / 127.5
+  if options.salt_pepper:
+    x = _each(keys, 'salt_pepper', lambda key, x: salt_and_pepper(x, key, options.salt_pepper), x)
+  if options.levels != 'raw':
+    x = jnp.clip(x, -1.0, 1.0)
+  if options.levels == 'rounded':
+    x = jnp.round((x + 1) * 127.5) / 127.5 - 1
+  if options.jpeg_quality:
+    quality = jnp.full(len(x), options.jpeg_quality, jnp.int32)
+    if options.jpeg_quality_max > options.jpeg_quality:
+      quality = _each(keys, 'quality', lambda key: jax.random.randint(
+          key, (), options.jpeg_quality, options.jpeg_quality_max + 1))
+    x = jpeg.jpeg(x, quality)
+  hole = None
+  if options.has_hole:
+    hole = _each(keys, 'hole', lambda key: draw_hole(key, height, width, options.hole, options.hole_share))
+    x = jnp.where(hole > 0, options.hole_value, x)
+  return {'input': x, 'hole': hole, 'sigma': sigma}
+
+
+def gaussian_blur(images, sigma):
+  """(b, h, w, c) blurred by a Gaussian of `sigma` pixels, cut off at four of them; border pixels are repeated."""
+  reach = max(1, int(4 * sigma + 0.5))
+  taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma)**2)
+  return blur(images, taps / taps.sum())
+
+
+def poisson_noise(image, key, peak):
+  """Photon noise: v in [0, 1] becomes Poisson(v peak) / peak; `image` in [-1, 1] (values outside are clipped)."""
+  photons = peak * jnp.clip((image + 1) / 2, 0.0, 1.0)
+  return 2 * jax.random.poisson(key, photons).astype(jnp.float32) / peak - 1
+
+
+def salt_and_pepper(image, key, share):
+  """(h, w, c) with `share` of the pixels black or white, all channels together."""
+  draw = jax.random.uniform(key, (*image.shape[:2], 1))
+  return jnp.where(draw < share / 2, -1.0, jnp.where(draw < share, 1.0, image))
+
+
+def draw_hole(key, height, width, kind, share):
+  """Draws what is missing from one image.
+
+  Args:
+    key: PRNG key; not used by 'centre'.
+    height, width: pixels.
+    kind: 'centre': a rectangle of the image's shape in the middle, where a side of an odd margin is larger right and
+      below (as close to the share as whole pixels allow); 'box': the same, uniform over all places; 'strokes': three
+      bent lines of a brush, thick enough to cover the share exactly, up to rounding; 'pixels': each pixel with
+      probability `share`.
+    share: of the area, above 0 and below 1.
+
+  Returns:
+    float32 (height, width, 1), 1 where it is missing.
+  """
+  rows, columns = jnp.arange(height)[:, None], jnp.arange(width)
+  if kind in ('centre', 'box'):
+    tall, wide = (int(np.clip(round(side * share**0.5), 1, side)) for side in (height, width))
+    if kind == 'centre':
+      top, left = (height - tall) // 2, (width - wide) // 2
+    else:
+      key_rows, key_columns = jax.random.split(key)
+      top = jax.random.randint(key_rows, (), 0, height - tall + 1)
+      left = jax.random.randint(key_columns, (), 0, width - wide + 1)
+    hole = (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
+  elif kind == 'strokes':
+    corners = jax.random.uniform(key, (_STROKES, _CORNERS, 2)) * jnp.array([height, width], jnp.float32)
+    starts, ends = corners[:, :-1].reshape(-1, 1, 1, 2), corners[:, 1:].reshape(-1, 1, 1, 2)
+    pixels = jnp.stack(jnp.broadcast_arrays(rows + 0.5, columns + 0.5), axis=-1)
+    along = ends - starts
+    place = jnp.sum((pixels - starts) * along, -1) / jnp.maximum(jnp.sum(along**2, -1), 1e-6)
+    nearest = starts + jnp.clip(place, 0.0, 1.0)[..., None] * along
+    distance = jnp.min(jnp.sum((pixels - nearest)**2, -1), axis=0)
+    count = int(np.clip(round(share * height * width), 1, height * width))
+    hole = distance <= jnp.sort(distance.ravel())[count - 1]
+  elif kind == 'pixels':
+    hole = jax.random.uniform(key, (height, width)) < share
+  else:
+    raise ValueError(f"kind must be one of {', '.join(HOLES[1:])}, not {kind!r}")
+  return hole[..., None].astype(jnp.float32)
+
+
+def _each(keys, name, function, *arrays):
+  """function(key, *arrays) of every image; `name` is the random stream, so that the parts do not share numbers."""
+  return jax.vmap(lambda key, *rest: function(stream(key, name), *rest))(keys, *arrays)

@@ -1,0 +1,102 @@
+"""Patches of whole images: the grid, small and broken images, files."""
+import io
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from deconv.data import DataOptions, EvalBatches, open_source
+from deconv.data.files import patches
+from deconv.errors import UserError
+
+
+def picture(height, width, seed=0):
+  return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def folder(path, **sizes):
+  for number, (name, size) in enumerate(sizes.items()):
+    Image.fromarray(picture(*size, number)).save(path / f'{name}.png')
+  return path
+
+
+def opened(path, **fields):
+  return open_source(DataOptions(**{
+      'source': 'folder', 'path': str(path), 'channels': 3, 'image_size': 16, 'fit': 'patches', **fields}))
+
+
+def test_grid_covers_the_image_evenly():
+  assert patches._starts(16, 16, 16) == [0]
+  assert patches._starts(48, 16, 16) == [0, 16, 32]
+  assert patches._starts(33, 16, 16) == [0, 8, 17]
+  assert patches._starts(7, 16, 16) == [0]
+  for length in range(16, 90):
+    for stride in (1, 5, 16):
+      starts = patches._starts(length, 16, stride)
+      assert starts[0] == 0 and starts[-1] == length - 16
+      assert len(starts) == 1 or 1 <= np.diff(starts).min() and np.diff(starts).max() <= stride
+
+
+def test_patches_are_pixels_of_the_files(tmp_path):
+  source = opened(folder(tmp_path, a=(32, 48), b=(20, 16), c=(9, 30)))
+  assert [len(source), source.num_full] == [6 + 2 + 2, 3]
+  first = picture(32, 48, 0)
+  for index, (top, left) in enumerate([(0, 0), (0, 16), (0, 32), (16, 0), (16, 16), (16, 32)]):
+    np.testing.assert_array_equal(source[index]['image'], first[top:top + 16, left:left + 16])
+  np.testing.assert_array_equal(source[7]['image'], picture(20, 16, 1)[4:])
+  mirrored = np.concatenate([picture(9, 30, 2), picture(9, 30, 2)[:1:-1]])[:16]
+  np.testing.assert_array_equal(source[9]['image'], mirrored[:, 14:])
+  np.testing.assert_array_equal(source.load_full(1)['image'], picture(20, 16, 1))
+  many = source.load([9, 0, 7])
+  for index, item in zip([9, 0, 7], many):
+    np.testing.assert_array_equal(item['image'], source[index]['image'])
+  with pytest.raises(IndexError):
+    source[10]
+
+
+def test_stride_makes_more_and_another_fingerprint(tmp_path):
+  folder(tmp_path, a=(32, 48))
+  plain, dense = opened(tmp_path), opened(tmp_path, patch_stride=8)
+  assert (len(plain), len(dense)) == (6, 15)
+  assert plain.fingerprint() != dense.fingerprint()
+  np.testing.assert_array_equal(dense[1]['image'], picture(32, 48)[:16, 8:24])
+
+
+@pytest.mark.parametrize('ending', ['jpg', 'png', 'webp'])
+def test_sizes_are_read_as_the_pixels_are_turned(tmp_path, ending):
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  Image.fromarray(picture(16, 32)).save(tmp_path / f'a.{ending}', exif=exif)
+  source = opened(tmp_path)
+  assert source.load_full(0)['image'].shape == (32, 16, 3)
+  assert len(source) == 2 and source[1]['image'].shape == (16, 16, 3)
+
+
+def test_broken_files(tmp_path):
+  folder(tmp_path, a=(16, 32), b=(16, 32), c=(16, 16))
+  whole = (tmp_path / 'b.png').read_bytes()
+  (tmp_path / 'b.png').write_bytes(whole[:len(whole) // 2])  # its head is whole
+  (tmp_path / 'd.png').write_bytes(b'no image')
+  source = opened(tmp_path)
+  assert len(source) == 5
+  weights = np.concatenate([batch['weight'] for batch in EvalBatches(source, 2)])
+  assert weights.tolist() == [1, 1, 0, 0, 1, 0]
+  np.testing.assert_array_equal(source[2]['image'], picture(16, 16, 2))  # the next image that can be read
+  with pytest.raises(UserError, match='d.png'):
+    opened(tmp_path, on_broken='error')
+
+
+def test_any_source():
+  source = open_source(DataOptions(source='digits', image_size=4, channels=3, fit='patches'), 'test')
+  assert len(source) == 4 * 297 and source[0]['image'].shape == (4, 4, 3)
+  full = source.load_full(0)['image']
+  np.testing.assert_array_equal(source[3]['image'], full[4:, 4:])
+  with pytest.raises(UserError, match='data.fit is patches'):
+    DataOptions(fit='patches', crop=8)
+
+
+def test_grey_of_a_colour_file(tmp_path):
+  source = opened(folder(tmp_path, a=(16, 16)), channels=1)
+  file = io.BytesIO()
+  Image.fromarray(picture(16, 16)).convert('L').save(file, 'PNG')
+  np.testing.assert_array_equal(source[0]['image'][..., 0], np.asarray(Image.open(file)))
