@@ -1,6 +1,9 @@
-"""Arguments that every windowed operator shares: ints that broadcast over dimensions, and paddings."""
-from collections.abc import Sequence
+"""Arguments that every windowed operator shares: ints that broadcast over dimensions, and the grammar of paddings."""
+from collections.abc import Iterable, Sequence
 import operator
+
+# What `padding` may be, see pad_pairs.
+Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
 
 def per_dim(name: str, value: int | Sequence[int], dims: int, minimum: int = 1) -> tuple[int, ...]:
@@ -24,30 +27,54 @@ def per_dim(name: str, value: int | Sequence[int], dims: int, minimum: int = 1) 
   return values
 
 
-def pad_pairs(padding, window: Sequence[int], strides: Sequence[int],
+def is_int(value) -> bool:
+  """Whether `value` is an int of any library; True and False are none."""
+  try:
+    operator.index(value)
+  except TypeError:
+    return False
+  return not isinstance(value, bool)
+
+
+def is_same(padding: Padding) -> bool:
+  """Whether `padding` is 'SAME', in letters of either case."""
+  return isinstance(padding, str) and padding.upper() == 'SAME'
+
+
+def pad_pairs(padding: Padding, reach: Sequence[int], strides: Sequence[int],
               sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
-  """Returns a (low, high) padding for each spatial dimension of a window that slides over `sizes`.
+  """Returns a (low, high) padding for each spatial dimension: the one grammar of every operator that takes a padding.
+
+  It says what surrounds the large array, which a window slides over: the input of a convolution or a pooling, the
+  output of a transposed convolution or an unpooling (there it is what is cut away).
 
   Args:
-    padding: an int, an int or a (low, high) pair for each dimension, 'SAME' (output ceil(size / stride), the odd pixel
-      at the high end, as TensorFlow and lax) or 'VALID' (none).
-    window, strides, sizes: one int for each dimension.
+    padding: in one of five forms, strings in letters of either case:
+      an int: as many at both ends of every dimension;
+      ints: one for each dimension, as many at both ends;
+      (low, high) pairs: one for each dimension (an int may stand for a pair);
+      'VALID': none;
+      'SAME': what makes the small array ceil(size / stride) large, the odd one at the high end, as in TensorFlow and
+        lax.
+    reach: pixels that the window spans, dilation * (side - 1) + 1.
+    strides: steps of the window.
+    sizes: of the large array.
 
   Raises:
     ValueError: something else, or a negative padding.
   """
-  dims = len(window)
-  if isinstance(padding, str):
-    if padding.upper() == 'VALID':
-      return ((0, 0),) * dims
-    if padding.upper() == 'SAME':
-      totals = [max((-(-n // s) - 1) * s + k - n, 0) for k, s, n in zip(window, strides, sizes)]
-      return tuple((total // 2, total - total // 2) for total in totals)
-    raise ValueError(f"padding must be 'SAME', 'VALID', an int, ints or (low, high) pairs, not {padding!r}")
-  try:
-    entries = (operator.index(padding),) * dims
-  except TypeError:
-    entries = tuple(padding)
-  if len(entries) != dims:
-    raise ValueError(f'padding has {len(entries)} entries {entries} for {dims} spatial dimensions')
-  return tuple(per_dim('padding', entry, 2, minimum=0) for entry in entries)
+  dims = len(reach)
+  if is_same(padding):
+    totals = [max((-(-n // s) - 1) * s + r - n, 0) for r, s, n in zip(reach, strides, sizes)]
+    return tuple((total // 2, total - total // 2) for total in totals)
+  if isinstance(padding, str) and padding.upper() == 'VALID':
+    return ((0, 0),) * dims
+  entries = (padding,) * dims if is_int(padding) else tuple(padding) if isinstance(padding, Iterable) else ()
+  pairs = [(entry,) * 2 if is_int(entry) else tuple(entry) if isinstance(entry, Iterable) else () for entry in entries]
+  if len(pairs) != dims or not all(len(pair) == 2 and all(map(is_int, pair)) for pair in pairs):
+    raise ValueError(f"padding must be 'SAME', 'VALID', an int, {dims} ints or {dims} (low, high) pairs, one for each "
+                     f'spatial dimension, not {padding!r}')
+  pairs = tuple((operator.index(low), operator.index(high)) for low, high in pairs)
+  if min(map(min, pairs)) < 0:
+    raise ValueError(f'padding must be at least 0, not {padding!r}')
+  return pairs

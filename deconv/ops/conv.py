@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from deconv.ops import bilinear
+from deconv.ops.arguments import Padding
 from deconv.ops.geometry import conv_geometry
 from deconv.ops.geometry import conv_transpose_geometry
-
-Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
 
 def conv_transpose(
@@ -25,8 +24,8 @@ def conv_transpose(
     x: (batch, *spatial, c_in), with 1, 2 or 3 spatial dimensions.
     kernel: (*window, c_in, c_out / groups).
     strides: Output pixels between two neighbouring input pixels: an int, or one per spatial dimension.
-    padding: Output pixels cut from each border: an int, one per dimension, a (low, high) pair per dimension, 'VALID'
-      (nothing is cut), or 'SAME' (output = input * stride: the adjoint of a SAME convolution).
+    padding: Output pixels cut from each border, as `arguments.pad_pairs` reads it; 'SAME': output = input * stride, the
+      adjoint of a SAME convolution.
     output_padding: Pixels added at the high border of the output, below max(stride, dilation). Not with 'SAME'.
     dilation: Distance between the taps of the kernel in the output.
     groups: Channel groups that do not mix; c_in must be divisible by it.
@@ -53,8 +52,7 @@ def conv(x: jax.Array, kernel: jax.Array, *, strides: int | Sequence[int] = 1, p
     x: (batch, *spatial, c_in), with 1, 2 or 3 spatial dimensions.
     kernel: (*window, c_in / groups, c_out).
     strides: An int, or one per spatial dimension.
-    padding: Zeros at the borders: an int, one per dimension, a (low, high) pair per dimension, 'VALID' (none), or
-      'SAME' (output = ceil(input / stride); an odd zero goes to the high border).
+    padding: Zeros at the borders, as `arguments.pad_pairs` reads it; 'SAME': output = ceil(input / stride).
     dilation: Distance between the taps of the kernel in the input.
     groups: Channel groups that do not mix; c_in and c_out must be divisible by it.
 

@@ -1,9 +1,11 @@
 """The sizes of a convolution and of its adjoint, and every check on the arguments."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
 
+from deconv.ops.arguments import is_int
+from deconv.ops.arguments import is_same
+from deconv.ops.arguments import pad_pairs
 from deconv.ops.arguments import per_dim
 
 
@@ -43,7 +45,7 @@ def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> 
   large, window = _spatial('conv', x_shape, kernel_shape)
   n = len(window)
   strides, dilation = per_dim('strides', strides, n, 1), per_dim('dilation', dilation, n, 1)
-  groups = _check_groups('conv', x_shape, kernel_shape, groups)
+  groups = _check_groups('conv', groups)
   if x_shape[-1] != kernel_shape[-2] * groups:
     raise ValueError(
         f'conv: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape {tuple(kernel_shape)} '
@@ -51,11 +53,7 @@ def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> 
   if kernel_shape[-1] % groups:
     raise ValueError(f'conv: groups={groups} does not divide the {kernel_shape[-1]} output channels of the kernel.')
   reach = tuple(d * (k - 1) + 1 for k, d in zip(window, dilation))
-  if padding == 'SAME':
-    total = [max((-(-size // s) - 1) * s + r - size, 0) for size, s, r in zip(large, strides, reach)]
-    pads = tuple((t // 2, t - t // 2) for t in total)
-  else:
-    pads = _pads(padding, n)
+  pads = pad_pairs(padding, reach, strides, large)
   small = []
   for d in range(n):
     room = large[d] + sum(pads[d]) - reach[d]
@@ -73,7 +71,7 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
   n = len(window)
   strides, dilation = per_dim('strides', strides, n, 1), per_dim('dilation', dilation, n, 1)
   extra = per_dim('output_padding', output_padding, n, 0)
-  groups = _check_groups('conv_transpose', x_shape, kernel_shape, groups)
+  groups = _check_groups('conv_transpose', groups)
   if x_shape[-1] != kernel_shape[-2]:
     raise ValueError(
         f'conv_transpose: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape '
@@ -86,16 +84,14 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
           f'conv_transpose: output_padding={extra[d]} in spatial dimension {d} must be smaller than the larger of '
           f'stride {strides[d]} and dilation {dilation[d]}.')
   reach = tuple(d * (k - 1) + 1 for k, d in zip(window, dilation))
-  if padding == 'SAME':
-    if any(extra):
-      raise ValueError(f"conv_transpose: output_padding={extra} with padding='SAME', which fixes the output at "
-                       'input * stride; give the padding as numbers.')
-    # What a SAME convolution of an input of n * stride pixels adds; with a kernel below the stride the rest is zeros.
-    lows = [max(r - s, 0) // 2 for r, s in zip(reach, strides)]
-    large = [size * s for size, s in zip(small, strides)]
-  else:
-    pads = _pads(padding, n)
-    lows = [low for low, _ in pads]
+  same = is_same(padding)
+  if same and any(extra):
+    raise ValueError(f"conv_transpose: output_padding={extra} with padding='SAME', which fixes the output at "
+                     'input * stride; give the padding as numbers.')
+  # SAME is what a SAME convolution of this many pixels adds; with a kernel below the stride the rest is zeros.
+  large = [size * s for size, s in zip(small, strides)]
+  pads = pad_pairs(padding, reach, strides, large)
+  if not same:
     large = [(size - 1) * s + r - sum(p) + e for size, s, r, p, e in zip(small, strides, reach, pads, extra)]
   for d in range(n):
     if large[d] < 1:
@@ -103,7 +99,7 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
           f'conv_transpose: the output would be empty in spatial dimension {d}: input {small[d]}, window {window[d]}, '
           f'stride {strides[d]}, dilation {dilation[d]}, padding {pads[d]} and output_padding {extra[d]} give '
           f'{large[d]} pixels.')
-  return _geometry(large, small, window, strides, dilation, lows, groups)
+  return _geometry(large, small, window, strides, dilation, [low for low, _ in pads], groups)
 
 
 def _geometry(large, small, window, strides, dilation, lows, groups):
@@ -127,27 +123,7 @@ def _spatial(name, x_shape, kernel_shape):
   return tuple(x_shape[1:-1]), tuple(kernel_shape[:-2])
 
 
-def _check_groups(name, x_shape, kernel_shape, groups):
-  del x_shape, kernel_shape
-  if not _is_int(groups) or groups < 1:
+def _check_groups(name, groups):
+  if not is_int(groups) or groups < 1:
     raise ValueError(f'{name}: groups must be a positive int, got {groups!r}.')
   return int(groups)
-
-
-def _is_int(value):
-  return hasattr(value, '__index__') and not isinstance(value, bool)
-
-
-def _pads(padding, n):
-  """Everything that `padding` may be but 'SAME' -> n pairs (low, high)."""
-  if padding == 'VALID':
-    return ((0, 0),) * n
-  if isinstance(padding, str):
-    raise ValueError(f"padding must be 'SAME', 'VALID' or numbers, got {padding!r}.")
-  if isinstance(padding, Sequence) and len(padding) == n and all(
-      isinstance(p, Sequence) and not isinstance(p, str) and len(p) == 2 for p in padding):
-    flat = per_dim('padding', [v for pair in padding for v in pair], 2 * n, 0)
-    return tuple(zip(flat[::2], flat[1::2]))
-  if _is_int(padding) or (isinstance(padding, Sequence) and len(padding) == n and all(map(_is_int, padding))):
-    return tuple((p, p) for p in per_dim('padding', padding, n, 0))
-  raise ValueError(f"padding must be an int, {n} ints, {n} pairs (low, high), 'SAME' or 'VALID', got {padding!r}.")

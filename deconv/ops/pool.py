@@ -16,21 +16,21 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv.ops.arguments import Padding
 from deconv.ops.arguments import pad_pairs
 from deconv.ops.arguments import per_dim
 from deconv.ops.resize import resize_nearest
 
 
 def max_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None,
-             padding=0) -> tuple[jax.Array, jax.Array]:
+             padding: Padding = 0) -> tuple[jax.Array, jax.Array]:
   """Max pooling that also returns its switches.
 
   Args:
     x: (batch, *spatial, channels).
     window: side of the window, an int or one for each spatial dimension.
     strides: steps of the window, by default the window itself (no overlap).
-    padding: an int, ints or (low, high) pairs by dimension, 'SAME' or 'VALID'; smaller than the window. Padding never
-      wins.
+    padding: pixels around x, as `arguments.pad_pairs` reads it; smaller than the window. Padding never wins.
 
   Returns:
     y: (batch, *pooled, channels), pooled = (size + low + high - window) // strides + 1. NaN wins, as in PyTorch.
@@ -56,14 +56,13 @@ def max_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Seque
 
 def max_unpool(y: jax.Array, switches: jax.Array, output_size: int | Sequence[int] | None = None, *,
                window: int | Sequence[int] | None = None, strides: int | Sequence[int] | None = None,
-               padding=0) -> jax.Array:
+               padding: Padding = 0) -> jax.Array:
   """Puts every value at the pixel that its switch names, zeros elsewhere (Zeiler and Fergus 2014; Noh et al. 2015).
 
   Where two windows chose the same pixel their values are added. That is deterministic in any order of execution, and
-  makes
-  unpooling the exact adjoint of picking the pixels at the switches: its gradient is a gather at the switches. (PyTorch
-  lets one of them win, which one is undefined, and its gradient ignores the loser; for windows that do not overlap both
-  are equal.)
+  makes unpooling the exact adjoint of picking the pixels at the switches: its gradient is a gather at the switches.
+  (PyTorch lets one of them win, which one is undefined, and its gradient ignores the loser; for windows that do not
+  overlap both are equal.)
 
   Args:
     y: (batch, *pooled, channels).
@@ -107,8 +106,8 @@ def max_unpool(y: jax.Array, switches: jax.Array, output_size: int | Sequence[in
   return windows.spread(parts)
 
 
-def avg_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None, padding=0, *,
-             count_padding: bool = True) -> jax.Array:
+def avg_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None,
+             padding: Padding = 0, *, count_padding: bool = True) -> jax.Array:
   """Average pooling.
 
   Args:
@@ -128,8 +127,9 @@ def avg_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Seque
   return (total * jnp.asarray(windows.weights(count_padding), wide.dtype)).astype(x.dtype)
 
 
-def avg_unpool(y: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None, padding=0, *,
-               output_size: int | Sequence[int] | None = None, count_padding: bool = True) -> jax.Array:
+def avg_unpool(y: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None,
+               padding: Padding = 0, *, output_size: int | Sequence[int] | None = None,
+               count_padding: bool = True) -> jax.Array:
   """Average unpooling: spreads every value evenly over its window, the adjoint of avg_pool.
 
   The sum of the image stays; avg_pool of the result is the input divided by the number of pixels of a window (when they

@@ -207,7 +207,7 @@ BAD = [
     (dict(dilation=(1, 0)), r'dilation must be at least 1'),
     (dict(groups=2), r'groups=2 does not divide the 3 channels'),
     (dict(groups=0), r'groups must be a positive int'),
-    (dict(padding='same'), r"'SAME', 'VALID'"),
+    (dict(padding='sane'), r"'SAME', 'VALID'"),
     (dict(padding=-1), r'padding must be at least 0'),
     (dict(padding=(1, 2, 3)), r'padding must be'),
     (dict(padding=3), r'would be empty in spatial dimension 0: input 4, window 3'),
