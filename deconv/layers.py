@@ -5,7 +5,6 @@ and parameters). Kernels have the layout of deconv.ops: (*window, c_in / groups,
 (*window, c_in, c_out / groups) for a transposed one.
 """
 from collections.abc import Callable, Sequence
-import difflib
 import functools
 import math
 from typing import Any
@@ -15,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from deconv import ops
-from deconv.errors import UserError
+from deconv.errors import UserError, nearest
+from deconv.ops.arguments import Padding
 from deconv.ops.arguments import per_dim
 
 Initializer = Callable[..., jax.Array]
@@ -64,8 +64,8 @@ def fan_in_normal(scale: float = 1.0, strides: int | Sequence[int] = 1, groups: 
   return init
 
 
-class Conv(nn.Module):
-  """Convolution (batch, *spatial, c_in) -> (batch, *spatial', features) by deconv.ops.conv.
+class _Convolution(nn.Module):
+  """What a convolution and its transpose have in common.
 
   Attributes:
     features: channels of the output.
@@ -79,7 +79,7 @@ class Conv(nn.Module):
   features: int
   kernel_size: int | Sequence[int]
   strides: int | Sequence[int] = 1
-  padding: Any = 'SAME'
+  padding: Padding = 'SAME'
   dilation: int | Sequence[int] = 1
   groups: int = 1
   use_bias: bool = True
@@ -87,47 +87,41 @@ class Conv(nn.Module):
   kernel_init: Initializer | None = default_kernel_init
   bias_init: Initializer = nn.initializers.zeros
 
+
+class Conv(_Convolution):
+  """Convolution (batch, *spatial, c_in) -> (batch, *spatial', features) by deconv.ops.conv.
+
+  Attributes: see _Convolution.
+  """
+
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     window = per_dim('kernel_size', self.kernel_size, x.ndim - 2)
-    init = self.kernel_init or fan_in_normal(2.0)
-    kernel = self.param('kernel', init, (*window, x.shape[-1] // self.groups, self.features), jnp.float32)
-    bias = self.param('bias', self.bias_init, (self.features,), jnp.float32) if self.use_bias else None
-    x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    y = ops.conv(x, kernel, strides=self.strides, padding=self.padding, dilation=self.dilation, groups=self.groups)
-    return y if bias is None else y + bias
+    x, kernel = _kernel(self, x, (*window, x.shape[-1] // self.groups, self.features), fan_in_normal(2.0))
+    return _with_bias(self, ops.conv(
+        x, kernel, strides=self.strides, padding=self.padding, dilation=self.dilation, groups=self.groups))
 
 
-class ConvTranspose(nn.Module):
+class ConvTranspose(_Convolution):
   """Transposed convolution (batch, *spatial, c_in) -> (batch, *spatial', features) by deconv.ops.conv_transpose.
 
-  The adjoint of the convolution with the same arguments; 'SAME' multiplies the size by the strides exactly. Attributes
-  as in Conv, and `output_padding` as in PyTorch.
+  The adjoint of the convolution with the same arguments; 'SAME' multiplies the size by the strides exactly.
+
+  Attributes: see _Convolution, and
+    output_padding: as in PyTorch.
   """
-  features: int
-  kernel_size: int | Sequence[int]
-  strides: int | Sequence[int] = 1
-  padding: Any = 'SAME'
   output_padding: int | Sequence[int] = 0
-  dilation: int | Sequence[int] = 1
-  groups: int = 1
-  use_bias: bool = True
-  dtype: Any = None
-  kernel_init: Initializer | None = default_kernel_init
-  bias_init: Initializer = nn.initializers.zeros
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    window = per_dim('kernel_size', self.kernel_size, x.ndim - 2)
     if self.features % self.groups:
       raise UserError(f'ConvTranspose: features={self.features} must be a multiple of groups={self.groups}.')
-    init = self.kernel_init or fan_in_normal(2.0, self.strides, self.groups, transposed=True)
-    kernel = self.param('kernel', init, (*window, x.shape[-1], self.features // self.groups), jnp.float32)
-    bias = self.param('bias', self.bias_init, (self.features,), jnp.float32) if self.use_bias else None
-    x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-    y = ops.conv_transpose(x, kernel, strides=self.strides, padding=self.padding, output_padding=self.output_padding,
-                           dilation=self.dilation, groups=self.groups)
-    return y if bias is None else y + bias
+    window = per_dim('kernel_size', self.kernel_size, x.ndim - 2)
+    x, kernel = _kernel(self, x, (*window, x.shape[-1], self.features // self.groups),
+                        fan_in_normal(2.0, self.strides, self.groups, transposed=True))
+    return _with_bias(self, ops.conv_transpose(
+        x, kernel, strides=self.strides, padding=self.padding, output_padding=self.output_padding,
+        dilation=self.dilation, groups=self.groups))
 
 
 class Upsample(nn.Module):
@@ -191,41 +185,48 @@ class Upsample(nn.Module):
       UserError: an unknown kind, a size below 1, or 'unpool' without switches.
     """
     if self.kind not in KINDS:
-      near = difflib.get_close_matches(self.kind, KINDS, n=1)
-      hint = f"; did you mean '{near[0]}'" if near else ''
+      near = nearest(self.kind, KINDS)
+      hint = f"; did you mean '{near}'" if near else ''
       raise UserError(f"no kind of upsampling is called '{self.kind}'{hint}? There are: {', '.join(KINDS)}.")
     if self.factor < 1 or self.kernel_size < 1:
       raise UserError(f'Upsample: factor={self.factor} and kernel_size={self.kernel_size} must both be at least 1.')
     if self.kind == 'unpool' and switches is None:
       raise UserError("Upsample of kind 'unpool' needs the switches of a max pooling: call upsample(x, switches), or "
                       'choose another kind for a network without pooling.')
-    y = KINDS[self.kind](self, x, switches)
-    if self.use_bias:
-      y = y + self.param('bias', self.bias_init, (self.features,), jnp.float32).astype(y.dtype)
-    return y
+    return _with_bias(self, KINDS[self.kind](self, x, switches))
 
 
-def _kernel(module, x, window, features, fan_init, wrap=lambda init: init):
-  """Returns x and the parameter `kernel` (*window, c_in, features), both in the type that is computed in."""
-  init = wrap(module.kernel_init or fan_init)
-  kernel = module.param('kernel', init, (*window, x.shape[-1], features), jnp.float32)
+def _kernel(module, x, shape, fan_init, wrap=lambda init: init):
+  """Returns x and the parameter `kernel` of a shape, both in the type that is computed in."""
+  kernel = module.param('kernel', wrap(module.kernel_init or fan_init), shape, jnp.float32)
   return nn.dtypes.promote_dtype(x, kernel, dtype=module.dtype)
+
+
+def _window_kernel(module, x, side, features, fan_init, wrap=lambda init: init):
+  """`_kernel` of (side, ..., c_in, features), a side for each spatial dimension of x."""
+  return _kernel(module, x, (side,) * (x.ndim - 2) + (x.shape[-1], features), fan_init, wrap)
+
+
+def _with_bias(module, y):
+  """y plus the parameter `bias`, in the type of y, where the module has one."""
+  if not module.use_bias:
+    return y
+  return y + module.param('bias', module.bias_init, (module.features,), jnp.float32).astype(y.dtype)
 
 
 def _deconv(module, x, switches, side=None):
   del switches
-  dims, factor, side = x.ndim - 2, module.factor, side or module.kernel_size
-  x, kernel = _kernel(module, x, (side,) * dims, module.features, fan_in_normal(2.0, factor, transposed=True))
-  return _transpose(x, kernel, factor)
+  fan_init = fan_in_normal(2.0, module.factor, transposed=True)
+  return _transpose(*_window_kernel(module, x, side or module.kernel_size, module.features, fan_init), module.factor)
 
 
-def _transpose(x, kernel, factor, groups=1):
+def _transpose(x, kernel, factor):
   """Transposed convolution to exactly factor times the size, PyTorch's placement."""
   dims, side = x.ndim - 2, kernel.shape[0]
   if side < factor:  # pixels that no tap reaches
-    return ops.conv_transpose(x, kernel, strides=factor, output_padding=factor - side, groups=groups)
+    return ops.conv_transpose(x, kernel, strides=factor, output_padding=factor - side)
   low = -(-(side - factor) // 2)
-  return ops.conv_transpose(x, kernel, strides=factor, padding=((low, side - factor - low),) * dims, groups=groups)
+  return ops.conv_transpose(x, kernel, strides=factor, padding=((low, side - factor - low),) * dims)
 
 
 def _odd(module):
@@ -234,36 +235,35 @@ def _odd(module):
 
 def _resize_nearest(module, x, switches):
   del switches
-  dims, side = x.ndim - 2, _odd(module)
-  x, kernel = _kernel(module, x, (side,) * dims, module.features, fan_in_normal(2.0))
+  x, kernel = _window_kernel(module, x, _odd(module), module.features, fan_in_normal(2.0))
   return ops.resize_nearest_conv(x, kernel, module.factor)
 
 
 def _resize_bilinear(module, x, switches):
   del switches
-  x, kernel = _kernel(module, x, (_odd(module),) * (x.ndim - 2), module.features, fan_in_normal(2.0))
+  x, kernel = _window_kernel(module, x, _odd(module), module.features, fan_in_normal(2.0))
   return ops.conv(ops.resize_bilinear(x, module.factor), kernel, padding='SAME')
 
 
 def _subpixel(module, x, switches):
   del switches
-  dims, factor = x.ndim - 2, module.factor
+  factor = module.factor
   wrap = (lambda init: ops.icnr(init, factor)) if module.icnr else (lambda init: init)
-  x, kernel = _kernel(module, x, (_odd(module),) * dims, module.features * factor ** dims, fan_in_normal(2.0), wrap)
+  features = module.features * factor ** (x.ndim - 2)
+  x, kernel = _window_kernel(module, x, _odd(module), features, fan_in_normal(2.0), wrap)
   return ops.depth_to_space(ops.conv(x, kernel, padding='SAME'), factor)
 
 
 def _unpool(module, x, switches):
-  x, kernel = _kernel(module, x, (_odd(module),) * (x.ndim - 2), module.features, fan_in_normal(2.0))
+  x, kernel = _window_kernel(module, x, _odd(module), module.features, fan_in_normal(2.0))
   return ops.conv(ops.max_unpool(x, switches, window=module.factor), kernel, padding='SAME')
 
 
 def _bilinear_deconv(module, x, switches):
   del switches
-  dims = x.ndim - 2
-  filter_ = ops.bilinear_kernel(module.factor, dims)
+  filter_ = ops.bilinear_kernel(module.factor, x.ndim - 2)
   wrap = functools.partial(_bilinear_init, filter_=filter_)
-  x, kernel = _kernel(module, x, filter_.shape, module.features, fan_in_normal(2.0), wrap)
+  x, kernel = _window_kernel(module, x, len(filter_), module.features, fan_in_normal(2.0), wrap)
   return _transpose(x, kernel, module.factor)
 
 
@@ -280,7 +280,7 @@ def _bilinear_init(init, filter_):
 def _bilinear_deconv_fixed(module, x, switches):
   del switches
   if x.shape[-1] != module.features:
-    x, kernel = _kernel(module, x, (1,) * (x.ndim - 2), module.features, fan_in_normal(2.0))
+    x, kernel = _window_kernel(module, x, 1, module.features, fan_in_normal(2.0))
     x = ops.conv(x, kernel)
   else:
     x, = nn.dtypes.promote_dtype(x, dtype=module.dtype)
