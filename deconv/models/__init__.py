@@ -1,23 +1,25 @@
 """Networks: MODELS maps `config.model.name` to a builder.
 
-A GAN's builder takes the other fields of `config.model` and `image_shape` (height, width, channels), `dtype`
-(computed in; parameters and statistics stay float32) and `batch_norm_axis` (mapped axis over which batch norm takes
-its statistics, or None). It returns
-(generator, discriminator, latent): two Linen modules, generator(z, train) and discriminator(images, train), and a
-`Latent`.
+A builder takes the options of the network (the class of the same name in deconv/options/models/), and by keyword what
+the task knows. It has no defaults of its own, and raises UserError where the size of the images does not fit.
 
-AUTOENCODERS does the same for autoencoders: a builder takes the other fields of `config.model`, `image_shape`, `dtype`
-and `outputs` (what a likelihood wants for each pixel), and returns the modules (encoder, decoder).
+MODELS are the networks of GANs: builder(options, image_shape=(height, width, channels), dtype=..., batch_norm_axis=...)
+returns (generator, discriminator, latent): two Linen modules, generator(z, train) and discriminator(images, train), and
+a `Latent`. `dtype` is what is computed in (parameters and statistics stay float32), `batch_norm_axis` the mapped axis
+over which batch norm takes its statistics, or None.
 
-RESTORERS are networks from degraded to restored images: a builder takes the other fields of `config.model`,
-`image_shape` of the restored image, `scale` (its size over the degraded image's), `dtype` and `batch_norm_axis`, and
-returns one Linen module, module(images in [-1, 1], train) -> float32 about [-1, 1]. Its sides must be multiples of
-`module.multiple` where it has that, and be `module.fixed_side` where it has that. Its last layer is called `last`.
+AUTOENCODERS: builder(options, image_shape=..., outputs=..., dtype=...) returns the modules (encoder, decoder); `outputs`
+is what a likelihood wants for each pixel.
 
-SEGMENTERS are segmentation networks: a builder takes the other fields of `config.model`, `image_shape`, `num_classes`,
-`dtype` and `batch_norm_axis`, and returns one module: module.apply(variables, images in [-1, 1] (batch, height, width,
-channels), train=bool, rngs={'dropout': key}) -> logits float32 (batch, height', width', num_classes). Their kind of
-upsampling may also be 'paper': the network's own.
+RESTORERS are networks from degraded to restored images: builder(options, image_shape=..., scale=..., dtype=...,
+batch_norm_axis=...) returns one module, a `Restorer` (restorer.py): module(images in [-1, 1], train) -> float32 about
+[-1, 1]. `image_shape` is that of the restored image, `scale` its size over the degraded image's. The last layer is
+called `last`.
+
+SEGMENTERS are segmentation networks: builder(options, image_shape=..., num_classes=..., side_scores=..., dtype=...,
+batch_norm_axis=...) returns one module: module.apply(variables, images in [-1, 1] (batch, height, width, channels),
+train=bool, rngs={'dropout': key}) -> logits float32 (batch, height', width', num_classes). `side_scores` asks for the
+scores of coarser maps that deep supervision trains.
 """
 from deconv.models import (
     autoencoder, context_encoder, dcgan, dcign, deconvnet, fcn, gan28, linknet, mlp_gan, rednet, segnet, superres,

@@ -16,7 +16,7 @@ class Latent:
   size: int
   distribution: str
 
-  def draw(self, key, num):
+  def sample(self, key, num):
     """Returns float32 (num, size)."""
     if self.distribution == 'uniform':
       return jax.random.uniform(key, (num, self.size), minval=-1., maxval=1.)

@@ -1,16 +1,20 @@
-"""What can be trained: TASKS maps `config.task` to a builder.
+"""What can be trained: TASKS maps `config.task` to a class of Task (task.py).
 
-A builder is called as `builder(config, make_optimizer, batch_norm_axis=None)` and returns a `Task` (task.py).
-`make_optimizer(scale=1.0)` returns the optax transformation of the config, its learning rate times `scale`;
-`batch_norm_axis` is None or the mapped axis over which batch norm takes its statistics.
+It is called as `TASKS[name](options, make_optimizer, batch_norm_axis)`, see Task. The sections of a config that a task
+has of its own stand in deconv.options.TASKS under the same name.
 """
-from deconv.tasks import factor_vae, gan, inverse_graphics, restoration, segmentation, vae
+from deconv.tasks.factor_vae import FactorVae
+from deconv.tasks.gan import Gan
+from deconv.tasks.inverse_graphics import InverseGraphics
+from deconv.tasks.restoration import Restoration
+from deconv.tasks.segmentation import Segmentation
+from deconv.tasks.vae import Vae
 
 TASKS = {
-    'gan': gan.build,
-    'vae': vae.build,
-    'factor_vae': factor_vae.build,
-    'inverse_graphics': inverse_graphics.build,
-    'restoration': restoration.build,
-    'segmentation': segmentation.build,
+    'gan': Gan,
+    'vae': Vae,
+    'factor_vae': FactorVae,
+    'inverse_graphics': InverseGraphics,
+    'restoration': Restoration,
+    'segmentation': Segmentation,
 }

@@ -35,6 +35,14 @@ class NetworkState:
     """{'params', 'batch_stats'} as a module's `apply` wants them."""
     return {'params': self.params, 'batch_stats': self.batch_stats}
 
+  def averaged(self, use_ema):
+    """Whether `evaluated` is the moving average."""
+    return bool(use_ema and self.ema is not None)
+
+  def evaluated(self, use_ema):
+    """{'params', 'batch_stats'} to evaluate and sample: the moving average where there is one and it is wanted."""
+    return self.ema if self.averaged(use_ema) else self.variables
+
   def update(self, optimizer, grads, batch_stats):
     """Returns the state after one optimizer update; the average is left as it was (see `average`)."""
     updates, opt_state = optimizer.update(grads, self.opt_state, self.params)

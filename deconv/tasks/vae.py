@@ -292,7 +292,7 @@ class Vae:
       ({name: number}, {}, protocol), see deconv.metrics.disentanglement.
     """
     del options
-    if not hasattr(source, 'factor_sizes'):
+    if not source.factor_sizes:
       return {}, {}, {}
     seed = int(np.asarray(jax.random.key_data(key)).astype(np.uint32).ravel()[-1])
     numbers, protocol = disentanglement.measure(lambda images: self.means(state, images), source, num, seed)

@@ -1,0 +1,19 @@
+"""What an evaluator is."""
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Evaluator(NamedTuple):
+  """A measurement beyond a step's sums; runs on the host of process 0, on a state on one device.
+
+  Attributes:
+    measure: (task, state, source, key, options) -> (numbers {name: float}, pictures {name: uint8 (h, w, c)}, protocol
+      {name: what JSON can hold}), all empty where there is nothing to measure. `options` is deconv.options.EvalOptions;
+      the key is the same at every evaluation of a run.
+    needs: the class of deconv.tasks.capabilities that a task must have.
+    split: 'train': `source` is the training source; 'eval': that of the evaluation split, and the evaluator is left out
+      where there is none.
+  """
+  measure: Callable
+  needs: type
+  split: str = 'train'

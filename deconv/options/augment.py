@@ -1,0 +1,74 @@
+"""The section `augment`: how training images are varied, by task; other tasks have no such section."""
+import dataclasses
+import math
+from typing import ClassVar
+
+from deconv.errors import UserError
+from deconv.options.options import Options
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentOptions(Options):
+  """Segmentation: what of an image and its mask is varied and how far. The defaults vary nothing.
+
+  Attributes:
+    flip: mirror left and right with probability 1/2.
+    scale_min: least factor of enlargement.
+    scale_max: greatest; the factor is uniform in its logarithm. The window that is kept, of the size of the image or of
+      `crop`, is drawn from the enlarged image, and lies in the middle where that is smaller.
+    rotate_degrees: the greatest angle, to either side; uniform.
+    crop: side in pixels of the square window that is kept and trained on; 0 is the height and width of the image.
+    elastic_sigma: standard deviation in pixels of the shifts, across and along, of the points of a 3x3 grid over the
+      window; in between they are interpolated by cubics (Ronneberger et al. 2015, section 3.1: 10 pixels).
+    brightness: the greatest shift of all levels, as a share of the range from black to white; uniform, as below.
+    contrast: the greatest change of the factor by which levels differ from the image's mean luma.
+    saturation: the greatest change of the factor by which colours differ from their luma.
+    hue: the greatest turn of the colours about the grey axis, in turns: 0.5 is the complement.
+
+  Raises:
+    UserError: a field has a value that means nothing.
+  """
+  SECTION: ClassVar[str] = 'augment'
+  flip: bool = False
+  scale_min: float = 1.0
+  scale_max: float = 1.0
+  rotate_degrees: float = 0.0
+  crop: int = 0
+  elastic_sigma: float = 0.0
+  brightness: float = 0.0
+  contrast: float = 0.0
+  saturation: float = 0.0
+  hue: float = 0.0
+
+  def __post_init__(self):
+    super().__post_init__()
+    if not 0 < self.scale_min <= self.scale_max:
+      raise UserError(f'augment.scale_min is {self.scale_min} and augment.scale_max {self.scale_max}: they must be '
+                      'above 0, and the latter not below the former.')
+    self._between(rotate_degrees=(0, 180), crop=(0, 2**30), elastic_sigma=(0, math.inf), brightness=(0, 1),
+                  contrast=(0, 1), saturation=(0, 1), hue=(0, 0.5))
+
+  def check_experiment(self, experiment):
+    if self.crop > experiment.data.image_size:
+      raise UserError(f'augment.crop={self.crop} is larger than data.image_size={experiment.data.image_size}; lower it')
+
+  @property
+  def warps(self):
+    """Whether pixels move other than by mirroring."""
+    return bool(self.scale_min != 1 or self.scale_max != 1 or self.rotate_degrees or self.crop or self.elastic_sigma)
+
+  @property
+  def recolours(self):
+    """Whether levels change."""
+    return bool(self.brightness or self.contrast or self.saturation or self.hue)
+
+
+@dataclasses.dataclass(frozen=True)
+class TurnOptions(Options):
+  """Restoration: exact turns of the training images.
+
+  Attributes:
+    turns: mirror and turn each image, one of the eight ways at random.
+  """
+  SECTION: ClassVar[str] = 'augment'
+  turns: bool = False

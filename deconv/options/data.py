@@ -1,0 +1,86 @@
+"""The section `data`: what is read and how."""
+import dataclasses
+from typing import ClassVar
+
+from deconv.errors import UserError
+from deconv.options.options import Options
+
+# The class of a pixel of a mask that has none: it neither trains nor counts.
+IGNORE = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions(Options):
+  """What is read and how.
+
+  Attributes:
+    source: a key of `deconv.data.SOURCES`: digits | mnist | folder | ... (docs/data.md).
+    path: folder or archive of the data set; for `tfds` its data_dir ('' is tfds' own default).
+    name: for `tfds`, the data set's name, such as 'cifar10'.
+    split: split that is trained on.
+    eval_split: split that is evaluated on; '' is none. Where the source has no split of the default name, a warning
+      says so and nothing is evaluated.
+    image_size: height and width in pixels of what the network sees.
+    fit: how an image of another shape becomes a square: its centre is cut out ('crop'), or its longer side is scaled to
+      image_size and the rest is padded ('pad'), images with `background`, masks with 255; or it becomes many, squares
+      of image_size on a grid, at the image's own resolution ('patches').
+    patch_stride: 'patches': pixels from one to the next, at most; 0 is image_size, so that they hardly overlap.
+    channels: 1 (grey) or 3 (RGB).
+    crop: side in pixels of the centre crop before the resize; 0 is the largest square.
+    background: RGB, 0 to 255, under transparent pixels.
+    on_broken: a file that cannot be decoded is passed over, counted and named once ('skip') or ends the run ('error').
+    memory_limit_mb: decoded data sets up to this many MiB are held in memory and gathered by index.
+    workers: threads or processes that decode what is not in memory.
+    worker_kind: 'thread' or 'process'.
+    prefetch: batches made ahead of the step.
+    flip: mirror each image with probability 1/2.
+    class_names: segmentation: names of the classes 0, 1, ... of a mask; () where there are no masks.
+    palette: `masks`: text file with a line 'red green blue name' for each class, for masks whose colours are the
+      classes; '' where the pixels of a mask are class numbers.
+    vary: for sources with factors, one weight for each of them: every batch varies a single factor, drawn by these
+      weights, and 'varies' says which; () is batches as usual.
+
+  Raises:
+    UserError: a field has a value that means nothing.
+  """
+  SECTION: ClassVar[str] = 'data'
+  source: str = 'digits'
+  path: str = ''
+  name: str = ''
+  split: str = 'train'
+  eval_split: str = 'test'
+  image_size: int = 32
+  fit: str = 'crop'
+  patch_stride: int = 0
+  channels: int = 1
+  crop: int = 0
+  background: tuple[int, ...] = (255, 255, 255)
+  on_broken: str = 'skip'
+  memory_limit_mb: int = 1024
+  workers: int = 4
+  worker_kind: str = 'thread'
+  prefetch: int = 2
+  flip: bool = False
+  class_names: tuple[str, ...] = ()
+  palette: str = ''
+  vary: tuple[float, ...] = ()
+
+  def __post_init__(self):
+    super().__post_init__()
+    self._one_of(channels=(1, 3), on_broken=('skip', 'error'), worker_kind=('thread', 'process'),
+                 fit=('crop', 'pad', 'patches'))
+    self._at_least(image_size=1, patch_stride=0, crop=0, memory_limit_mb=0, workers=1, prefetch=1)
+    if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
+      raise UserError(f'data.background is {self.background}: it must be red, green, blue, each 0 to 255.')
+    if len(set(self.class_names)) < len(self.class_names) or len(self.class_names) > IGNORE:
+      raise UserError(f'data.class_names has {len(self.class_names)} names: they must differ, and be {IGNORE} at most.')
+    if self.crop and self.fit != 'crop':
+      raise UserError(f'data.crop is {self.crop} and data.fit is {self.fit}, which keeps the whole image: set one of '
+                      'the two.')
+    if self.vary and not (min(self.vary) >= 0 and sum(self.vary) > 0):
+      raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
+
+  @property
+  def image_shape(self):
+    """(height, width, channels) of what the network sees."""
+    return self.image_size, self.image_size, self.channels

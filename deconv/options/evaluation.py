@@ -1,0 +1,85 @@
+"""The section `eval`, by task: tasks differ in the evaluators that they have from the start."""
+import dataclasses
+from typing import ClassVar
+
+from deconv.errors import UserError
+from deconv.options.options import Options
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalOptions(Options):
+  """What is measured, when and how.
+
+  Attributes:
+    every: steps between evaluations; 0 = only at the end.
+    batch_size: images per batch.
+    evaluators: what is measured beyond a step's sums, keys of deconv.evaluators.EVALUATORS.
+    num_samples: generated images that an evaluation draws.
+    use_ema: evaluate and sample the averaged parameters where there are any.
+    importance_samples: vae: codes per image for the estimate of log p(x) ('nll'); 0 = no estimate.
+    importance_chunk: vae: how many of them are decoded at once; memory grows with it times batch_size.
+    whole_images: segmentation, restoration: held-out images also predicted at their own size, by tiles; 0 = none.
+    tile_overlap: whole images, --image: share of a tile's side by which its neighbours overlap it.
+    flips: whole images, --image: averaged with what is made of them mirrored.
+    quarter_turns: restoration, whole images, --image: and with what is made of them turned; with both it is the
+      self-ensemble of eight (Lim et al. 2017).
+    scales: segmentation, whole images: sizes whose probabilities are averaged, as multiples.
+    batch_stats: gan: normalise samples by the running statistics ('running') or by those of their own batch ('batch').
+
+  Raises:
+    UserError: a field out of range.
+  """
+  SECTION: ClassVar[str] = 'eval'
+  every: int = 0
+  batch_size: int = 256
+  evaluators: tuple[str, ...] = ()
+  num_samples: int = 1000
+  use_ema: bool = True
+  importance_samples: int = 0
+  importance_chunk: int = 10
+  whole_images: int = 0
+  tile_overlap: float = 0.25
+  flips: bool = False
+  quarter_turns: bool = False
+  scales: tuple[float, ...] = (1.0,)
+  batch_stats: str = 'running'
+
+  def __post_init__(self):
+    super().__post_init__()
+    self._one_of(batch_stats=('running', 'batch'))
+    self._at_least(every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0)
+    self._share('tile_overlap')
+    if not self.scales or min(self.scales) <= 0:
+      raise UserError(f'eval.scales is {self.scales}; give one or more numbers above 0, such as (1.,)')
+    if len(set(self.evaluators)) < len(self.evaluators):
+      raise UserError(f'eval.evaluators={self.evaluators} names one of them twice; leave one out')
+
+
+@dataclasses.dataclass(frozen=True)
+class GanEvalOptions(EvalOptions):
+  """Generative adversarial networks: see EvalOptions."""
+  evaluators: tuple[str, ...] = ('neighbours', 'coverage')
+
+
+@dataclasses.dataclass(frozen=True)
+class VaeEvalOptions(EvalOptions):
+  """Variational autoencoders: see EvalOptions."""
+  evaluators: tuple[str, ...] = ('disentanglement',)
+
+
+@dataclasses.dataclass(frozen=True)
+class InverseGraphicsEvalOptions(EvalOptions):
+  """Inverse graphics: see EvalOptions."""
+  evaluators: tuple[str, ...] = ('factor_sweeps',)
+
+
+@dataclasses.dataclass(frozen=True)
+class RestorationEvalOptions(EvalOptions):
+  """Restoration: see EvalOptions."""
+  evaluators: tuple[str, ...] = ('whole_restoration',)
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentationEvalOptions(EvalOptions):
+  """Segmentation: see EvalOptions."""
+  evaluators: tuple[str, ...] = ('whole_segmentation',)

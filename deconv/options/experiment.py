@@ -1,0 +1,193 @@
+"""A whole experiment: every section of a config as its options, checked by itself and against the others."""
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from deconv.errors import UserError, did_you_mean
+from deconv.options.augment import AugmentOptions, TurnOptions
+from deconv.options.data import DataOptions
+from deconv.options.degrade import DegradeOptions
+from deconv.options.evaluation import (EvalOptions, GanEvalOptions, InverseGraphicsEvalOptions, RestorationEvalOptions,
+                                       SegmentationEvalOptions, VaeEvalOptions)
+from deconv.options.models import autoencoders, gan, restorers, segmenters
+from deconv.options.models.model import ModelOptions
+from deconv.options.objectives.gan import GanObjective
+from deconv.options.objectives.restoration import RestorationObjective
+from deconv.options.objectives.segmentation import SegmentationObjective
+from deconv.options.objectives.vae import FactorVaeObjective, InverseGraphicsObjective, VaeObjective
+from deconv.options.optimizer import OptimizerOptions
+from deconv.options.options import Options, convert, kinds, needs
+from deconv.options.run import CheckpointOptions, LogOptions, ParallelOptions, SamplesOptions, TrainOptions
+
+
+class TaskSections(NamedTuple):
+  """The sections that a task has of its own, as classes of Options; None where it has no such section.
+
+  Attributes:
+    models: {model.name: options}.
+    objective: of the section objective.
+    eval: of the section eval.
+    augment: of the section augment.
+    degrade: of the section degrade.
+  """
+  models: dict[str, type[ModelOptions]]
+  objective: type[Options]
+  eval: type[EvalOptions]
+  augment: type[Options] | None = None
+  degrade: type[Options] | None = None
+
+
+# By config.task.
+TASKS = {
+    'gan': TaskSections(gan.MODELS, GanObjective, GanEvalOptions),
+    'vae': TaskSections(autoencoders.MODELS, VaeObjective, VaeEvalOptions),
+    'factor_vae': TaskSections(autoencoders.MODELS, FactorVaeObjective, VaeEvalOptions),
+    'inverse_graphics': TaskSections(autoencoders.MODELS, InverseGraphicsObjective, InverseGraphicsEvalOptions),
+    'restoration': TaskSections(restorers.MODELS, RestorationObjective, RestorationEvalOptions, TurnOptions,
+                                DegradeOptions),
+    'segmentation': TaskSections(segmenters.MODELS, SegmentationObjective, SegmentationEvalOptions, AugmentOptions),
+}
+# The networks of all tasks.
+MODELS = {name: options for task in TASKS.values() for name, options in task.models.items()}
+# Sections that every task has.
+_COMMON = {'data': DataOptions, 'optimizer': OptimizerOptions, 'train': TrainOptions, 'parallel': ParallelOptions,
+           'checkpoint': CheckpointOptions, 'samples': SamplesOptions, 'log': LogOptions}
+
+
+@dataclasses.dataclass(frozen=True)
+class TopLevel(Options):
+  """The fields of a config that stand in no section.
+
+  Attributes:
+    seed: every random number of the run is a function of (seed, step).
+    task: a key of deconv.tasks.TASKS: what is trained.
+    compilation_cache: folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = off.
+  """
+  seed: int = 0
+  task: str = 'gan'
+  compilation_cache: str = 'auto'
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment(TopLevel):
+  """A whole config. The fields of TopLevel, and a section of options each; `augment` and `degrade` may be None.
+
+  Raises:
+    UserError: sections that do not fit together.
+  """
+  model: ModelOptions = None
+  objective: Options = None
+  data: DataOptions = None
+  augment: Options | None = None
+  degrade: DegradeOptions | None = None
+  optimizer: OptimizerOptions = None
+  train: TrainOptions = None
+  parallel: ParallelOptions = None
+  checkpoint: CheckpointOptions = None
+  eval: EvalOptions = None
+  samples: SamplesOptions = None
+  log: LogOptions = None
+
+  def __post_init__(self):
+    for name, kind in kinds(TopLevel).items():
+      object.__setattr__(self, name, _converted(name, getattr(self, name), kind, getattr(TopLevel, name)))
+    for section in self.sections().values():
+      section.check_experiment(self)
+
+  def sections(self):
+    """Returns {name: options} of the sections that there are."""
+    return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+            if isinstance(getattr(self, field.name), Options)}
+
+  def to_dict(self):
+    """Returns the nested dict of all fields, sections that are None left out: what `from_config` takes."""
+    fields = {name: getattr(self, name) for name in kinds(TopLevel)}
+    return {**fields, **{name: dataclasses.asdict(section) for name, section in self.sections().items()}}
+
+  @classmethod
+  def from_config(cls, config):
+    """Returns the experiment of a config.
+
+    Args:
+      config: ConfigDict or nested dict, such as config.json holds. A field that is not there has its default, for it
+        came with a later version; an Experiment is returned as it is.
+
+    Raises:
+      UserError: an unknown task, network or field, a value that means nothing, or sections that do not fit together.
+    """
+    if isinstance(config, Experiment):
+      return config
+    config = config.to_dict() if isinstance(config, ml_collections.ConfigDict) else dict(config)
+    classes = section_classes(config.get('task', TopLevel.task), _of(config, 'model', 'name'))
+    made = {}
+    for name, value in config.items():
+      if name in classes:
+        made[name] = _section(name, classes[name], value)
+      elif name not in kinds(TopLevel):
+        raise UserError(_unknown(name, [*kinds(TopLevel), *classes]))
+      else:
+        made[name] = value
+    return cls(**{**{name: options() for name, options in classes.items() if name not in made}, **made})
+
+
+def section_classes(task, model=None):
+  """Returns {section: class of Options} of a task and a network; None is the first network of the task.
+
+  Raises:
+    UserError: no such task, or no such network for it.
+  """
+  if task not in TASKS:
+    raise UserError(f"task='{task}' does not exist{did_you_mean(str(task), TASKS)}; choose one of: {', '.join(TASKS)}")
+  own = TASKS[task]
+  model = next(iter(own.models)) if model is None else model
+  if model not in own.models:
+    raise UserError(f"model.name is '{model}'{did_you_mean(str(model), own.models)}; choose one of: "
+                    f"{', '.join(own.models)}")
+  classes = {'model': own.models[model], 'objective': own.objective, 'augment': own.augment, 'degrade': own.degrade,
+             'eval': own.eval, **_COMMON}
+  return {name: options for name, options in classes.items() if options is not None}
+
+
+def fields_of(task, model=None):
+  """Returns {'section.field': (its type, its default, its class of Options)} of a task and a network."""
+  found = {name: (kind, getattr(TopLevel, name), TopLevel) for name, kind in kinds(TopLevel).items()}
+  for section, options in section_classes(task, model).items():
+    found.update({f'{section}.{name}': (kind, getattr(options, name), options) for name, kind in kinds(options).items()})
+  return found
+
+
+def defaults(task, model=None):
+  """Returns the nested dict of a task's and a network's defaults; nothing is checked, for none is an experiment yet."""
+  nested: dict[str, Any] = {}
+  for field, (_, value, _) in fields_of(task, model).items():
+    *section, name = field.split('.')
+    (nested.setdefault(section[0], {}) if section else nested)[name] = value
+  return {**nested, 'task': task}
+
+
+def _section(name, options, value):
+  if not isinstance(value, Mapping):
+    raise UserError(f'{name}={value!r} is a section: give its fields')
+  unknown = sorted(set(value) - set(kinds(options)))
+  if unknown:
+    what = f"model.name='{value.get('name', options.name)}'" if name == 'model' else f'the section {name}'
+    raise UserError(f'{what} has no field {name}.{unknown[0]}{did_you_mean(unknown[0], kinds(options))}; take it out')
+  return options(**value)
+
+
+def _converted(name, value, kind, example):
+  try:
+    return convert(value, kind)
+  except ValueError:
+    raise UserError(f'{name}={value!r}: the field needs {needs(kind, example)}') from None
+
+
+def _of(config, section, field):
+  value = config.get(section)
+  return value.get(field) if isinstance(value, Mapping) else None
+
+
+def _unknown(name, names):
+  return f"the config has no field '{name}'{did_you_mean(name, names)}; take it out"

@@ -1,0 +1,1 @@
+"""The section `model`, a class for each network."""

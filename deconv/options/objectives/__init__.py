@@ -1,0 +1,1 @@
+"""The section `objective`, a class for each task."""

@@ -1,0 +1,146 @@
+"""The sections that say how a run is trained, placed on devices, saved, drawn and logged."""
+import dataclasses
+from typing import ClassVar
+
+from deconv.errors import UserError
+from deconv.options.options import Options
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions(Options):
+  """Length, batches and numbers of the training.
+
+  Attributes:
+    steps: length of the run in steps, or ...
+    epochs: ... in passes over the data; one of the two is set.
+    batch_size: images per step, over all devices and processes.
+    dtype: type that is computed in: float32 | bfloat16; parameters stay float32.
+    steps_per_call: steps inside one compiled call (lax.scan): saves dispatch on fast devices.
+    ema_decay: decay per step of the averaged network, statistics included; 0 = no average.
+
+  Raises:
+    UserError: a field out of range.
+  """
+  SECTION: ClassVar[str] = 'train'
+  steps: int = 0
+  epochs: float = 0.0
+  batch_size: int = 128
+  dtype: str = 'float32'
+  steps_per_call: int = 1
+  ema_decay: float = 0.0
+
+  def __post_init__(self):
+    super().__post_init__()
+    self._at_least(steps=0, epochs=0, batch_size=1, steps_per_call=1)
+    if self.dtype not in ('float32', 'bfloat16'):
+      raise UserError(f"train.dtype='{self.dtype}' does not exist; choose float32 or bfloat16")
+    self._share('ema_decay')
+
+  def check_length(self):
+    """Raises UserError unless exactly one of `steps` and `epochs` is above 0."""
+    if (self.steps > 0) == (self.epochs > 0):
+      raise UserError(f'set one of train.steps (now {self.steps}) and train.epochs (now {self.epochs}) above 0 and the '
+                      'other to 0')
+
+  def total_steps(self, steps_per_epoch):
+    """Returns the length of the run in steps; UserError unless exactly one of `steps` and `epochs` is above 0."""
+    self.check_length()
+    return self.steps or max(1, round(self.epochs * steps_per_epoch))
+
+
+@dataclasses.dataclass(frozen=True)
+class ParallelOptions(Options):
+  """How a step runs on many devices; see deconv/training/parallel.py.
+
+  Attributes:
+    mode: jit (the batch sharded over all devices) | pmap.
+    batch_norm: pmap: sync (statistics of the global batch) | local (of each device's share).
+
+  Raises:
+    UserError: an unknown mode or kind of batch norm, or two that do not fit.
+  """
+  SECTION: ClassVar[str] = 'parallel'
+  mode: str = 'jit'
+  batch_norm: str = 'sync'
+
+  def __post_init__(self):
+    super().__post_init__()
+    if self.mode not in ('jit', 'pmap'):
+      raise UserError(f"parallel.mode='{self.mode}' does not exist; choose jit or pmap")
+    if self.batch_norm not in ('sync', 'local'):
+      raise UserError(f"parallel.batch_norm='{self.batch_norm}' does not exist; choose sync or local")
+    if self.mode == 'jit' and self.batch_norm == 'local':
+      raise UserError("parallel.batch_norm='local' exists only with parallel.mode='pmap': under jit the statistics are "
+                      'those of the global batch; set one of the two')
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointOptions(Options):
+  """What is saved, and when.
+
+  Attributes:
+    every: steps between checkpoints; 0 = only at the end.
+    keep: the newest so many are kept ...
+    best_metric: ... and the best by this evaluation metric; '' = none.
+    best_is: the best has the max | min of it.
+
+  Raises:
+    UserError: a field out of range.
+  """
+  SECTION: ClassVar[str] = 'checkpoint'
+  every: int = 500
+  keep: int = 2
+  best_metric: str = ''
+  best_is: str = 'max'
+
+  def __post_init__(self):
+    super().__post_init__()
+    self._at_least(every=0)
+    if self.keep < 1:
+      raise UserError(f'checkpoint.keep={self.keep} would keep nothing to resume from; make it 1 or more')
+    if self.best_is not in ('max', 'min'):
+      raise UserError(f"checkpoint.best_is='{self.best_is}' does not exist; choose max or min")
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplesOptions(Options):
+  """The pictures that a run draws on its way.
+
+  Attributes:
+    every: steps between sample grids; 0 = none.
+    every_epochs: passes over the data between sample grids, instead of `every`; 0 = off.
+    num: images in a grid.
+    gif_fps: frames per second of progress.gif.
+
+  Raises:
+    UserError: a field out of range.
+  """
+  SECTION: ClassVar[str] = 'samples'
+  every: int = 500
+  every_epochs: float = 0.0
+  num: int = 64
+  gif_fps: int = 8
+
+  def __post_init__(self):
+    super().__post_init__()
+    self._at_least(every=0, every_epochs=0, num=1, gif_fps=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class LogOptions(Options):
+  """The lines that a run writes.
+
+  Attributes:
+    every: steps between lines of metrics.jsonl.
+    tensorboard: also write TensorBoard events.
+
+  Raises:
+    UserError: a field out of range.
+  """
+  SECTION: ClassVar[str] = 'log'
+  every: int = 50
+  tensorboard: bool = True
+
+  def __post_init__(self):
+    super().__post_init__()
+    self._at_least(every=1)

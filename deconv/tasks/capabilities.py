@@ -1,0 +1,86 @@
+"""What only some tasks can do: small interfaces that entry points and evaluators ask for by `isinstance`."""
+import abc
+
+
+class Generates(abc.ABC):
+  """Draws images from nothing but a key.
+
+  Attributes:
+    forward_size: images in a forward of the network.
+  """
+
+  @abc.abstractmethod
+  def sample(self, state, key, num):
+    """Returns float32 images (num, height, width, channels) in [-1, 1]."""
+
+  @abc.abstractmethod
+  def interpolate(self, state, key, rows, columns):
+    """Returns float32 images (rows * columns, height, width, channels): each row goes from one latent to another."""
+
+  @abc.abstractmethod
+  def sampling_protocol(self, state):
+    """Returns {name: what JSON can hold}: how samples are made, to stand beside numbers that are measured on them."""
+
+
+class TraversesLatents(abc.ABC):
+  """Shows what single latents mean."""
+
+  @abc.abstractmethod
+  def traverse(self, state, key, rows, columns):
+    """Moves one latent at a time: float32 images (min(rows, latents) * columns, h, w, c), a row per latent."""
+
+  @abc.abstractmethod
+  def manifold(self, state, side):
+    """Returns float32 images (side * side, h, w, c) over the plane of two latents; UserError with another number."""
+
+
+class Encodes(abc.ABC):
+  """Has a code for each image."""
+
+  @abc.abstractmethod
+  def means(self, state, images):
+    """Returns the codes float32 (n, latent) of uint8 images (n, height, width, channels), batch by batch (host)."""
+
+
+class ScoresImages(abc.ABC):
+  """Judges single images."""
+
+  @abc.abstractmethod
+  def score_images(self, state, batch, key):
+    """Returns {name: (batch,)}, numbers of each image of a host batch, such as an anomaly score (host)."""
+
+
+class TransformsPictures(abc.ABC):
+  """Runs its network on one picture of any size."""
+
+  @abc.abstractmethod
+  def transform_image(self, state, image):
+    """Returns what the network makes of a user's own picture (host).
+
+    Args:
+      state: State.
+      image: uint8 or uint16 (height, width, 1 to 4), as decoded: grey or RGB, perhaps with alpha.
+
+    Returns:
+      {'': the result, NAME: what belongs beside it}; uint8 or uint16 (h, w, 1 to 4), or uint8 (h, w): class numbers.
+    """
+
+
+class PredictsClasses(abc.ABC):
+  """Names the class of every pixel.
+
+  Attributes:
+    class_names: in the order of the class numbers.
+  """
+
+  @abc.abstractmethod
+  def predict_image(self, state, image):
+    """Returns class probabilities float32 (height, width, classes) of a uint8 picture (height, width, channels)."""
+
+
+class RestoresPictures(abc.ABC):
+  """Undoes a degradation of whole pictures."""
+
+  @abc.abstractmethod
+  def predict_image(self, state, inputs):
+    """Returns float32 (scale * h, scale * w, c), not clipped, of a degraded picture float32 (h, w, c') in [-1, 1]."""
