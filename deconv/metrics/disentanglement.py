@@ -10,6 +10,8 @@ here is (accuracy - chance) / (1 - chance), and the published accuracy stands be
 - beta_vae_score, beta_vae_accuracy: Higgins et al. 2017, section 3.
 - dci_disentanglement, dci_completeness, dci_informativeness: Eastwood & Williams 2018, section 2.
 """
+import warnings
+
 import numpy as np
 
 # A latent whose variance is below this share of the greatest is off: it stands for nothing, whatever its tiny changes
@@ -50,24 +52,25 @@ def measure(encode, source, num=10_000, seed=0):
   return numbers, protocol
 
 
-def mig(codes, factors, bins=None):
+def mig(codes, factors):
   """Mean over factors of (I(z_1; v) - I(z_2; v)) / H(v), z_1 and z_2 the latents that know most about factor v.
 
-  Mutual information by counting, the latents in bins of equal width between their least and their greatest value.
+  Mutual information by counting, the latents in bins of equal width between their least and their greatest value: 20
+  of them (disentanglement_lib's), or as many as the largest factor has values: with fewer, an oracle would not reach 1.
 
   Args:
     codes: (n, latent).
     factors: int (n, k), each from 0.
-    bins: number of bins; None is 20 (disentanglement_lib's) or as many as the largest factor has values: with fewer, an
-      oracle would not reach 1.
   """
-  bins = bins or _bins(factors)
+  from scipy import stats
+  from sklearn import metrics
+  bins = _bins(factors)
   binned = np.stack([_digitize(column, bins) for column in np.asarray(codes).T])
   gaps = []
   for factor in np.asarray(factors).T:
-    entropy = _entropy(np.bincount(factor))
+    entropy = stats.entropy(np.bincount(factor))
     if entropy:
-      information = np.sort([_information(latent, factor) for latent in binned])[::-1]
+      information = np.sort([metrics.mutual_info_score(latent, factor) for latent in binned])[::-1]
       gaps.append((information[0] - (information[1] if len(information) > 1 else 0.)) / entropy)
   return float(np.mean(gaps))
 
@@ -81,17 +84,6 @@ def _digitize(values, bins):
   if high <= low:
     return np.zeros(len(values), int)
   return np.minimum(((values - low) * (bins / (high - low))).astype(int), bins - 1)
-
-
-def _entropy(counts):
-  shares = counts[counts > 0] / counts.sum()
-  return -np.sum(shares * np.log(shares))
-
-
-def _information(a, b):
-  """Mutual information of two integer columns, in nats."""
-  joint = np.bincount(a * (b.max() + 1) + b)
-  return _entropy(np.bincount(a)) + _entropy(np.bincount(b)) - _entropy(joint)
 
 
 def sap(codes, factors, categorical):
@@ -133,23 +125,25 @@ def _threshold_accuracy(x, y, test_x, test_y):
 
 
 def _adjusted_accuracy(truth, predicted):
-  """Mean over classes of the share found, on a scale from 0 (chance) to 1."""
-  classes = np.unique(truth)
-  found = np.mean([np.mean(predicted[truth == value] == value) for value in classes])
-  return _above_chance(found, len(classes))
+  """Mean over the classes of the truth of the share found, on a scale from 0 (chance) to 1."""
+  from sklearn import metrics
+  with warnings.catch_warnings():
+    # A class may be in the first half alone, and be predicted in the second: it has no share there, and is no mistake.
+    warnings.filterwarnings('ignore', 'y_pred contains classes not in y_true')
+    return metrics.balanced_accuracy_score(truth, predicted, adjusted=True)
 
 
 def _above_chance(accuracy, classes):
   return (accuracy - 1 / classes) / (1 - 1 / classes)
 
 
-def dci(codes, factors, categorical, seed=0, trees=10):
+def dci(codes, factors, categorical, seed):
   """Disentanglement, completeness, informativeness, from the importance of each latent to a predictor of each factor.
 
   With R (latent, factor) the importances, disentanglement is 1 minus the entropy of a latent's row (base k), weighted
   by the rows' sums; completeness 1 minus the entropy of a factor's column (base latent); informativeness the mean R^2
-  (or adjusted balanced accuracy) of the predictors on the second half. Predictors: random forests, all latents offered
-  at each split. A forest's importances add up to 1 even where it predicts nothing, so each column is scaled by the
+  (or adjusted balanced accuracy) of the predictors on the second half. Predictors: random forests of 10 trees, all
+  latents offered at each split. A forest's importances add up to 1 even where it predicts nothing, so each column is scaled by the
   factor's informativeness: latents that know nothing score 0 in everything.
 
   Args:
@@ -157,7 +151,6 @@ def dci(codes, factors, categorical, seed=0, trees=10):
     factors: int (n, k).
     categorical: for each factor, whether its values have no order.
     seed: of the forests.
-    trees: in a forest.
   """
   from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
   codes = np.asarray(codes, np.float64)
@@ -165,7 +158,7 @@ def dci(codes, factors, categorical, seed=0, trees=10):
   importance, informative = [], []
   for factor, unordered in zip(np.asarray(factors).T, categorical):
     kind = RandomForestClassifier if unordered else RandomForestRegressor
-    forest = kind(trees, max_features=None, min_samples_leaf=5, random_state=seed).fit(codes[:half], factor[:half])
+    forest = kind(10, max_features=None, min_samples_leaf=5, random_state=seed).fit(codes[:half], factor[:half])
     predicted, truth = forest.predict(codes[half:]), factor[half:]
     score = _adjusted_accuracy(truth, predicted) if unordered else 1 - np.mean((predicted - truth)**2) / np.var(truth)
     informative.append(max(0., score))
@@ -178,13 +171,12 @@ def dci(codes, factors, categorical, seed=0, trees=10):
 def _concentration(weights):
   """1 minus the entropy of each row of shares, base its length; a mean weighted by the rows' sums; 0 where all are
   0."""
+  from scipy import stats
   total = weights.sum()
   if total <= 0 or weights.shape[1] < 2:
     return 0.
-  sums = weights.sum(axis=1)
-  rows = weights[sums > 0] / sums[sums > 0, None]
-  entropy = -np.sum(np.where(rows > 0, rows * np.log(np.where(rows > 0, rows, 1)), 0), axis=1)
-  return float(np.sum(sums[sums > 0] * (1 - entropy / np.log(weights.shape[1]))) / total)
+  rows = weights[weights.sum(axis=1) > 0]
+  return float(rows.sum(axis=1) @ (1 - stats.entropy(rows, axis=1, base=weights.shape[1])) / total)
 
 
 def factor_score(encode, source, random, votes, group, variances):

@@ -10,7 +10,7 @@ import numpy as np
 
 from deconv import data, plots
 from deconv.errors import UserError
-from deconv.metrics import sweeps
+from deconv.metrics import factor_sweeps
 from deconv.objectives import elbo, inverse_graphics as rule
 from deconv.tasks import vae
 
@@ -111,8 +111,9 @@ class InverseGraphics(vae.Vae):
       **options: not used.
 
     Returns:
-      ({'FACTOR_monotone', 'FACTOR_selective'} of every factor with a latent of its own, see deconv.metrics.sweeps, and
-      their means over the factors 'monotone' and 'selective'; {'knobs': picture}; protocol).
+      ({'FACTOR_monotone', 'FACTOR_selective'} of every factor with a latent of its own, see
+      deconv.metrics.factor_sweeps, and their means over the factors 'monotone' and 'selective'; {'knobs': picture};
+      protocol).
     """
     del options
     unseen = data.open_source(source.options, 'unseen')
@@ -120,13 +121,13 @@ class InverseGraphics(vae.Vae):
     scenes = max(2, num // max(unseen.factor_sizes[:self.num_factors - 1]))
     codes = []
     for factor, size in enumerate(unseen.factor_sizes):
-      rows = sweeps.sweep_rows(unseen, factor, scenes, random)
+      rows = factor_sweeps.sweep_rows(unseen, factor, scenes, random)
       rows = rows[:, :max(unseen.factor_sizes[:-1])] if factor == self.num_factors - 1 else rows
       means = self.means(state, unseen.render(rows.reshape(-1, rows.shape[-1])))
       codes.append(means.reshape(*rows.shape[:2], -1))
     numbers = {}
     for factor, name in enumerate(unseen.factor_names[:-1]):
-      found = sweeps.measure([along[..., factor] for along in codes], factor)
+      found = factor_sweeps.measure([along[..., factor] for along in codes], factor)
       numbers.update({f'{name}_{what}': value for what, value in found.items()})
     for what in ('monotone', 'selective'):
       numbers[what] = float(np.mean([value for name, value in numbers.items() if name.endswith(f'_{what}')]))

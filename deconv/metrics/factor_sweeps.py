@@ -36,16 +36,13 @@ def measure(sweeps, factor):
     {'monotone', 'selective'}.
   """
   own = np.asarray(sweeps[factor], np.float64)
-  correlations = [_spearman(row) for row in own]
+  correlations = [_rank_correlation(row) for row in own]
   variances = np.array([np.mean(np.var(np.asarray(values, np.float64), axis=1)) for values in sweeps])
   total = variances.sum()
   return {'monotone': float(abs(np.mean(correlations))), 'selective': float(variances[factor] / total) if total else 0.}
 
 
-def _spearman(values):
-  """Rank correlation of values with their place, equal values sharing their mean rank; 0 for constant ones."""
-  if np.ptp(values) == 0:
-    return 0.
-  _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-  ranks = (np.cumsum(counts) - (counts + 1) / 2)[place]
-  return np.corrcoef(ranks, np.arange(len(values)))[0, 1]
+def _rank_correlation(values):
+  """Spearman's correlation of values with their place; 0 for constant ones, which have none."""
+  from scipy import stats
+  return stats.spearmanr(values, np.arange(len(values))).statistic if np.ptp(values) else 0.
