@@ -1,5 +1,6 @@
 """The classical methods that restorations are set against."""
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import skimage.restoration
@@ -27,7 +28,6 @@ def test_median_removes_salt_and_pepper():
   # By hand: images and channels do not mix.
   x = np.random.default_rng(0).uniform(-1, 1, (2, 5, 6, 2))
   np.testing.assert_allclose(baselines.median_filter(x)[1, 2, 3, 1], np.median(x[1, 1:4, 2:5, 1]), rtol=1e-6)
-  np.testing.assert_allclose(baselines.median_filter(x, 5)[0, 2, 2, 0], np.median(x[0, :, :5, 0]), rtol=1e-6)
 
 
 def test_non_local_means_knows_the_noise_of_each_image():
@@ -50,10 +50,31 @@ def test_non_local_means_knows_the_noise_of_each_image():
 
 
 def test_mean_fill_by_hand():
-  images = np.array([1., 0., -0.5, 9.]).reshape(1, 2, 2, 1)
-  hole = np.array([0, 0, 0, 1]).reshape(1, 2, 2, 1)
-  np.testing.assert_allclose(baselines.mean_fill(images, hole).ravel(), [1, 0, -0.5, 1 / 6], rtol=1e-6)
-  np.testing.assert_array_equal(baselines.mean_fill(images, np.ones_like(hole)), 0)
+  images = jnp.array([[1., 0., -0.5, 9.], [2., 4., 0., 0.]]).reshape(2, 2, 2, 1)  # the second leaves the range
+  hole = jnp.array([[0, 0, 0, 1], [0, 0, 1, 1]]).reshape(2, 2, 2, 1)
+  found = jax.jit(baselines.mean_fill)(images, hole)
+  assert found.dtype == jnp.float32
+  np.testing.assert_allclose(found.reshape(2, 4), [[1, 0, -0.5, 1 / 6], [2, 4, 3, 3]], rtol=1e-6)
+  np.testing.assert_array_equal(baselines.mean_fill(images, jnp.ones_like(hole)), 0)
+  np.testing.assert_array_equal(baselines.mean_fill(images, jnp.zeros_like(hole)), images)
+
+
+def test_mean_fill_keeps_images_and_channels_apart():
+  random = np.random.default_rng(0)
+  images, hole = random.uniform(-1, 1, (3, 8, 9, 3)).astype(np.float32), random.random((3, 8, 9, 1)) < 0.3
+  found = baselines.mean_fill(images, hole)
+  for i in range(3):
+    expected = images[i][~hole[i, ..., 0]].mean(0, dtype=np.float64)
+    np.testing.assert_allclose(found[i][hole[i, ..., 0]], np.broadcast_to(expected, (hole[i].sum(), 3)), atol=1e-6)
+    np.testing.assert_array_equal(found[i][~hole[i, ..., 0]], images[i][~hole[i, ..., 0]])
+
+
+def test_biharmonic_does_not_look_into_the_hole():
+  hole = np.zeros((1, 8, 8, 1))
+  hole[:, 2:5, 3:6] = 1
+  known = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 3))
+  zeros, nines = (baselines.biharmonic_fill(np.where(hole > 0, value, known), hole) for value in (0., 9.))
+  np.testing.assert_array_equal(zeros, nines)
 
 
 @pytest.mark.parametrize('kind', ['centre', 'strokes', 'pixels'])
