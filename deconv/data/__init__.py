@@ -5,9 +5,10 @@ Libraries that read data (Pillow, scikit-learn, grain, tensorflow-datasets) are 
 from deconv.data.feed.batches import EvalBatches, TrainBatches
 from deconv.data.files.own_picture import opaque, read_picture, split_alpha
 from deconv.data.options import DataOptions
-from deconv.data.source import ArraySource, Source
+from deconv.data.source import ArraySource, NoSuchSplit, Source
 from deconv.data.sources import SOURCES, open_source
-from deconv.data.transforms.levels import IGNORE, to_signed, to_uint8
+from deconv.data.transforms.levels import to_signed, to_uint8
+from deconv.options.data import IGNORE
 
-__all__ = ['ArraySource', 'DataOptions', 'EvalBatches', 'IGNORE', 'SOURCES', 'Source', 'TrainBatches', 'opaque',
-           'open_source', 'read_picture', 'split_alpha', 'to_signed', 'to_uint8']
+__all__ = ['ArraySource', 'DataOptions', 'EvalBatches', 'IGNORE', 'NoSuchSplit', 'SOURCES', 'Source', 'TrainBatches',
+           'opaque', 'open_source', 'read_picture', 'split_alpha', 'to_signed', 'to_uint8']

@@ -1,10 +1,9 @@
 """The sources by name."""
 import dataclasses
-import difflib
 
 from deconv.data.files import celeba, digits, folders, masks, mnist, patches, photos, prepared, voc
 from deconv.data.rendered import digit_scenes, heads, scenes, shapes
-from deconv.errors import UserError
+from deconv.errors import UserError, did_you_mean
 
 # Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
 SOURCES = {
@@ -35,13 +34,13 @@ def open_source(options, split=None):
     A Source with at least one image.
 
   Raises:
-    UserError: no source of this name, no such split, the data are not there, or the classes of its masks are not
+    NoSuchSplit: the source has no split of this name.
+    UserError: no source of this name, the data are not there, or the classes of its masks are not
       `options.class_names`.
   """
   if options.source not in SOURCES:
-    near = difflib.get_close_matches(options.source, SOURCES, 1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ''
-    raise UserError(f"no data source '{options.source}'{hint}: data.source is one of {', '.join(SOURCES)}.")
+    raise UserError(f"no data source '{options.source}'{did_you_mean(options.source, SOURCES)}: data.source is one of "
+                    f"{', '.join(SOURCES)}.")
   of_patches = options.fit == 'patches'
   whole = dataclasses.replace(options, fit='crop') if of_patches else options
   source = SOURCES[options.source](whole, options.split if split is None else split)
@@ -53,8 +52,8 @@ def open_source(options, split=None):
       raise UserError('data.fit=patches cuts images and not their masks: set it to crop or pad, or data.class_names to '
                       '().')
     return patches.PatchSource(source, options)
-  names = getattr(source, 'mask_names', None)
-  if names and options.class_names and tuple(names) != options.class_names:
+  names = source.mask_names
+  if names and options.class_names and names != options.class_names:
     raise UserError(f'the masks of {source.name} have the classes {", ".join(names)}, not data.class_names '
                     f'({", ".join(options.class_names)}): set data.class_names to the former, or choose other data.')
   return source

@@ -4,9 +4,8 @@ import numpy as np
 
 from deconv.data.feed import memory, order
 from deconv.data.feed.prefetch import prefetch
-from deconv.data.options import DataOptions
-from deconv.data.transforms.levels import IGNORE
 from deconv.errors import UserError
+from deconv.options.data import IGNORE
 
 
 class TrainBatches:
@@ -34,9 +33,8 @@ class TrainBatches:
     if len(source) < batch_size:
       raise UserError(f'{source.name} has {len(source)} images, fewer than a batch of {batch_size}: '
                       'lower --config.train.batch_size or give more images.')
-    sizes = getattr(source, 'factor_sizes', ())
-    if options.vary and len(options.vary) != len(sizes):
-      names = ', '.join(getattr(source, 'factor_names', ())) or 'none'
+    if options.vary and len(options.vary) != len(source.factor_sizes):
+      names = ', '.join(source.factor_names) or 'none'
       raise UserError(f'data.vary has {len(options.vary)} weights: it needs one for each factor of {source.name} '
                       f'({names}).')
     self._local = _local_slice(batch_size, process_index, process_count)
@@ -62,7 +60,7 @@ class TrainBatches:
   def at(self, step):
     """The local batch of any step: {'image': uint8 (local, h, w, c), 'label': int32 (local,), 'mask': uint8 (local, h,
     w)}, the latter two where there are such; with `vary` also 'varies' int32 (local,), the factor that does."""
-    batch = memory.take(self.source, self.indices(step)[self._local])
+    batch = self.source.take(self.indices(step)[self._local])
     if self.options.vary:
       batch['varies'] = np.full(len(batch['image']), self._varying(step)[1], np.int32)
     if self.options.flip:
@@ -94,7 +92,7 @@ class EvalBatches:
 
   def __init__(self, source, batch_size, process_index=0, process_count=1):
     self._local = _local_slice(batch_size, process_index, process_count)
-    self.options = getattr(source, 'options', DataOptions())
+    self.options = source.options
     self.source = memory.hold(source, self.options)
     self.batch_size = batch_size
 
@@ -112,9 +110,9 @@ class EvalBatches:
     """The local batch of a step from 0 to len(self) - 1."""
     positions = (step * self.batch_size + np.arange(self.batch_size))[self._local]
     inside = positions < len(self.source)
-    batch = memory.take(self.source, np.where(inside, positions, len(self.source) - 1))
-    broken = getattr(self.source, 'broken', {})
-    batch['weight'] = np.array([ok and index not in broken for ok, index in zip(inside, positions)], np.float32)
+    batch = self.source.take(np.where(inside, positions, len(self.source) - 1))
+    batch['weight'] = np.array([ok and index not in self.source.broken for ok, index in zip(inside, positions)],
+                               np.float32)
     batch['image'] = np.where(inside[:, None, None, None], batch['image'], np.uint8(0))
     if 'mask' in batch:
       batch['mask'] = np.where(inside[:, None, None], batch['mask'], np.uint8(IGNORE))

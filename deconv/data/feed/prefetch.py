@@ -1,8 +1,6 @@
 """Batches made ahead of the step by worker threads or processes, in order."""
 import itertools
 
-from deconv.data.source import ArraySource
-
 _ENDLESS = 2**40  # steps: longer than any run, and an index that every platform can hold
 
 
@@ -33,7 +31,7 @@ class _Steps:
 
   def __getitem__(self, index):
     batch = self._make(self._first + index)
-    return {'batch': batch, 'broken': list(getattr(self._source, 'broken', {}).items())}
+    return {'batch': batch, 'broken': list(self._source.broken.items())}
 
 
 class _Ahead:
@@ -68,7 +66,7 @@ def prefetch(make, first, length, source, options):
   Returns:
     An iterator with `close()`, which ends its threads or processes.
   """
-  if isinstance(source, ArraySource) and source.ready:
+  if source.ready:
     return _Made(make, itertools.count(first) if length is None else range(first, first + length))
   import grain
   steps = grain.MapDataset.source(_Steps(make, source, first, _ENDLESS if length is None else length))

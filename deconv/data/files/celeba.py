@@ -1,8 +1,8 @@
 """CelebA (Liu et al. 2015, aligned and cropped faces), from wherever a copy of it lies."""
 import os
 
-from deconv.data import source as source_lib
 from deconv.data.files import folders, prepared, trees
+from deconv.data.source import NoSuchSplit, choose_split
 from deconv.errors import UserError
 
 # The official partition by file number, first and last: what list_eval_partition.txt says.
@@ -29,7 +29,7 @@ def open_celeba(options, split):
     UserError: no such split, no copy (with the places looked in), or none that can be decoded.
   """
   split = 'valid' if split == 'validation' else split
-  source_lib.choose_split('celeba', split, dict.fromkeys(_SPLITS))
+  choose_split('celeba', split, dict.fromkeys(_SPLITS))
   path = os.path.expanduser(options.path)
   looked = []
   for place in [path] if path else []:
@@ -87,8 +87,8 @@ def _open_tree(tree, places, options, split):
     else:
       names = [name for name in names if partition.get(_file_name(name)) == split]
   if not names:
-    raise UserError(f"none of the images in {tree.path} belongs to CelebA's split '{split}': choose another split, "
-                    "such as 'all', or give the complete set.")
+    raise NoSuchSplit(f"none of the images in {tree.path} belongs to CelebA's split '{split}': choose another split, "
+                      "such as 'all', or give the complete set.")
   return folders.FileSource('celeba', tree, names, None, options)
 
 

@@ -8,8 +8,8 @@ import io
 
 import numpy as np
 
-from deconv.data.transforms.levels import IGNORE
 from deconv.errors import UserError
+from deconv.options.data import IGNORE
 
 
 class BrokenImage(Exception):

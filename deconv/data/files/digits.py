@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from deconv.data import source as source_lib
+from deconv.data.source import ArraySource, choose_split
 from deconv.errors import UserError
 
 # The images stand in the order of their 13 writers, so a cut in the middle keeps most writers on one side of it.
@@ -23,11 +23,11 @@ def open_digits(options, split):
   Raises:
     UserError: no such split, or scikit-learn is not installed.
   """
-  rows = source_lib.choose_split('digits', split, {
+  rows = choose_split('digits', split, {
       'all': slice(None), 'train': slice(NUM_TRAIN), 'test': slice(NUM_TRAIN, None)})
   images, labels = read()
   images = np.round(images[rows] * (255 / 16)).astype(np.uint8)
-  return source_lib.ArraySource('digits', images, labels[rows], options, [str(digit) for digit in range(10)])
+  return ArraySource('digits', images, labels[rows], options, [str(digit) for digit in range(10)])
 
 
 def read():

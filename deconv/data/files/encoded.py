@@ -1,51 +1,31 @@
 """Sources whose images are encoded (PNG, JPEG, WebP) and decoded as they are read."""
-import multiprocessing
-
-from absl import logging
 import numpy as np
 
 from deconv.data.files import decode
+from deconv.data.source import Source
 from deconv.errors import UserError
 
 
-class EncodedSource:
+class EncodedSource(Source):
   """The common part: decoding, and what happens to images that cannot be decoded.
 
   With `options.on_broken == 'skip'` a broken image is replaced by the next one that can be decoded (after the last
-  comes the first), so that every index has an image and the order of the others stays. A subclass gives the four
-  methods that raise NotImplementedError.
+  comes the first), so that every index has an image and the order of the others stays. A subclass gives `_read`,
+  `__len__` and `fingerprint`, and `_title` where an image has a name.
 
   Args:
     name: what to call it.
     place: the folder or archive, for messages.
     options: DataOptions.
     class_names: names of the classes; None where there are no labels.
-
-  Attributes:
-    broken: {index: reason} of the images found broken so far.
+    mask_names: names of the classes of the masks; None where there are no masks.
   """
 
-  def __init__(self, name, place, options, class_names=None):
-    self.name = name
-    self.place = place
-    self.options = options
-    self.image_shape = options.image_shape
-    self.class_names = None if class_names is None else tuple(class_names)
-    self.num_classes = None if class_names is None else len(self.class_names)
-    self.broken = {}
-
-  def __len__(self):
-    raise NotImplementedError
+  def __init__(self, name, place, options, class_names=None, mask_names=None):
+    super().__init__(name, options, class_names, mask_names, place)
 
   def _read(self, index):
     """(bytes of the image file, label or None); any exception means that the image is broken."""
-    raise NotImplementedError
-
-  def _title(self, index):
-    """What to call one image in messages."""
-    raise NotImplementedError
-
-  def fingerprint(self):
     raise NotImplementedError
 
   def check(self):
@@ -68,10 +48,6 @@ class EncodedSource:
       raise IndexError(index)
     return self._first_readable(index)
 
-  def load(self, indices):
-    """The items of many indices, as a list; faster than one by one where the storage reads faster so."""
-    return [self[index] for index in indices]
-
   def load_full(self, index):
     """{'image': uint8 (height, width, channels)} at the file's own size; BrokenImage when it cannot be decoded."""
     return {'image': decode.decode_full(self._bytes(index)[0], self.options)}
@@ -79,21 +55,6 @@ class EncodedSource:
   def full_size(self, index):
     """(height, width) of `load_full(index)`, from the head of the file alone."""
     return decode.full_size(self._bytes(index)[0])
-
-  def note_broken(self, index, reason, log=True):
-    """Counts a broken image, and names it in the log the first time; UserError with `on_broken == 'error'`."""
-    if index in self.broken:
-      return
-    if self.options.on_broken == 'error':
-      raise UserError(f'{self._title(index)} in {self.place} cannot be decoded ({reason}): mend or remove it, or set '
-                      '--config.data.on_broken=skip.')
-    self.broken[index] = reason
-    if log and multiprocessing.parent_process() is None:  # workers tell the main process, which names it once
-      self._warn(index, reason, len(self.broken))
-
-  def _warn(self, index, reason, number):
-    logging.warning('%s: %s cannot be decoded and is skipped (%s); broken so far: %d of %d',
-                    self.name, self._title(index), reason, number, len(self))
 
   def _first_readable(self, index, log=True):
     for candidate in range(index, index + len(self)):

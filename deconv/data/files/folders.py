@@ -2,8 +2,8 @@
 import hashlib
 import os
 
-from deconv.data import source as source_lib
 from deconv.data.files import encoded, trees
+from deconv.data.source import choose_split
 from deconv.errors import UserError
 
 # Names of top-level folders that are splits, and the split that they mean.
@@ -21,13 +21,14 @@ class FileSource(encoded.EncodedSource):
     labels: integers, one a key, or None.
     options: DataOptions.
     class_names: names of the classes; None where there are no labels.
+    mask_names: names of the classes of the masks; None where there are no masks.
 
   Raises:
     UserError: none of the files can be decoded; or, with `on_broken == 'error'`, the first cannot.
   """
 
-  def __init__(self, name, tree, keys, labels, options, class_names=None):
-    super().__init__(name, tree.path, options, class_names)
+  def __init__(self, name, tree, keys, labels, options, class_names=None, mask_names=None):
+    super().__init__(name, tree.path, options, class_names, mask_names)
     self._tree = tree
     self._keys = keys
     self._labels = labels
@@ -88,7 +89,7 @@ def open_tree(name, tree, options, split):
     paths = {key: path[1:] if path[0].lower() in SPLIT_FOLDERS else path for key, path in paths.items()}
   else:
     splits['train'] = splits['all']
-  keys = source_lib.choose_split(f'{name} {tree.path}', split, splits)
+  keys = choose_split(f'{name} {tree.path}', split, splits)
   # The classes are those of all splits together, so that a label means the same in each.
   classes = sorted({path[0] for path in paths.values() if len(path) > 1})
   if len(classes) < 2 or any(len(path) == 1 for path in paths.values()):

@@ -6,8 +6,8 @@ import zlib
 
 import numpy as np
 
-from deconv.data import source as source_lib
 from deconv.data.files import decode
+from deconv.data.source import ArraySource, choose_split
 from deconv.errors import UserError
 
 _PREFIXES = {'train': 'train', 'test': 't10k'}
@@ -22,7 +22,7 @@ def open_mnist(options, split):
   Raises:
     UserError: no such split, files not there or damaged.
   """
-  prefixes = source_lib.choose_split('mnist', split, {
+  prefixes = choose_split('mnist', split, {
       **{name: (prefix,) for name, prefix in _PREFIXES.items()}, 'all': tuple(_PREFIXES.values())})
   images, labels = [], []
   for prefix in prefixes:
@@ -33,7 +33,7 @@ def open_mnist(options, split):
                       f'{len(labels[-1])} labels.')
   labels = np.concatenate(labels)
   classes = max(10, int(labels.max(initial=0)) + 1)
-  return source_lib.ArraySource('mnist', np.concatenate(images), labels, options, [str(i) for i in range(classes)])
+  return ArraySource('mnist', np.concatenate(images), labels, options, [str(i) for i in range(classes)])
 
 
 def read_idx(path, dimensions):

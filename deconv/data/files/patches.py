@@ -5,9 +5,11 @@ import itertools
 import numpy as np
 
 from deconv.data.files import decode
+from deconv.data.source import Source
+from deconv.errors import UserError
 
 
-class PatchSource:
+class PatchSource(Source):
   """The patches of a source's images, on a grid of each image that covers all of it; no pixel is resized.
 
   Rows and columns begin at the border, end at the border, and lie as evenly as whole pixels allow at most
@@ -15,25 +17,16 @@ class PatchSource:
   cannot be read have no patches; the patches of those found broken later are replaced by one of the next image.
 
   Args:
-    source: a Source with `load_full(i)`, and `full_size(i)` -> (height, width) where that is cheaper.
+    source: the Source of the whole images.
     options: DataOptions; `image_size` is the side of a patch.
-
-  Attributes:
-    broken: {index: reason} of the patches that have been replaced.
-    num_full: number of whole images, which `load_full(0)` to `load_full(num_full - 1)` give.
   """
 
   def __init__(self, source, options):
-    self.name = f'patches of {source.name}'
-    self.options = options
-    self.image_shape = options.image_shape
-    self.num_classes = self.class_names = None
-    self.broken = {}
-    self.num_full = len(source)
+    super().__init__(f'patches of {source.name}', options, place=source.place)
     self._source = source
     side, stride = options.image_size, options.patch_stride or options.image_size
     places = []
-    for index in range(len(source)):
+    for index in range(source.num_full):
       size = self._size(index)
       if size is not None:
         places += itertools.product([index], *(_starts(length, side, stride) for length in size))
@@ -52,22 +45,39 @@ class PatchSource:
     for index in indices:
       if not 0 <= index < len(self):
         raise IndexError(index)
-      place = self._places[index]
-      while place[0] != last:
+      at = index
+      while self._number(at) != last:
+        number = self._number(at)
         try:
-          image, last = self._extended(int(place[0])), place[0]
+          image, last = self._extended(number), number
         except decode.BrokenImage as error:  # its head was not
-          self._source.note_broken(int(place[0]), str(error))
-          self.broken[index] = str(error)
-          later = np.searchsorted(self._places[:, 0], place[0], side='right')
-          place = self._places[later % len(self)]  # the source has made sure that some image can be decoded
+          self.note_broken(at, str(error))
+          self.broken.setdefault(index, str(error))
+          at = int(np.searchsorted(self._places[:, 0], number, side='right')) % len(self)
+          if self._number(at) == self._number(index):
+            raise UserError(f'none of the images in {self.place} can be decoded ({error}): set --config.data.path to a '
+                            'set of PNG, JPEG or WebP images.') from error
+      _, top, left = self._places[at]
       side = self.options.image_size
-      items.append({'image': image[place[1]:place[1] + side, place[2]:place[2] + side]})
+      items.append({'image': image[top:top + side, left:left + side]})
     return items
+
+  @property
+  def num_full(self):
+    return self._source.num_full
 
   def load_full(self, index):
     """{'image': uint8 (height, width, channels)}, a whole image; `index` counts images, not patches."""
     return {'image': decode.with_channels(self._source.load_full(index)['image'], self.options.channels)}
+
+  def full_size(self, index):
+    """(height, width) of a whole image, as `load_full`."""
+    return self._source.full_size(index)
+
+  def note_broken(self, index, reason, log=True):
+    """Counts a patch that is replaced by another; the source counts the image that it is of, and names it once."""
+    self._source.note_broken(self._number(index), reason, log)
+    self.broken.setdefault(index, reason)
 
   def fingerprint(self):
     about = self._source.fingerprint(), self.image_shape, self.options.patch_stride
@@ -75,12 +85,14 @@ class PatchSource:
 
   def _size(self, index):
     try:
-      if hasattr(self._source, 'full_size'):
-        return self._source.full_size(index)
-      return self._source.load_full(index)['image'].shape[:2]
+      return self._source.full_size(index)
     except decode.BrokenImage as error:
       self._source.note_broken(index, str(error))
       return None
+
+  def _number(self, index):
+    """Which image a patch is of."""
+    return int(self._places[index, 0])
 
   def _extended(self, number):
     image = self.load_full(number)['image']

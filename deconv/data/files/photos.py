@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from deconv.data import source as source_lib
 from deconv.data.files import decode
+from deconv.data.source import Source, choose_split
 from deconv.errors import UserError
 
 _SKLEARN, _SKIMAGE = ('sklearn', 'datasets', 'images'), ('skimage', 'data')
@@ -39,7 +39,7 @@ PHOTOS = {
 }
 
 
-class PhotoSource:
+class PhotoSource(Source):
   """Photographs of several sizes, decoded once and kept (18 MiB in colour).
 
   Args:
@@ -48,12 +48,8 @@ class PhotoSource:
   """
 
   def __init__(self, options, names):
-    self.name = 'photos'
-    self.options = options
-    self.image_shape = options.image_shape
-    self.num_classes = self.class_names = None
+    super().__init__('photos', options)
     self.titles = tuple(names)
-    self.broken = {}
 
   def __len__(self):
     return len(self.titles)
@@ -82,7 +78,7 @@ def open_photos(options, split):
     UserError: no such split, or one of the two packages is not installed or has no such file.
   """
   names = [name for name, (_, _, colour, _) in PHOTOS.items() if colour or options.channels == 1]
-  names = source_lib.choose_split('photos', split, {
+  names = choose_split('photos', split, {
       'all': names, **{part: [name for name in names if PHOTOS[name][3] == part] for part in ('train', 'test')}})
   for name in names:
     _path(name)

@@ -1,5 +1,4 @@
 """Data sets of tensorflow-datasets that were prepared as array_record, read without TensorFlow."""
-import difflib
 import hashlib
 import os
 import re
@@ -8,8 +7,10 @@ from absl import logging
 import numpy as np
 
 from deconv.data.files import decode, encoded
-from deconv.data.files import masks as masks_lib
-from deconv.errors import UserError
+from deconv.data.files.mask_coding import MaskCoding
+from deconv.data.files.mask_files import decode_pair, fit_pair
+from deconv.data.source import NoSuchSplit
+from deconv.errors import UserError, did_you_mean
 
 
 # The trimap of oxford_iiit_pet: 1 is the animal, 2 what is around it, 3 the line between them (and hard places).
@@ -38,12 +39,9 @@ class PreparedSource(encoded.EncodedSource):
     self._image = 'image' if 'image' in images else images[0]
     label = features.get('label')
     classes = label.names if isinstance(label, tfds.features.ClassLabel) else None
-    super().__init__(builder.name, str(builder.data_dir), options, classes)
+    self._coding = _mask_coding(builder.name, features, options) if options.class_names else None
+    super().__init__(builder.name, str(builder.data_dir), options, classes, self._coding and self._coding.names)
     self._split = split
-    self.mask_names = self._coding = None
-    if options.class_names:
-      self._coding = _mask_coding(builder.name, features, options)
-      self.mask_names = self._coding.names
     self._identity = builder.info.full_name, builder.info.splits
     # Only the encoded bytes: they are decoded by the same rule as every other source's.
     decoders = {key: tfds.decode.SkipDecoding() for key in images}
@@ -80,12 +78,11 @@ class PreparedSource(encoded.EncodedSource):
   def _item_of(self, record, index):
     if self._coding is None:
       return self._item(record[self._image], record.get('label'))
-    item = masks_lib.fit_pair(*self._pair(record, index), self.options)
+    item = fit_pair(*self._pair(record, index), self.options)
     return item if self.num_classes is None else {**item, 'label': np.int32(record['label'])}
 
   def _pair(self, record, index):
-    return masks_lib.decode_pair(record[self._image], record[_MASK], self._coding, f'of {self._title(index)}',
-                                 self.options)
+    return decode_pair(record[self._image], record[_MASK], self._coding, f'of {self._title(index)}', self.options)
 
   def load_full(self, index):
     """{'image', 'mask' where masks are read} in their own size; BrokenImage if they cannot be decoded."""
@@ -107,8 +104,8 @@ def _mask_coding(name, features, options):
     raise UserError(f"the records of data set '{name}' have no {_MASK}, and data.class_names names classes of masks: "
                     'choose another data.name, or set data.class_names to ().')
   if name == 'oxford_iiit_pet':
-    return masks_lib.MaskCoding(PET_CLASSES, first=1, source=name)
-  return masks_lib.MaskCoding(options.class_names)
+    return MaskCoding(PET_CLASSES, first=1, source=name)
+  return MaskCoding(options.class_names)
 
 
 def open_tfds(options, split):
@@ -138,10 +135,10 @@ def open_tfds(options, split):
 
 
 def check_split(name, split, splits):
-  """UserError naming the splits that there are when `split`, in tfds' notation, names another."""
+  """NoSuchSplit naming the splits that there are when `split`, in tfds' notation, names another."""
   for part in re.sub(r'\[[^\]]*\]', '', split).split('+'):
     if part.strip() not in {*splits, 'all'}:
-      raise UserError(f"data set '{name}' has no split '{part.strip()}': it has {', '.join(sorted(splits))} and all.")
+      raise NoSuchSplit(f"data set '{name}' has no split '{part.strip()}': it has {', '.join(sorted(splits))} and all.")
 
 
 def default_data_dir():
@@ -167,8 +164,7 @@ def find_builder(name, data_dir):
   try:
     return tfds.builder(name, data_dir=data_dir)
   except tfds.core.DatasetNotFoundError as error:
-    near = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), 1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ''
+    hint = did_you_mean(name, tfds.list_builders(with_community_datasets=False))
     raise UserError(f"tensorflow-datasets knows no data set '{name}'{hint}, and none of that name is prepared in "
                     f'{data_dir}: set --config.data.name to one of its names.') from error
   finally:

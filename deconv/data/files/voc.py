@@ -1,8 +1,10 @@
 """Data sets in the layout of Pascal VOC: images, masks, and lists of names that are the splits."""
 import os
 
-from deconv.data import source as source_lib
-from deconv.data.files import masks, trees
+from deconv.data.files import trees
+from deconv.data.files.mask_coding import MaskCoding
+from deconv.data.files.mask_files import MaskSource
+from deconv.data.source import choose_split
 from deconv.errors import UserError
 
 CLASSES = ('background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
@@ -39,7 +41,7 @@ def open_voc(options, split):
   if found is None:
     raise UserError(f'there is no {_LISTS} in {", ".join(places)}: fetch VOCtrainval_11-May-2012.tar from {_PAGE}, '
                     'unpack it and set --config.data.path to its folder VOCdevkit/VOC2012.')
-  return open_lists('voc', found, masks.MaskCoding(CLASSES, source='Pascal VOC'), options, split)
+  return open_lists('voc', found, MaskCoding(CLASSES, source='Pascal VOC'), options, split)
 
 
 def open_lists(name, path, coding, options, split):
@@ -49,7 +51,7 @@ def open_lists(name, path, coding, options, split):
     name: what to call it.
     path: a folder in which are JPEGImages, SegmentationClass (or SegmentationClassAug, where the former lacks one) and
       ImageSets/Segmentation.
-    coding: a masks.MaskCoding.
+    coding: a MaskCoding.
     options: DataOptions.
     split: name of a list without its ending; `all` is all of them.
 
@@ -71,7 +73,7 @@ def open_lists(name, path, coding, options, split):
     above, _, file = key.rpartition('/')
     there[above, os.path.splitext(file)[0]] = key
   pairs = []
-  for stem in source_lib.choose_split(f'{name} {path}', split, lists):
+  for stem in choose_split(f'{name} {path}', split, lists):
     image = there.get(('JPEGImages', stem))
     mask = there.get(('SegmentationClass', stem)) or there.get(('SegmentationClassAug', stem))
     if image is None or mask is None:
@@ -81,4 +83,4 @@ def open_lists(name, path, coding, options, split):
     pairs.append((image, mask))
   if not pairs:
     raise UserError(f"the list '{split}' in {folder} is empty: choose another split or data.path.")
-  return masks.MaskSource(name, tree, pairs, coding, options)
+  return MaskSource(name, tree, pairs, coding, options)

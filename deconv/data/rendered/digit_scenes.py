@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from deconv.data import source as source_lib
 from deconv.data.files import digits, photos
 from deconv.data.rendered.items import RenderedSource
+from deconv.data.source import choose_split
 
 CLASSES = ('photo', *map(str, range(10)))
 NUM_TRAIN, NUM_TEST = 4000, 500
@@ -38,7 +38,7 @@ def open_digit_scenes(options, split):
     UserError: no such split, or scikit-learn is not installed.
   """
   total = NUM_TRAIN + NUM_TEST
-  numbers = source_lib.choose_split('digit_scenes', split, {
+  numbers = choose_split('digit_scenes', split, {
       'train': range(NUM_TRAIN), 'test': range(NUM_TRAIN, total), 'all': range(total)})
   read_material()  # what is missing shows itself here
   render = functools.partial(_item, size=options.image_size, channels=options.channels)

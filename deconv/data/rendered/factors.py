@@ -4,22 +4,20 @@ import math
 
 import numpy as np
 
+from deconv.data.source import Source
 from deconv.errors import UserError
 
 
-class FactorSource:
-  """Images rendered from a grid of factors; a Source (deconv/data/source.py) that holds no images.
+class FactorSource(Source):
+  """Images rendered from a grid of factors; a source that holds no images, for they are cheaper to render again.
 
   A factor row is k integers, one index into the values of each factor. Item i of a whole grid has the factors that are
   the digits of i, the last factor turning fastest; a source with `rows` has those rows and no others.
 
   Attributes:
-    name, image_shape, num_classes, class_names: as of every Source.
-    factor_names: k names.
-    factor_sizes: number of values of each factor in this split.
-    factor_offsets: the first value of each factor in this split, so that splits may have values of their own.
+    factor_names, factor_sizes, factor_offsets: as of every Source, k of each; by the offsets splits have values of
+      their own.
     categorical: for each factor, whether its values have no order.
-    procedural: images are cheaper to render again than to hold.
   """
   procedural = True
 
@@ -41,12 +39,7 @@ class FactorSource:
       label: name of the factor that is the class, None for no labels.
       class_names: names of its values.
     """
-    self.name = name
-    self.options = options
-    self.image_shape = options.image_shape
-    self.class_names = class_names
-    self.num_classes = None if class_names is None else len(class_names)
-    self.broken = {}
+    super().__init__(name, options, class_names)
     self.factor_names = tuple(factors)
     self.factor_sizes = tuple(factors.values())
     self.factor_offsets = tuple((offsets or {}).get(factor, 0) for factor in factors)
@@ -103,6 +96,9 @@ class FactorSource:
       for item in items:
         item['label'] = item['factors'][self._label]
     return items
+
+  def full_size(self, index):
+    return self.image_shape[:2]
 
   def fingerprint(self):
     # Not of rendered pixels: the last bit of a sine differs between processors, and a run may move.

@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 
-from deconv.data import source as source_lib
 from deconv.data.rendered.factors import FactorSource
+from deconv.data.source import choose_split
 
 POSES = 31            # values of azimuth, elevation and light
 IDENTITIES = 1000     # heads, each with its own form and tone
@@ -31,7 +31,7 @@ def open_heads(options, split):
   Splits: `train` (900 identities), `test` (2,000 images of 100 other identities, drawn once), `unseen` (the whole
   grid of those 100), `all` (1,000 identities).
   """
-  first, last, rows = source_lib.choose_split('heads', split, {
+  first, last, rows = choose_split('heads', split, {
       'all': (0, IDENTITIES, None), 'train': (0, _TRAIN, None), 'unseen': (_TRAIN, IDENTITIES, None),
       'test': (_TRAIN, IDENTITIES, _heldout())})
   factors = {'azimuth': POSES, 'elevation': POSES, 'light': POSES, 'shape': last - first}

@@ -1,11 +1,11 @@
 """A source whose items are made when they are asked for, and kept."""
 import hashlib
 
-import numpy as np
+from deconv.data.source import Source
 
 
-class RenderedSource:
-  """Items that are a function of their number; a Source (deconv/data/source.py) with masks.
+class RenderedSource(Source):
+  """Items with masks that are a function of their number.
 
   An item is rendered when it is first read and then kept, where all of them fit `options.memory_limit_mb`: so a short
   run renders few, and a long one each of them once.
@@ -19,19 +19,11 @@ class RenderedSource:
     version: whatever the pictures follow from besides their numbers and shape, to be changed when the renderer makes
       others: part of the fingerprint.
     mask_names: names of the classes of the masks.
-
-  Attributes:
-    procedural: what memory.hold leaves as it is.
   """
   procedural = True
 
   def __init__(self, name, options, numbers, render, version, mask_names):
-    self.name = name
-    self.options = options
-    self.image_shape = options.image_shape
-    self.num_classes = self.class_names = None
-    self.mask_names = tuple(mask_names)
-    self.broken = {}
+    super().__init__(name, options, mask_names=mask_names)
     self._numbers = numbers
     self._render = render
     self._version = version
@@ -55,9 +47,8 @@ class RenderedSource:
         self._kept[index] = item  # two threads may have rendered the same, which is no harm
     return dict(item)
 
-  def load_full(self, index):
-    """The item itself: it has no other size of its own."""
-    return self[index]
+  def full_size(self, index):
+    return self.image_shape[:2]
 
   def fingerprint(self):
     # Not of rendered pixels: the last bit of a sine differs between processors, and a run may move.

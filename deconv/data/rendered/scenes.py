@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from deconv.data import source as source_lib
 from deconv.data.rendered.items import RenderedSource
+from deconv.data.source import choose_split
 
 CLASSES = ('ground', 'disc', 'square', 'triangle', 'ring', 'star')
 NUM_TRAIN, NUM_TEST = 4000, 500
@@ -36,7 +36,7 @@ def open_scenes(options, split):
     UserError: no such split.
   """
   total = NUM_TRAIN + NUM_TEST
-  numbers = source_lib.choose_split('scenes', split, {
+  numbers = choose_split('scenes', split, {
       'train': range(NUM_TRAIN), 'test': range(NUM_TRAIN, total), 'all': range(total)})
   render = functools.partial(_item, size=options.image_size, channels=options.channels)
   return RenderedSource('scenes', options, numbers, render, _VERSION, CLASSES)

@@ -3,8 +3,8 @@ import functools
 
 import numpy as np
 
-from deconv.data import source as source_lib
 from deconv.data.rendered.factors import FactorSource
+from deconv.data.source import choose_split
 
 SHAPES = ('square', 'ellipse', 'heart')
 # Those of dSprites, except that its 40 angles hold both 0 and 2 pi, which are one image.
@@ -30,7 +30,7 @@ def open_shapes(options, split):
   """
   sizes = tuple(FACTORS.values())
   heldout = np.random.RandomState(1).permutation(np.prod(sizes))[:_HELDOUT]
-  rows, skip = source_lib.choose_split('shapes', split, {
+  rows, skip = choose_split('shapes', split, {
       'all': (None, ()), 'train': (None, heldout), 'test': (np.stack(np.unravel_index(heldout, sizes), axis=-1), ())})
   render = functools.partial(render_shapes, size=options.image_size, channels=options.channels)
   return FactorSource('shapes', options, FACTORS, render, _VERSION, rows=rows, skip=skip, categorical=('shape',),

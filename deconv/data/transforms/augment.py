@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv.data.transforms.colour import LUMA
-from deconv.data.transforms.levels import IGNORE
 from deconv.errors import UserError
+from deconv.options.data import IGNORE
 
 # What is drawn for an image, each always, so that what is turned on changes nothing of what was on before.
 _DRAWS = 'flip', 'scale', 'rotate', 'row', 'column', 'brightness', 'contrast', 'saturation', 'hue'

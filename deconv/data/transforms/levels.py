@@ -1,10 +1,7 @@
-"""The two scales of pixels: uint8 in [0, 255] on the host, floats in [-1, 1] in the network; and the level of a mask
-that is no class."""
+"""The two scales of pixels: uint8 in [0, 255] on the host, floats in [-1, 1] in the network."""
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-IGNORE = 255  # in a mask: no class, the pixel is neither trained on nor counted
 
 
 def to_signed(images, dtype=jnp.float32):

@@ -5,18 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from deconv.data import ArraySource, DataOptions, EvalBatches, TrainBatches
+from deconv.data import ArraySource, DataOptions, EvalBatches, Source, TrainBatches, open_source
 from deconv.data.feed import memory
+from tests.data import pictures
 
 OPTIONS = DataOptions(image_size=4, channels=1, memory_limit_mb=1)
 
 
-class Counting:
+class Counting(Source):
   """A source that counts what is read from it."""
 
-  name, image_shape, num_classes, class_names = 'counting', (4, 4, 1), 3, ('a', 'b', 'c')
-
   def __init__(self, length):
+    super().__init__('counting', OPTIONS, class_names=('a', 'b', 'c'))
     self.length, self.reads = length, collections.Counter()
 
   def __len__(self):
@@ -83,3 +83,34 @@ def test_what_a_source_raises_comes_through():
 
   with pytest.raises(KeyError, match='a programming error'):
     memory.hold(Failing(100), OPTIONS)
+
+
+def test_what_is_held_asks_its_source_for_the_rest(tmp_path):
+  files = {f'{i}.png': pictures.encode(pictures.smooth(12 + i, 9, i)) for i in range(5)}
+  files['3.png'] = files['3.png'][:90]
+  path = pictures.write_folder(tmp_path / 'images', files)
+  source = open_source(DataOptions(source='folder', path=path, image_size=4, channels=3))
+  held = memory.hold(source, source.options)
+  assert isinstance(held, memory.HeldSource) and held.ready
+  assert held.load_full(1)['image'].shape == (13, 9, 3) and held.full_size(2) == (14, 9) and held.num_full == 5
+  assert held.fingerprint() == source.fingerprint() and held.place == path
+  assert set(held.broken) == {3} and held.broken is source.broken
+  held.note_broken(1, 'by hand')
+  assert source.broken[1] == 'by hand'
+  np.testing.assert_array_equal(held[0]['image'], source[0]['image'])
+  assert not [name for name in vars(held) if callable(getattr(held, name)) and name != '_source']  # nothing is patched on
+
+
+def test_whole_images_are_counted_where_patches_are_held(tmp_path):
+  path = pictures.write_folder(tmp_path / 'images', {f'{i}.png': pictures.encode(pictures.smooth(12, 8, i))
+                                                     for i in range(3)})
+  options = DataOptions(source='folder', path=path, image_size=4, channels=3, fit='patches')
+  held = TrainBatches(open_source(options), 4, 0, options).source
+  assert isinstance(held, memory.HeldSource) and (len(held), held.num_full) == (18, 3)
+
+
+def test_sources_with_factors_are_not_held():
+  class WithFactors(Counting):
+    factor_names, factor_sizes, factor_offsets = ('a',), (9,), (0,)
+  source = WithFactors(9)
+  assert memory.hold(source, OPTIONS) is source

@@ -8,7 +8,8 @@ import pytest
 from scipy import ndimage
 
 from deconv.data import DataOptions, EvalBatches, TrainBatches, open_source
-from deconv.data.files import decode, masks, voc
+from deconv.data.files import decode, voc
+from deconv.data.files.mask_coding import read_palette
 from deconv.errors import UserError
 from tests.data import pictures
 
@@ -127,9 +128,9 @@ def test_colours_of_a_palette_file(tmp_path):
 def test_mistakes_in_a_palette_file(tmp_path, text, message):
   (tmp_path / 'palette.txt').write_text(text)
   with pytest.raises(UserError, match=message):
-    masks.read_palette(str(tmp_path / 'palette.txt'))
+    read_palette(str(tmp_path / 'palette.txt'))
   with pytest.raises(UserError, match='cannot be read as text'):
-    masks.read_palette(str(tmp_path))
+    read_palette(str(tmp_path))
 
 
 def split_above(kind, i):

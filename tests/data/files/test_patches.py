@@ -1,11 +1,12 @@
 """Patches of whole images: the grid, small and broken images, files."""
 import io
+import logging
 
 import numpy as np
 from PIL import Image
 import pytest
 
-from deconv.data import DataOptions, EvalBatches, open_source
+from deconv.data import DataOptions, EvalBatches, TrainBatches, open_source
 from deconv.data.files import patches
 from deconv.errors import UserError
 
@@ -84,6 +85,46 @@ def test_broken_files(tmp_path):
   np.testing.assert_array_equal(source[2]['image'], picture(16, 16, 2))  # the next image that can be read
   with pytest.raises(UserError, match='d.png'):
     opened(tmp_path, on_broken='error')
+
+
+@pytest.mark.parametrize('kind', ['thread', 'process'])
+def test_a_truncated_file_does_not_end_training_from_workers(tmp_path, kind, caplog):
+  folder(tmp_path, a=(32, 32), b=(32, 48), c=(32, 32))
+  whole = (tmp_path / 'b.png').read_bytes()
+  (tmp_path / 'b.png').write_bytes(whole[:len(whole) // 2])  # its head is whole, so its patches are on the list
+  fields = dict(memory_limit_mb=0, workers=2, worker_kind=kind)
+  source = opened(tmp_path, **fields)
+  batches = TrainBatches(source, 7, 0, source.options)
+  iterator = batches.iterate()
+  with caplog.at_level(logging.WARNING, 'absl'):
+    try:
+      made = [next(iterator)['image'] for _ in range(6)]
+    finally:
+      iterator.close()
+  assert len(source) == 4 + 6 + 4 and set(source.broken) == {4, 5, 6, 7, 8, 9}
+  assert sum('b.png cannot be decoded' in record.getMessage() for record in caplog.records) == 1
+  other = TrainBatches(opened(tmp_path), 7, 0, opened(tmp_path).options)  # all of it in memory
+  for step, images in enumerate(made):
+    np.testing.assert_array_equal(images, other.at(step)['image'])
+  weights = np.concatenate([batch['weight'] for batch in EvalBatches(opened(tmp_path, **fields), 7)])
+  assert weights.tolist() == [1] * 4 + [0] * 6 + [1] * 4
+  with pytest.raises(UserError, match='b.png in .* cannot be decoded'):
+    strict = opened(tmp_path, on_broken='error', **fields)
+    iterator = TrainBatches(strict, 7, 0, strict.options).iterate()
+    try:
+      for _ in range(2):
+        next(iterator)
+    finally:
+      iterator.close()
+
+
+def test_images_that_are_gone_are_a_mistake_and_no_endless_search(tmp_path):
+  source = opened(folder(tmp_path, a=(16, 16), b=(16, 32)))
+  for name in 'ab':
+    (tmp_path / f'{name}.png').unlink()
+  with pytest.raises(UserError, match='none of the images in .* can be decoded'):
+    source[0]
+  assert set(source.broken) >= {0, 1}
 
 
 def test_any_source():
