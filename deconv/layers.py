@@ -74,7 +74,6 @@ class _Convolution(nn.Module):
     use_bias: adds a bias for each channel.
     dtype: type that is computed in.
     kernel_init: initialiser (key, shape, dtype), or None: variance 2 / fan_in (fan_in_normal).
-    bias_init: initialiser (key, shape, dtype).
   """
   features: int
   kernel_size: int | Sequence[int]
@@ -85,7 +84,6 @@ class _Convolution(nn.Module):
   use_bias: bool = True
   dtype: Any = None
   kernel_init: Initializer | None = default_kernel_init
-  bias_init: Initializer = nn.initializers.zeros
 
 
 class Conv(_Convolution):
@@ -145,7 +143,7 @@ class Upsample(nn.Module):
   a middle tap: with kernel_size 4 and factor 2, `deconv` and `resize_nearest` (k' = 3) both compute each output pixel
   from 2x2 input pixels. Transposed convolutions are placed as PyTorch's with padding ceil((k - factor) / 2) and the
   output padding that fills up the size (5x5/2: padding 2, output_padding 1; 4x4/2: 1, 0), the placement of the authors
-  of DCGAN.
+  of DCGAN. `subpixel` starts as nearest-neighbour upsampling (Aitken et al. 2017).
 
   Attributes:
     features: channels of the output.
@@ -156,8 +154,6 @@ class Upsample(nn.Module):
     dtype: type that is computed in.
     kernel_init: initialiser of the kernel (of the mixing of channels for the bilinear kinds), or None: variance 2 /
       fan_in with the fan-in of the kind (fan_in_normal).
-    bias_init: initialiser of the bias.
-    icnr: subpixel: start as nearest-neighbour upsampling (Aitken et al. 2017).
   """
   features: int
   kind: str = 'deconv'
@@ -166,8 +162,6 @@ class Upsample(nn.Module):
   use_bias: bool = True
   dtype: Any = None
   kernel_init: Initializer | None = default_kernel_init
-  bias_init: Initializer = nn.initializers.zeros
-  icnr: bool = True
 
   @nn.compact
   def __call__(self, x: jax.Array, switches: jax.Array | None = None) -> jax.Array:
@@ -211,7 +205,7 @@ def _with_bias(module, y):
   """y plus the parameter `bias`, in the type of y, where the module has one."""
   if not module.use_bias:
     return y
-  return y + module.param('bias', module.bias_init, (module.features,), jnp.float32).astype(y.dtype)
+  return y + module.param('bias', nn.initializers.zeros, (module.features,), jnp.float32).astype(y.dtype)
 
 
 def _deconv(module, x, switches, side=None):
@@ -248,8 +242,8 @@ def _resize_bilinear(module, x, switches):
 def _subpixel(module, x, switches):
   del switches
   factor = module.factor
-  wrap = (lambda init: ops.icnr(init, factor)) if module.icnr else (lambda init: init)
   features = module.features * factor ** (x.ndim - 2)
+  wrap = functools.partial(ops.icnr, factor=factor)
   x, kernel = _window_kernel(module, x, _odd(module), features, fan_in_normal(2.0), wrap)
   return ops.depth_to_space(ops.conv(x, kernel, padding='SAME'), factor)
 

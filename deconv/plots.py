@@ -1,23 +1,27 @@
 """Pictures out of arrays: grids, PNG and GIF files, captions. Everything is uint8 (height, width, channels)."""
 import io
 import math
+import statistics
 
 import numpy as np
 
 from deconv import atomic_files
+from deconv.errors import UserError
+from deconv.options import IGNORE
+
+_GAP = 2     # pixels between the images of a grid
+_MARGIN = 4  # pixels around text
 
 
-def image_grid(images, columns=None, padding=2, background=255):
-  """Lays images out in rows, left to right and top to bottom.
+def image_grid(images, columns=None):
+  """Lays images out in rows, left to right and top to bottom, on white.
 
   Args:
     images: uint8 (n, height, width, channels), n >= 1, channels 1 or 3.
     columns: images in a row; None = the smallest number that makes the grid no taller than wide.
-    padding: pixels between images and around the grid.
-    background: 0 to 255, the value between the images and in cells without one.
 
   Returns:
-    uint8 (rows * (height + padding) + padding, columns * (width + padding) + padding, channels).
+    uint8 (rows * (height + 2) + 2, columns * (width + 2) + 2, channels): two pixels between images and around the grid.
 
   Raises:
     ValueError: not a batch of uint8 images.
@@ -28,10 +32,9 @@ def image_grid(images, columns=None, padding=2, background=255):
   n, height, width, channels = images.shape
   columns = columns or math.ceil(math.sqrt(n))
   rows = math.ceil(n / columns)
-  grid = np.full((rows * (height + padding) + padding, columns * (width + padding) + padding, channels),
-                 background, np.uint8)
+  grid = np.full((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, channels), 255, np.uint8)
   for i, image in enumerate(images):
-    top, left = (i // columns) * (height + padding) + padding, (i % columns) * (width + padding) + padding
+    top, left = (i // columns) * (height + _GAP) + _GAP, (i % columns) * (width + _GAP) + _GAP
     grid[top:top + height, left:left + width] = image
   return grid
 
@@ -41,13 +44,12 @@ def enlarge(image, factor):
   return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
 
 
-def caption(image, text, margin=4):
+def caption(image, text):
   """Adds lines of text under an image, black on white; the image is widened with white where the text needs it.
 
   Args:
     image: uint8 (height, width, 1 or 3).
     text: str; '\\n' starts a new line.
-    margin: pixels around the text.
 
   Returns:
     uint8 (height + text height, max(width, text width), same channels).
@@ -57,40 +59,36 @@ def caption(image, text, margin=4):
   font = ImageFont.load_default()
   ruler = ImageDraw.Draw(Image.new('L', (1, 1)))
   _, _, right, bottom = ruler.multiline_textbbox((0, 0), text, font=font)
-  height, width = math.ceil(bottom) + 2 * margin, max(math.ceil(right) + 2 * margin, image.shape[1])
+  height, width = math.ceil(bottom) + 2 * _MARGIN, max(math.ceil(right) + 2 * _MARGIN, image.shape[1])
   label = Image.new('L', (width, height), 255)
-  ImageDraw.Draw(label).multiline_text((margin, margin), text, fill=0, font=font)
-  label = np.repeat(np.asarray(label)[..., None], image.shape[-1], axis=-1)
-  wide = np.pad(image, ((0, 0), (0, width - image.shape[1]), (0, 0)), constant_values=255)
-  return np.concatenate([wide, label], axis=0)
+  ImageDraw.Draw(label).multiline_text((_MARGIN, _MARGIN), text, fill=0, font=font)
+  return _below(image, np.repeat(np.asarray(label)[..., None], image.shape[-1], axis=-1))
 
 
-def voc_palette(n=256):
-  """Returns the colour map of PASCAL VOC's masks: uint8 (n, 3), RGB of the numbers 0 to n - 1, n <= 256.
+def _below(image, strip):
+  """The image, widened with white, and a strip at least as wide under it."""
+  wide = np.pad(image, ((0, 0), (0, strip.shape[1] - image.shape[1]), (0, 0)), constant_values=255)
+  return np.concatenate([wide, strip], axis=0)
+
+
+def voc_palette():
+  """Returns the colour map of PASCAL VOC's masks: uint8 (256, 3), RGB of the numbers 0 to 255.
 
   The devkit's rule: bits 0, 1 and 2 of a number are the highest bits of red, green and blue, bits 3, 4 and 5 the next
   ones, and so on. 0 is black, 255 (ignore) a light (224, 224, 192).
   """
-  numbers, palette = np.arange(n), np.zeros((n, 3), np.uint8)
+  numbers, palette = np.arange(256), np.zeros((256, 3), np.uint8)
   for bit in range(8):
     palette[:, bit % 3] |= ((numbers >> bit & 1) << (7 - bit // 3)).astype(np.uint8)
   return palette
 
 
-def colour_mask(mask, palette=None):
-  """Paints each class in its colour.
-
-  Args:
-    mask: integers (...), 0 to len(palette) - 1.
-    palette: uint8 (n, 3); None = `voc_palette()`, which has a colour for 255 too.
-
-  Returns:
-    uint8 (..., 3).
-  """
-  return (voc_palette() if palette is None else np.asarray(palette, np.uint8))[np.asarray(mask, np.int64)]
+def colour_mask(mask):
+  """Integers (...), 0 to 255 -> uint8 (..., 3): each class in its colour of `voc_palette`."""
+  return voc_palette()[np.asarray(mask, np.int64)]
 
 
-def segmentation_panel(images, masks, predictions, names, ignore=255, padding=2):
+def segmentation_panel(images, masks, predictions, names):
   """Lays out rows of image | truth | prediction | errors and a legend of the classes that occur, in VOC's colours.
 
   The errors: white where the prediction is wrong, black where it is right, grey where the truth is ignored. Ignored
@@ -102,8 +100,6 @@ def segmentation_panel(images, masks, predictions, names, ignore=255, padding=2)
     predictions: integers (n, height, width); or smaller than the images, of networks that predict their middle: then
       they stand in the middle, and what is around them is not judged (prediction and errors are grey there).
     names: of the classes, C strings.
-    ignore: value of pixels without truth.
-    padding: pixels between the pictures.
 
   Returns:
     uint8 (rows and legend, width, 3).
@@ -128,21 +124,20 @@ def segmentation_panel(images, masks, predictions, names, ignore=255, padding=2)
     seen |= set(np.unique(masks).tolist())
   columns.append(np.where(judged[..., None], colour_mask(predictions), grey))
   if masks is not None:
-    errors = np.where(judged & (masks != ignore), np.where(predictions != masks, 255, 0), grey).astype(np.uint8)
+    errors = np.where(judged & (masks != IGNORE), np.where(predictions != masks, 255, 0), grey).astype(np.uint8)
     columns.append(np.repeat(errors[..., None], 3, axis=-1))
   rows = np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
-  return legend(image_grid(rows, len(columns), padding),
+  return legend(image_grid(rows, len(columns)),
                 [(name, colour) for i, (name, colour) in enumerate(zip(names, voc_palette())) if i in seen]
-                + ([('ignored', voc_palette()[ignore])] if ignore in seen else []))
+                + ([('ignored', voc_palette()[IGNORE])] if IGNORE in seen else []))
 
 
-def legend(image, entries, margin=4):
+def legend(image, entries):
   """Adds a legend under an image: a patch of colour and a name each, in as many lines as its width needs.
 
   Args:
     image: uint8 (height, width, 3); widened with white where one entry alone is wider.
     entries: sequence of (name, RGB of 0 to 255).
-    margin: pixels around the entries.
 
   Returns:
     uint8 (height + legend height, max(width, width of the widest entry), 3).
@@ -153,21 +148,72 @@ def legend(image, entries, margin=4):
     return image
   ruler = ImageDraw.Draw(Image.new('L', (1, 1)))
   side = math.ceil(max(ruler.textbbox((0, 0), name, font=font)[3] for name, _ in entries))  # as high as the text
-  widths = [side + 2 * margin + math.ceil(ruler.textlength(name, font=font)) for name, _ in entries]
-  width = max(image.shape[1], max(widths) + 2 * margin)
-  places, left, top = [], margin, margin
+  widths = [side + 2 * _MARGIN + math.ceil(ruler.textlength(name, font=font)) for name, _ in entries]
+  width = max(image.shape[1], max(widths) + 2 * _MARGIN)
+  places, left, top = [], _MARGIN, _MARGIN
   for needed in widths:
-    if left > margin and left + needed + margin > width:
-      left, top = margin, top + side + margin
+    if left > _MARGIN and left + needed + _MARGIN > width:
+      left, top = _MARGIN, top + side + _MARGIN
     places.append((left, top))
-    left += needed + margin
-  canvas = Image.new('RGB', (width, top + side + margin), (255, 255, 255))
+    left += needed + _MARGIN
+  canvas = Image.new('RGB', (width, top + side + _MARGIN), (255, 255, 255))
   draw = ImageDraw.Draw(canvas)
   for (left, top), (name, colour) in zip(places, entries):
     draw.rectangle((left, top, left + side - 1, top + side - 1), fill=tuple(int(x) for x in colour), outline=(128,) * 3)
-    draw.text((left + side + margin, top), name, fill=(0, 0, 0), font=font)
-  wide = np.pad(image, ((0, 0), (0, width - image.shape[1]), (0, 0)), constant_values=255)
-  return np.concatenate([wide, np.asarray(canvas)], axis=0)
+    draw.text((left + side + _MARGIN, top), name, fill=(0, 0, 0), font=font)
+  return _below(image, np.asarray(canvas))
+
+
+def segmentation_columns(images, masks, class_names):
+  """Draws images and several masks of each side by side, a column each with its name, and a legend.
+
+  Args:
+    images: uint8 (height, width, 3) each, all of one shape.
+    masks: {name of the column: masks, integers (height, width), one per image}.
+    class_names: in the order of the class numbers.
+
+  Returns:
+    uint8 (height, width, 3).
+  """
+  columns = {'image': images, **{name: [colour_mask(mask) for mask in column] for name, column in masks.items()}}
+  strips = [caption(enlarge(image_grid(np.stack(column), 1), 2), name) for name, column in columns.items()]
+  height = max(len(strip) for strip in strips)
+  strips = [np.pad(strip, ((0, height - len(strip)), (0, 0), (0, 0)), constant_values=255) for strip in strips]
+  return legend(np.concatenate(strips, axis=1), list(zip(class_names, voc_palette())))
+
+
+def save_metric_panels(path, rows, titles):
+  """Draws a panel per metric: a small dot for each seed, a bar at their mean.
+
+  Args:
+    path: of the PNG file.
+    rows: {label: [[number per metric] per seed]}.
+    titles: of the panels.
+
+  Raises:
+    UserError: matplotlib is not installed.
+  """
+  try:
+    import matplotlib
+  except ImportError as error:
+    raise UserError('matplotlib is not installed (pip install matplotlib)') from error
+  matplotlib.use('Agg')
+  from matplotlib import pyplot
+  shown, panels = pyplot.subplots(1, len(titles), sharey=True, squeeze=False,
+                                  figsize=(1.5 + 2.6 * len(titles), 0.8 + 0.36 * len(rows)))
+  for number, (axes, title) in enumerate(zip(panels[0], titles)):
+    for y, runs in enumerate(rows.values()):
+      values = [run[number] for run in runs]
+      axes.plot(values, [y] * len(values), 'o', color='tab:blue', alpha=0.5, markersize=4)
+      axes.plot(statistics.mean(values), y, '|', color='black', markersize=14)
+    axes.set_title(title, fontsize=9)
+    axes.grid(axis='x', alpha=0.3)
+    axes.tick_params(labelsize=8)
+  panels[0][0].set_yticks(range(len(rows)), rows)
+  panels[0][0].set_ylim(len(rows) - 0.5, -0.5)
+  shown.tight_layout()
+  shown.savefig(path, dpi=150)
+  pyplot.close(shown)
 
 
 def save_png(path, image):
@@ -180,10 +226,8 @@ def save_png(path, image):
   Raises:
     UserError: the file cannot be written.
   """
-  from PIL import Image
-  image = np.asarray(image)
   buffer = io.BytesIO()
-  Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, format='PNG')
+  _pillow(image).save(buffer, format='PNG')
   atomic_files.write(path, buffer.getvalue())
 
 
@@ -198,8 +242,12 @@ def save_gif(path, frames, fps=8):
   Raises:
     UserError: the file cannot be written.
   """
-  from PIL import Image
-  frames = [Image.fromarray(f[..., 0] if f.shape[-1] == 1 else f) for f in map(np.asarray, frames)]
-  buffer = io.BytesIO()
+  frames, buffer = [_pillow(frame) for frame in frames], io.BytesIO()
   frames[0].save(buffer, format='GIF', save_all=True, append_images=frames[1:], loop=0, duration=round(1000 / fps))
   atomic_files.write(path, buffer.getvalue())
+
+
+def _pillow(image):
+  from PIL import Image
+  image = np.asarray(image)
+  return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

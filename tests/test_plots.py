@@ -11,18 +11,22 @@ from deconv.errors import UserError
 
 def test_grid_pixel_by_pixel():
   images = np.arange(1, 4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 2, 1), np.uint8)
-  grid = plots.image_grid(images, columns=2, padding=1, background=9)
-  expected = [[9, 9, 9, 9, 9, 9, 9],
-              [9, 1, 1, 9, 2, 2, 9],
-              [9, 9, 9, 9, 9, 9, 9],
-              [9, 3, 3, 9, 9, 9, 9],
-              [9, 9, 9, 9, 9, 9, 9]]
+  grid = plots.image_grid(images, columns=2)
+  _ = 255
+  expected = [[_, _, _, _, _, _, _, _, _, _],
+              [_, _, _, _, _, _, _, _, _, _],
+              [_, _, 1, 1, _, _, 2, 2, _, _],
+              [_, _, _, _, _, _, _, _, _, _],
+              [_, _, _, _, _, _, _, _, _, _],
+              [_, _, 3, 3, _, _, _, _, _, _],
+              [_, _, _, _, _, _, _, _, _, _],
+              [_, _, _, _, _, _, _, _, _, _]]
   np.testing.assert_array_equal(grid[..., 0], expected)
 
 
 @pytest.mark.parametrize('n, cells', [(1, (1, 1)), (5, (2, 3)), (9, (3, 3)), (64, (8, 8))])
 def test_grid_is_about_square(n, cells):
-  assert plots.image_grid(np.zeros((n, 2, 2, 3), np.uint8), padding=0).shape == (2 * cells[0], 2 * cells[1], 3)
+  assert plots.image_grid(np.zeros((n, 2, 2, 3), np.uint8)).shape == (4 * cells[0] + 2, 4 * cells[1] + 2, 3)
 
 
 @pytest.mark.parametrize('images', [np.zeros((2, 3, 3, 1)), np.zeros((3, 3, 1), np.uint8),
@@ -91,10 +95,9 @@ def test_palette_is_the_published_one():
   published = ['000000', '800000', '008000', '808000', '000080', '800080', '008080', '808080', '400000', 'c00000',
                '408000', 'c08000', '400080', 'c00080', '408080', 'c08080', '004000', '804000', '00c000', '80c000',
                '004080']
-  palette = plots.voc_palette(21)
-  assert [bytes(colour).hex() for colour in palette] == published and palette.dtype == np.uint8
-  whole = plots.voc_palette()
-  assert tuple(whole[255]) == (224, 224, 192) and len({bytes(colour) for colour in whole}) == 256
+  palette = plots.voc_palette()
+  assert [bytes(colour).hex() for colour in palette[:21]] == published and palette.dtype == np.uint8
+  assert tuple(palette[255]) == (224, 224, 192) and len({bytes(colour) for colour in palette}) == 256
   np.testing.assert_array_equal(plots.colour_mask([[0, 255], [1, 2]]), [[[0, 0, 0], [224, 224, 192]],
                                                                        [[128, 0, 0], [0, 128, 0]]])
 
@@ -108,11 +111,11 @@ def _panel_case():
 
 
 def test_panel_pixel_by_pixel():
-  panel = plots.segmentation_panel(*_panel_case(), ('ground', 'disc', 'square', 'ring'), padding=1)
+  panel = plots.segmentation_panel(*_panel_case(), ('ground', 'disc', 'square', 'ring'))
   assert panel.dtype == np.uint8 and panel.shape[2] == 3 and panel.shape[0] > 9
 
   def cell(row, column):
-    return panel[1 + 4 * row:4 + 4 * row, 1 + 5 * column:5 + 5 * column]
+    return panel[2 + 5 * row:5 + 5 * row, 2 + 6 * column:6 + 6 * column]
   assert np.all(cell(0, 0) == 50) and np.all(cell(1, 0) == 50)
   truth = np.zeros((3, 4, 3))
   truth[0, 0], truth[2, 3] = (128, 0, 0), (224, 224, 192)
@@ -132,18 +135,18 @@ def _colours(picture):
 def test_legend_shows_the_classes_that_occur_and_no_other():
   images, masks, predictions = _panel_case()
   names = ('ground', 'disc', 'square', 'ring')
-  panel = plots.segmentation_panel(images, masks, predictions, names, padding=1)
-  below = _colours(panel[9:])
-  palette = [tuple(colour) for colour in plots.voc_palette(4)]
+  panel = plots.segmentation_panel(images, masks, predictions, names)
+  below = _colours(panel[12:])
+  palette = [tuple(colour) for colour in plots.voc_palette()[:4]]
   assert set(palette[:3]) | {(224, 224, 192)} <= below and palette[3] not in below
-  alone = plots.segmentation_panel(images, None, predictions, names, padding=1)
-  assert np.all(alone[1:4, 1:5] == 50) and tuple(alone[6, 7]) == palette[2]
+  alone = plots.segmentation_panel(images, None, predictions, names)
+  assert np.all(alone[2:5, 2:6] == 50) and tuple(alone[8, 9]) == palette[2]
   assert palette[1] not in _colours(alone)
 
 
 def test_legend_breaks_lines():
   narrow, wide = np.zeros((4, 60, 3), np.uint8), np.zeros((4, 600, 3), np.uint8)
-  entries = [(f'class {i}', colour) for i, colour in enumerate(plots.voc_palette(6))]
+  entries = [(f'class {i}', colour) for i, colour in enumerate(plots.voc_palette()[:6])]
   assert plots.legend(narrow, entries).shape[0] > 2 * plots.legend(wide, entries).shape[0]
   np.testing.assert_array_equal(plots.legend(wide, entries)[:4], wide)
   assert plots.legend(wide, []).shape == wide.shape
@@ -152,10 +155,10 @@ def test_legend_breaks_lines():
 def test_panel_of_a_prediction_of_the_middle():
   images, masks, predictions = _panel_case()
   images, masks = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))), np.pad(masks, ((0, 0), (1, 1), (1, 1)))
-  panel = plots.segmentation_panel(images, masks, predictions, ('ground', 'disc', 'square'), padding=0)
+  panel = plots.segmentation_panel(images, masks, predictions, ('ground', 'disc', 'square'))
   for column in (2, 3):  # prediction and errors
-    cell = panel[:5, 6 * column:6 * column + 6]
+    cell = panel[2:7, 2 + 8 * column:8 + 8 * column]
     assert np.all(cell[0] == 128) and np.all(cell[:, [0, -1]] == 128)
-  assert np.all(panel[1, 19] == 255) and np.all(panel[1, 20] == 0)
+  assert np.all(panel[3, 27] == 255) and np.all(panel[3, 28] == 0)
   with pytest.raises(ValueError, match='belong together'):
     plots.segmentation_panel(images[:1], masks[:1], predictions, ('ground', 'disc', 'square'))

@@ -16,20 +16,20 @@ import numpy as np
 _FLOOR = 1e-10  # of the mean power: bounds ratios where a spectrum is empty; rounding in float64 is far below
 
 
-def checkerboard(images, stride=2, reference=None, radius=None):
+def checkerboard(images, stride=2, reference=None):
   """Measures the energy at the frequencies of a stride against their neighbourhood in the spectrum.
 
   For each (i, j) in [0, s)^2 but (0, 0) the power at (i / s, j / s) is compared with the mean power of its neighbours:
-  the frequencies up to `radius` bins away, without those of the stride themselves. Natural images, which do not repeat
-  at their borders, have a bright cross along the axes of their spectrum, so a frequency on an axis (i = 0 or j = 0) has
-  its neighbours on that axis. Power is averaged over images and channels first.
+  the frequencies up to a quarter of the distance to the stride's next one (at least one bin) away, without those of the
+  stride themselves. Natural images, which do not repeat at their borders, have a bright cross along the axes of their
+  spectrum, so a frequency on an axis (i = 0 or j = 0) has its neighbours on that axis. Power is averaged over images
+  and channels first.
 
   Args:
     images: (n, height, width, channels), any real dtype and scale; cropped at the bottom right to multiples of the
       stride.
     stride: s, the product of the upsampling factors since the feature map that the pattern comes from; at least 2.
     reference: real images on the same scale, the same size and channels; adds the last two entries.
-    radius: bins; by default a quarter of the distance between two frequencies of the stride, at least 1.
 
   Returns:
     {'checkerboard_ratio': power at the stride's frequencies over that of their neighbours; 1 for white noise,
@@ -42,7 +42,7 @@ def checkerboard(images, stride=2, reference=None, radius=None):
     ValueError: not images, a stride that they are too small for, or a reference of another shape.
   """
   spectrum = power_spectrum(images, stride)
-  lines, neighbours = _lines(spectrum, stride, radius)
+  lines, neighbours = _lines(spectrum, stride)
   floor = _FLOOR * (np.sum(spectrum) - spectrum[0, 0]) / spectrum.size + 1e-30
   ratio = (np.sum(lines) + floor) / (np.sum(neighbours) + floor)
   result = {
@@ -54,7 +54,7 @@ def checkerboard(images, stride=2, reference=None, radius=None):
     if np.shape(reference)[1:] != np.shape(images)[1:]:
       raise ValueError(f'reference images are {np.shape(reference)[1:]}, the images {np.shape(images)[1:]}; both must '
                        'be of one size and number of channels')
-    real = checkerboard(reference, stride, radius=radius)['checkerboard_db']
+    real = checkerboard(reference, stride)['checkerboard_db']
     result['checkerboard_real_db'] = real
     result['checkerboard_excess_db'] = result['checkerboard_db'] - real
   return result
@@ -96,12 +96,13 @@ def power_spectrum(images, stride=1):
   return total / (len(images) * images[0].size)
 
 
-def spectrum_picture(images, range_db=60.0):
+def spectrum_picture(images):
   """Draws the mean log spectrum: frequency 0 in the middle, the highest frequencies at the border.
+
+  White is the largest value but that of frequency 0, black 60 decibels below.
 
   Args:
     images: (n, height, width, channels), any real dtype and scale.
-    range_db: decibels between black and white; white is the largest value but that of frequency 0.
 
   Returns:
     uint8 (height, width, 1).
@@ -113,7 +114,7 @@ def spectrum_picture(images, range_db=60.0):
     total = total + 10 * np.log10(power + 1e-12 * power.mean() + 1e-30)
   decibels = total / len(images)
   brightest = np.max(decibels.ravel()[1:], initial=-np.inf)
-  scaled = np.clip(1 + (np.fft.fftshift(decibels) - brightest) / range_db, 0, 1)
+  scaled = np.clip(1 + (np.fft.fftshift(decibels) - brightest) / 60, 0, 1)
   return np.round(255 * scaled).astype(np.uint8)[..., None]
 
 
@@ -125,7 +126,7 @@ def _cropped(images, stride):
   return images[:, :height, :width].astype(np.float64)
 
 
-def _lines(spectrum, stride, radius):
+def _lines(spectrum, stride):
   """Returns the power at each frequency of the stride, and the mean power around each; float64 (s * s - 1,) both."""
   sizes = spectrum.shape
   if stride < 2:
@@ -133,7 +134,7 @@ def _lines(spectrum, stride, radius):
   if min(sizes) < 2 * stride:
     raise ValueError(f'images of {sizes[0]}x{sizes[1]} pixels are too small for stride {stride}: it needs '
                      f'{2 * stride}x{2 * stride}')
-  radii = [max(1, size // (4 * stride)) if radius is None else radius for size in sizes]
+  radii = [max(1, size // (4 * stride)) for size in sizes]
   steps = [size // stride for size in sizes]
   lines, neighbours = [], []
   for i, j in np.ndindex(stride, stride):

@@ -4,17 +4,17 @@ import math
 import numpy as np
 
 SIDE = 16             # images are averaged down to at most this side for the classifier
+HELD_OUT = 0.2        # share of the real images that the classifier and the neighbours are judged by
 LEAST_SHARE = 0.1     # a class is covered by at least this share of what it would get if all classes were equal
 
 
-def split(source, limit, seed, heldout=0.2):
-  """Draws real images from a source and splits them in two.
+def split(source, limit, seed):
+  """Draws real images from a source and splits them in two; HELD_OUT of them go to the second part, at least one.
 
   Args:
     source: deconv.data.Source.
     limit: at most so many images, drawn without replacement; the rest of a larger source is not looked at.
     seed: of the draw.
-    heldout: share of them that goes to the second part (at least one image).
 
   Returns:
     (reference images uint8 (m, ...), held-out images uint8 (k, ...), labels): labels is None for an unlabelled
@@ -23,7 +23,7 @@ def split(source, limit, seed, heldout=0.2):
   order = np.random.default_rng(seed).permutation(len(source))[:limit]
   examples = [source[int(i)] for i in order]
   images = np.stack([example['image'] for example in examples])
-  cut = len(images) - max(1, round(heldout * len(images)))
+  cut = len(images) - max(1, round(HELD_OUT * len(images)))
   labels = None
   if 'label' in examples[0]:
     labels = np.array([int(example['label']) for example in examples])

@@ -143,8 +143,8 @@ def dci(codes, factors, categorical, seed):
   With R (latent, factor) the importances, disentanglement is 1 minus the entropy of a latent's row (base k), weighted
   by the rows' sums; completeness 1 minus the entropy of a factor's column (base latent); informativeness the mean R^2
   (or adjusted balanced accuracy) of the predictors on the second half. Predictors: random forests of 10 trees, all
-  latents offered at each split. A forest's importances add up to 1 even where it predicts nothing, so each column is scaled by the
-  factor's informativeness: latents that know nothing score 0 in everything.
+  latents offered at each split. A forest's importances add up to 1 even where it predicts nothing, so each column is
+  scaled by the factor's informativeness: latents that know nothing score 0 in everything.
 
   Args:
     codes: (n, latent).

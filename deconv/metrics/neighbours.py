@@ -3,17 +3,17 @@ import numpy as np
 
 from deconv import plots
 
+CHUNK = 1000  # images compared at a time, which bounds the memory to so many distances to each reference
 PROTOCOL = 'root mean square difference of pixels scaled to [0, 1], no alignment'
 
 
-def nearest(queries, references, exclude_self=False, chunk=1000):
+def nearest(queries, references, exclude_self=False):
   """Finds the nearest reference image of each query by brute force.
 
   Args:
     queries: uint8 (n, height, width, channels).
     references: uint8 (m, height, width, channels).
     exclude_self: queries and references are the same array, and an image is not its own neighbour (m >= 2).
-    chunk: queries compared at a time, which bounds the memory to chunk * m distances.
 
   Returns:
     (distances float32 (n,), indices int64 (n,)): root mean square pixel difference on the scale [0, 1].
@@ -21,8 +21,8 @@ def nearest(queries, references, exclude_self=False, chunk=1000):
   flat = np.reshape(references, (len(references), -1)).astype(np.float32) / 255
   norms = np.sum(flat**2, axis=1)
   distances, indices = [], []
-  for start in range(0, len(queries), chunk):
-    part = queries[start:start + chunk]
+  for start in range(0, len(queries), CHUNK):
+    part = queries[start:start + CHUNK]
     part = part.reshape(len(part), -1).astype(np.float32) / 255
     squares = norms - 2 * part @ flat.T                     # |a - b|^2 without |a|^2, which does not move the minimum
     if exclude_self:
@@ -60,9 +60,9 @@ def compare(samples, reference, heldout):
           'neighbour_closer_heldout': float(np.mean(real_distances < own[real_indices]))}, indices
 
 
-def picture(samples, matches, columns=8):
-  """Returns a uint8 grid: a row of samples, under it a row of their nearest real images, and so on."""
-  rows = []
+def picture(samples, matches):
+  """Returns a uint8 grid of eight columns: a row of samples, under it a row of their nearest real images, and so on."""
+  columns, rows = 8, []
   for i in range(0, len(samples), columns):
     for images in (samples[i:i + columns], matches[i:i + columns]):
       fill = np.full((columns - len(images), *images.shape[1:]), 255, np.uint8)

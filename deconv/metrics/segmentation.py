@@ -2,31 +2,30 @@
 
 `confusion` and `boundary_counts` are additive over batches, tiles and devices: sum them over a whole split, then
 `summarize` once. Both take jax arrays (inside a step; int32 out) or numpy arrays (images of any size on the host; int64
-out) and give the same numbers. `ignore` (255) marks pixels without truth.
+out) and give the same numbers. IGNORE (255) marks pixels without truth: of images that are not to count, all.
 """
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-IGNORE = 255
+from deconv.options import IGNORE
+
 BOUNDARY_SHARE = 0.02  # of the image's diagonal: the width of the boundary band (Cheng et al. 2021, section 5)
 
 
-def confusion(mask, prediction, num_classes, ignore=IGNORE, weight=None):
+def confusion(mask, prediction, num_classes):
   """Counts pixels by (true class, predicted class).
 
   Args:
-    mask: integers (batch, height, width), the truth: 0 to num_classes - 1, or `ignore`; other values count as ignored.
+    mask: integers (batch, height, width), the truth: 0 to num_classes - 1; other values are ignored.
     prediction: integers (batch, height, width), 0 to num_classes - 1.
     num_classes: C.
-    ignore: value of pixels that are not counted.
-    weight: (batch,), images of weight 0 are not counted; None = all count.
 
   Returns:
     Integers (C, C), rows truth, columns prediction. The pixels of one call must be fewer than 2**31.
   """
   xp, (mask, prediction) = _arrays(mask, prediction)
-  counted = _counted(xp, mask, num_classes, ignore, weight) & (prediction >= 0) & (prediction < num_classes)
+  counted = _known(mask, num_classes) & (prediction >= 0) & (prediction < num_classes)
   index = xp.where(counted, mask * num_classes + prediction, num_classes**2)
   return _histogram(xp, index, num_classes**2).reshape(num_classes, num_classes)
 
@@ -36,7 +35,7 @@ def boundary_width(height, width):
   return max(1, round(BOUNDARY_SHARE * float(np.hypot(height, width))))
 
 
-def boundary_counts(mask, prediction, num_classes, width, ignore=IGNORE, weight=None):
+def boundary_counts(mask, prediction, num_classes, width):
   """Counts, class by class, the pixels of the boundary bands of truth and prediction: intersection and union.
 
   The band of a region are its own pixels no farther than `width` (larger of the two coordinate distances) from a pixel
@@ -45,15 +44,15 @@ def boundary_counts(mask, prediction, num_classes, width, ignore=IGNORE, weight=
   either side, so the edge of an ignored area is a boundary of both.
 
   Args:
-    mask, prediction, num_classes, ignore, weight: as for `confusion`; one size.
+    mask, prediction, num_classes: as for `confusion`; one size.
     width: of the band, pixels, at least 1; see `boundary_width`.
 
   Returns:
     Integers (C, 2): intersection and union of the two bands in pixels.
   """
   xp, (mask, prediction) = _arrays(mask, prediction)
-  counted = _counted(xp, mask, num_classes, ignore, weight)
-  truth, predicted = (_band(xp, xp.where(counted, labels, num_classes), num_classes, width)
+  known = _known(mask, num_classes)
+  truth, predicted = (_band(xp, xp.where(known, labels, num_classes), num_classes, width)
                       for labels in (mask, prediction))
   both = _histogram(xp, xp.where(truth == predicted, truth, num_classes), num_classes)
   either = _histogram(xp, truth, num_classes) + _histogram(xp, predicted, num_classes) - both
@@ -120,9 +119,8 @@ def _arrays(*arrays):
   return xp, [xp.asarray(array).astype(xp.int32 if xp is jnp else xp.int64) for array in arrays]
 
 
-def _counted(xp, mask, num_classes, ignore, weight):
-  counted = (mask != ignore) & (mask >= 0) & (mask < num_classes)
-  return counted if weight is None else counted & (xp.asarray(weight) > 0)[:, None, None]
+def _known(mask, num_classes):
+  return (mask >= 0) & (mask < num_classes)
 
 
 def _histogram(xp, index, length):

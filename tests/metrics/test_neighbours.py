@@ -10,18 +10,20 @@ def noise(n, seed):
 
 
 @pytest.mark.parametrize('chunk', [1000, 4])
-def test_nearest_equals_a_plain_loop(chunk):
+def test_nearest_equals_a_plain_loop(chunk, monkeypatch):
+  monkeypatch.setattr(neighbours, 'CHUNK', chunk)
   queries, references = noise(9, 0), noise(13, 1)
-  distances, indices = neighbours.nearest(queries, references, chunk=chunk)
+  distances, indices = neighbours.nearest(queries, references)
   for query, distance, index in zip(queries, distances, indices):
     plain = [np.sqrt(np.mean((query / 255. - reference / 255.)**2)) for reference in references]
     assert index == int(np.argmin(plain)) and distance == pytest.approx(min(plain), rel=1e-5)
 
 
-def test_an_image_is_not_its_own_neighbour():
+def test_an_image_is_not_its_own_neighbour(monkeypatch):
+  monkeypatch.setattr(neighbours, 'CHUNK', 3)
   images = noise(7, 0)
   assert np.all(neighbours.nearest(images, images)[0] == 0)
-  distances, indices = neighbours.nearest(images, images, exclude_self=True, chunk=3)
+  distances, indices = neighbours.nearest(images, images, exclude_self=True)
   assert np.all(distances > 0) and not np.any(indices == np.arange(7))
 
 
@@ -42,7 +44,7 @@ def test_a_copyist_is_found_and_honest_draws_are_not():
 
 def test_picture_puts_each_sample_over_its_match():
   samples, matches = noise(10, 0), noise(10, 1)
-  picture = neighbours.picture(samples, matches, columns=8)
+  picture = neighbours.picture(samples, matches)
   assert picture.shape == (4 * 5 + 2, 8 * 6 + 2, 2)
   np.testing.assert_array_equal(picture[2:5, 2:6], samples[0])
   np.testing.assert_array_equal(picture[7:10, 2:6], matches[0])

@@ -37,26 +37,26 @@ def test_confusion_is_that_of_scikit_learn_without_the_ignored(array):
 
 
 @pytest.mark.parametrize('array', [np.asarray, jnp.asarray], ids=['numpy', 'jax'])
-def test_images_of_weight_zero_and_foreign_values_do_not_count(array):
+def test_ignored_images_and_foreign_values_do_not_count(array):
   mask, prediction = _random(ignored=0)
   mask[0, 0] = 9  # neither a class nor the ignored value
-  weight = np.array([1, 0, 1], np.float32)
+  mask[1] = segmentation.IGNORE
   kept = np.concatenate([mask[0, 1:].ravel(), mask[2].ravel()]), np.concatenate(
       [prediction[0, 1:].ravel(), prediction[2].ravel()])
-  result = segmentation.confusion(array(mask), array(prediction), 4, weight=array(weight))
+  result = segmentation.confusion(array(mask), array(prediction), 4)
   np.testing.assert_array_equal(result, sklearn_metrics.confusion_matrix(*kept, labels=range(4)))
-  width = segmentation.boundary_counts(array(mask[1:2]), array(prediction[1:2]), 4, 1, weight=array(weight[1:2]))
-  np.testing.assert_array_equal(width, np.zeros((4, 2)))
+  bands = segmentation.boundary_counts(array(mask[1:2]), array(prediction[1:2]), 4, 1)
+  np.testing.assert_array_equal(bands, np.zeros((4, 2)))
 
 
 def test_counts_are_additive_under_jit_and_exact():
   mask, prediction = _random(3, (5, 16, 16))
   prediction = jnp.asarray(prediction)
-  count = jax.jit(lambda m, p, w: (segmentation.confusion(m, p, 4, weight=w),
-                                   segmentation.boundary_counts(m, p, 4, 2, weight=w)))
-  whole = count(mask, prediction, jnp.ones(5))
-  padded = np.concatenate([mask[3:], mask[:1]]), jnp.concatenate([prediction[3:], prediction[:1]])
-  parts = [count(mask[:3], prediction[:3], jnp.ones(3)), count(*padded, jnp.array([1., 1., 0.]))]
+  count = jax.jit(lambda m, p: (segmentation.confusion(m, p, 4), segmentation.boundary_counts(m, p, 4, 2)))
+  whole = count(mask, prediction)
+  filler = np.full_like(mask[:1], segmentation.IGNORE)
+  padded = np.concatenate([mask[3:], filler]), jnp.concatenate([prediction[3:], prediction[:1]])
+  parts = [count(mask[:3], prediction[:3]), count(*padded)]
   for total, first, second in zip(whole, *parts):
     assert total.dtype == jnp.int32
     np.testing.assert_array_equal(total, first + second)
