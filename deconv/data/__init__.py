@@ -1,5 +1,8 @@
 """Data: sources, and batches whose order is a pure function of (seed, step).
 
+`files` is what is read and `rendered` what is made, `transforms` what is done to images on the device, inside the step,
+and `feed` how items become batches: their order, what is held in memory, what is made ahead.
+
 Libraries that read data (Pillow, scikit-learn, grain, tensorflow-datasets) are imported when a source needs them.
 """
 from deconv.data.feed.batches import EvalBatches, TrainBatches

@@ -8,7 +8,6 @@ import io
 
 import numpy as np
 
-from deconv.errors import UserError
 from deconv.options.data import IGNORE
 
 
@@ -146,12 +145,3 @@ def _opaque(image, background):
     return image
   canvas = Image.new('RGBA', image.size, (*background, 255))
   return Image.alpha_composite(canvas, image.convert('RGBA'))
-
-
-def check_bytes(path):
-  """Returns the bytes of a file that the user named; UserError when it cannot be read."""
-  try:
-    with open(path, 'rb') as file:
-      return file.read()
-  except OSError as error:
-    raise UserError(f'cannot read {path}: {error.strerror or error}.') from error

@@ -31,9 +31,6 @@ class EncodedSource(Source):
   def check(self):
     """Decodes up to the first image that is not broken: a set of nothing else is the user's mistake, now.
 
-    Returns:
-      self.
-
     Raises:
       UserError: none can be decoded; or, with `on_broken == 'error'`, the first cannot.
     """
@@ -41,7 +38,6 @@ class EncodedSource(Source):
       self._first_readable(0, log=False)
       for number, (index, reason) in enumerate(self.broken.items(), 1):
         self._warn(index, reason, number)
-    return self
 
   def __getitem__(self, index):
     if not 0 <= index < len(self):

@@ -6,7 +6,6 @@ import zlib
 
 import numpy as np
 
-from deconv.data.files import decode
 from deconv.data.source import ArraySource, choose_split
 from deconv.errors import UserError
 
@@ -42,7 +41,7 @@ def read_idx(path, dimensions):
   Raises:
     UserError: the file cannot be read, is not of this format, or is not complete.
   """
-  data = decode.check_bytes(path)
+  data = _read_bytes(path)
   if data[:2] == b'\x1f\x8b':
     try:
       data = gzip.decompress(data)
@@ -55,6 +54,14 @@ def read_idx(path, dimensions):
   if len(data) != start + np.prod(shape, dtype=np.int64):
     raise UserError(f'{path} has {len(data) - start} bytes of data, its header says {np.prod(shape)}: fetch it again.')
   return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+def _read_bytes(path):
+  try:
+    with open(path, 'rb') as file:
+      return file.read()
+  except OSError as error:
+    raise UserError(f'cannot read {path}: {error.strerror or error}.') from error
 
 
 def _find(folder, prefix, kind, dimensions):
