@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from deconv.data import DataOptions, open_source
+from deconv.data import DataOptions, NoSuchSplit, open_source
 from deconv.errors import UserError
 from scripts import prepare_tfds
 from tests.data import pictures
@@ -97,9 +97,9 @@ def test_nowhere(tmp_path, default_data_dir):
 def test_mistakes(tmp_path):
   face = pictures.encode(pictures.smooth(218, 178), 'JPEG')
   pictures.write_folder(tmp_path / 'img_align_celeba', {'000001.jpg': face})
-  with pytest.raises(UserError, match="belongs to CelebA's split 'test'"):
+  with pytest.raises(NoSuchSplit, match="belongs to CelebA's split 'test'"):
     open_source(options(tmp_path), 'test')
-  with pytest.raises(UserError, match="no split 'dev': it has all, test, train, valid"):
+  with pytest.raises(NoSuchSplit, match="no split 'dev': it has all, test, train, valid"):
     open_source(options(tmp_path), 'dev')
 
 

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from deconv.data import DataOptions, open_source
+from deconv.data import DataOptions, NoSuchSplit, open_source
 from deconv.errors import UserError
 from tests.data import pictures
 
@@ -75,14 +75,14 @@ def test_folders_named_like_splits_are_splits_with_the_same_classes(make):
 def test_a_train_folder_alone_is_a_split(make):
   options = make({f'train/{name}': data for name, data in pictures.numbered(2).items()})
   assert len(open_source(options, 'train')) == 2
-  with pytest.raises(UserError, match="no split 'test': it has all, train"):
+  with pytest.raises(NoSuchSplit, match="no split 'test': it has all, train"):
     open_source(options, 'test')
 
 
 def test_without_split_folders_train_is_everything(make):
   options = make(pictures.numbered(3))
   assert len(open_source(options)) == len(open_source(options, 'all')) == 3
-  with pytest.raises(UserError, match="no split 'test': it has all, train"):
+  with pytest.raises(NoSuchSplit, match="no split 'test': it has all, train"):
     open_source(options, 'test')
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 import pytest
 from scipy import ndimage
 
-from deconv.data import DataOptions, EvalBatches, TrainBatches, open_source
+from deconv.data import DataOptions, EvalBatches, NoSuchSplit, TrainBatches, open_source
 from deconv.data.files import decode, voc
 from deconv.data.files.mask_coding import read_palette
 from deconv.errors import UserError
@@ -151,7 +151,7 @@ def test_splits_are_folders(tmp_path, place):
     assert [len(source) for source in sources.values()] == [3, 2, 5]
     np.testing.assert_array_equal(sources['valid'].load_full(0)['mask'], pair(48, 32, 3)[1])
     assert len({source.fingerprint() for source in sources.values()}) == 3
-    with pytest.raises(UserError, match="no split 'test'"):
+    with pytest.raises(NoSuchSplit, match="no split 'test'"):
       open_source(options, 'test')
 
 
@@ -238,7 +238,7 @@ def test_voc(tmp_path):
   assert len(train) == 2 and train.mask_names == voc.CLASSES
   np.testing.assert_array_equal(train.load_full(0)['mask'], pair(40, 64, 2)[1])  # in the order of the list
   assert [len(open_source(options, split)) for split in ('val', 'trainaug', 'all')] == [1, 1, 4]
-  with pytest.raises(UserError, match="no split 'test': it has all, train, trainaug, val"):
+  with pytest.raises(NoSuchSplit, match="no split 'test': it has all, train, trainaug, val"):
     open_source(options, 'test')
   # The same layout with classes of one's own.
   own = dataclasses.replace(OPTIONS, path=f'{path}/VOCdevkit/VOC2012')

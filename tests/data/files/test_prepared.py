@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from deconv.data import DataOptions, EvalBatches, TrainBatches, open_source
+from deconv.data import DataOptions, EvalBatches, NoSuchSplit, TrainBatches, open_source
 from deconv.errors import UserError
 from scripts import prepare_tfds
 from tests.data import pictures
@@ -79,8 +79,9 @@ def test_pickle(options):
     ({'split': 'train[a:b]'}, 'cannot be read'),
     ({'split': 'train[:0]'}, 'cannot be read .*0 length')])
 def test_mistakes(options, fields, message):
-  with pytest.raises(UserError, match=message):
+  with pytest.raises(UserError, match=message) as error:
     open_source(dataclasses.replace(options, **fields))
+  assert isinstance(error.value, NoSuchSplit) == ('no split' in message)
 
 
 def test_a_copy_that_only_tensorflow_reads(options, tmp_path):
