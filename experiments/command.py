@@ -1,47 +1,44 @@
 """What the entry points share: flags in, one sentence and exit status 2 out when the user has made a mistake."""
-import ast
-import difflib
 import importlib.metadata
 import importlib.util
 import json
 import os
-import re
 import signal
 import sys
 
 from absl import app
 from absl import flags
 from absl import logging
-from ml_collections import config_dict
-from ml_collections import config_flags
+import ml_collections
 
-from deconv.errors import UserError
-from deconv.training import config_diff
+from configs import base
+from deconv.errors import UserError, did_you_mean, nearest
+from deconv.options import Experiment, fields_of
+from deconv.options.options import needs, parse
 from deconv.training import host_memory
-
-_OVERRIDE = re.compile(r'^--?(?:no)?config\.([\w.\[\]]+)(?:=(.*))?$', re.DOTALL)
-_FILE = re.compile(r'^--?config(?:=(.*))?$', re.DOTALL)
-_MODEL = re.compile(r'^--?config\.model\.name(?:=(.*))?$', re.DOTALL)
-_WORKDIR = re.compile(r'^--?workdir(?:=(.*))?$', re.DOTALL)
 
 
 def run(main, config_from='file'):
-  """Parses the command line, calls `main(config)` and turns a `UserError` into a sentence and exit status 2.
+  """Parses the command line, calls `main(options)` and turns a `UserError` into a sentence and exit status 2.
 
   Args:
-    main: called with the locked config.
+    main: called with the checked deconv.options.Experiment.
     config_from: 'file' for `--config=FILE.py[:VARIANT]`, 'workdir' for the `config.json` in `--workdir`. Both accept
       `--config.section.field=value`.
   """
-  configs = []
+  experiments = []
 
-  def parse(argv):
+  def parse_flags(argv):
     _quiet()
+    if config_from == 'file':
+      flags.DEFINE_string('config', None, 'the experiment: configs/NAME.py[:VARIANT]; any of its fields: '
+                                          '--config.section.field=value')
     if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(argv):
       return flags.FLAGS(argv)
     with one_sentence():
-      config, rest = (_config_of_file if config_from == 'file' else _config_of_workdir)(list(argv))
-      configs.append(config)
+      config = (_config_of_file if config_from == 'file' else _config_of_workdir)(argv)
+      rest, experiment = _with_overrides(config, argv, flags.FLAGS)
+      experiments.append(experiment)
       return rest
 
   def call(argv):
@@ -49,9 +46,9 @@ def run(main, config_from='file'):
       if len(argv) > 1:
         raise UserError(f"'{argv[1]}' is no flag: write --name=value, and see --help")
       _prepare_environment()
-      main(configs[0])
+      main(experiments[0])
 
-  app.run(call, flags_parser=parse)
+  app.run(call, flags_parser=parse_flags)
 
 
 class one_sentence:
@@ -101,19 +98,15 @@ def _has_accelerator_plugin():
 
 def config_name():
   """Returns the name of the run's config file with its variants, such as 'dcgan_celeba-smoke'."""
-  path, _, variant = _FILES[-1].partition(':')
+  path, _, variant = flags.FLAGS['config'].value.partition(':')
   return '-'.join([os.path.splitext(os.path.basename(path))[0]] + [name for name in variant.split(',') if name])
 
 
-_FILES = []  # the values of --config, which absl does not see
-
-
 def _config_of_file(argv):
-  files = _values(argv, _FILE)
-  if not files:
+  file, = _peek(argv, 'config')
+  if not file:
     raise UserError('no experiment: give --config=configs/NAME.py' + _listing())
-  _FILES.append(files[-1])
-  return _with_overrides(_load_file(files[-1]), argv[:1] + _without(argv[1:], _FILE))
+  return _load_file(file)
 
 
 def _load_file(name):
@@ -124,7 +117,7 @@ def _load_file(name):
     config = module.get_config(variant)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise UserError(f"--config={name}: {' '.join(str(error).strip(chr(34) + chr(39)).split())}") from error
-  if not isinstance(config, config_dict.ConfigDict):
+  if not isinstance(config, ml_collections.ConfigDict):
     raise UserError(f"'{path}': get_config(variant) must return a ConfigDict")
   return config
 
@@ -142,8 +135,8 @@ def load_module(path, flag, folder='configs'):
   """
   if not os.path.isfile(path):
     names = {os.path.basename(file): file for file in _files(folder)}
-    near = [names[name] for name in difflib.get_close_matches(os.path.basename(path), names, 1, 0.6)]
-    hint = f"; did you mean '{near[0]}'?" if near else _listing(folder)
+    near = nearest(os.path.basename(path), names)
+    hint = f"; did you mean '{names[near]}'?" if near else _listing(folder)
     raise UserError(f"there is no config file '{path}'{hint}")
   spec = importlib.util.spec_from_file_location('experiment_config', path)
   if spec is None:
@@ -155,160 +148,125 @@ def load_module(path, flag, folder='configs'):
 
 def check_fields(file, overrides):
   """Raises UserError if a config file is not there, or the overrides (`--config.a.b=value`) do not fit it."""
-  config = _load_file(file)
-  _set_model(config, overrides)
-  _check_overrides(overrides, config)
-
-
-def _config_of_workdir(argv):
-  folders = _values(argv, _WORKDIR)
-  if not folders:
-    raise UserError('no run: give --workdir=DIR, the folder that experiments.main wrote')
-  return _with_overrides(load_config(folders[-1]), argv)
-
-
-def _with_overrides(config, argv):
-  _set_model(config, argv)
-  _check_overrides(argv, config)
-  sys.argv = argv  # where ml_collections looks for the overrides
-  holder = config_flags.DEFINE_config_dict('config', config, '--config.a.b=value sets any field')
-  rest = _parse(argv)
-  return holder.value, rest
-
-
-def _set_model(config, argv):
-  """Another `model.name` on the command line brings its own fields with it, so that they can be set there too."""
-  from configs import base
-  names = _values(argv, _MODEL)
-  if names and names[-1] != config.model.name:
-    if names[-1] not in base.MODELS:
-      near = difflib.get_close_matches(names[-1], base.MODELS, 1, 0.6)
-      raise UserError(f"there is no model '{names[-1]}'" + (f"; did you mean '{near[0]}'?" if near else
-                                                           f"; there are {', '.join(base.MODELS)}"))
-    base.set_model(config, names[-1])
+  _with_overrides(_load_file(file), ['', *overrides], flags.FlagValues())
 
 
 def load_config(workdir):
-  """Returns the config of a run from its `config.json`, with the types of `configs/base.py` restored."""
-  from configs import base
+  """Returns the deconv.options.Experiment of a run from its `config.json`; one of an older version is read too."""
   path = os.path.join(workdir, 'config.json')
   try:
     with open(path, encoding='utf-8') as file:
       fields = json.load(file)
   except FileNotFoundError:
     raise UserError(f"there is no run in '{workdir}': config.json is missing; give the --workdir of a run") from None
-  except (OSError, json.JSONDecodeError) as error:
+  except (OSError, ValueError) as error:
     raise UserError(
         f"'{path}' cannot be read ({error}); copy it from a backup or start the run in a new folder") from error
   try:
-    config = base.get_config(model=fields['model']['name'], task=fields['task'])
-    config.update(fields)
-  except (KeyError, TypeError, AttributeError) as error:
+    return Experiment.from_config(fields)
+  except (UserError, TypeError, ValueError, AttributeError) as error:
     raise UserError(f"'{path}' does not fit this version of deconv: {error}") from error
-  return config
 
 
-def _parse(argv):
+def _config_of_workdir(argv):
+  workdir, = _peek(argv, 'workdir')
+  if not workdir:
+    raise UserError('no run: give --workdir=DIR, the folder that experiments.main wrote')
+  return ml_collections.ConfigDict(load_config(workdir).to_dict())
+
+
+# Fields as flags. absl reads them; what a text means, and what a field needs, is said by its type in deconv.options.
+
+
+class _FieldParser(flags.ArgumentParser):
+  """Reads the text of one field."""
+
+  def __init__(self, kind, example):
+    super().__init__()
+    self._kind, self._example = kind, example
+
+  def parse(self, argument):
+    try:
+      return parse(argument, self._kind)
+    except (ValueError, KeyError):
+      raise ValueError(f'the field needs {needs(self._kind, self._example)}') from None
+
+  def flag_type(self):
+    return str(self._kind)
+
+
+def _peek(argv, *names):
+  """Returns the values of flags that decide which other flags there are; None where one is not given."""
+  values = flags.FlagValues()
+  values.set_gnu_getopt(True)
+  for name in names:
+    flags.DEFINE_string(name, None, '', flag_values=values)
+  _parse(values, argv, known_only=True)
+  return [values[name].value for name in names]
+
+
+def _with_overrides(config, argv, flag_values):
+  """Applies `--config.section.field=value` to a config.
+
+  Args:
+    config: ConfigDict.
+    argv: the command line.
+    flag_values: absl.flags.FlagValues with all other flags that the command line may have.
+
+  Returns:
+    (what is left of argv, Experiment).
+
+  Raises:
+    UserError: an unknown flag or field, or a value that the field cannot have.
+  """
+  model, = _peek(argv, 'config.model.name')
+  if model and model != config.model.name:  # it brings its own fields with it, so that they can be set here too
+    base.set_model(config, model)
+  fields = fields_of(config.task, config.model.name)
+  for name, (kind, example, _) in fields.items():
+    flags.DEFINE_flag(flags.Flag(_FieldParser(kind, example), None, f'config.{name}', None, 'see deconv/options',
+                                 boolean=kind is bool), flag_values)
+  rest = _parse(flag_values, argv, fields)
+  overrides = {name: flag_values[f'config.{name}'].value for name in fields if flag_values[f'config.{name}'].present}
+  # Who sets one of the two means it: the other gives way.
+  for mine, other, off in (('train.steps', 'train.epochs', 0.0), ('train.epochs', 'train.steps', 0)):
+    if overrides.get(mine, 0) > 0 and other not in overrides:
+      overrides[other] = off
+  changed = config.to_dict()
+  for name, value in overrides.items():
+    *section, field = name.split('.')
+    (changed[section[0]] if section else changed)[field] = value
+  experiment = Experiment.from_config(changed)
+  experiment.train.check_length()
+  return rest, experiment
+
+
+def _parse(flag_values, argv, fields=(), known_only=False):
+  """Parses a command line, and answers a misspelt name with the nearest one."""
   try:
-    return flags.FLAGS(argv)
+    return flag_values(argv, known_only=known_only)
   except flags.UnrecognizedFlagError as error:
-    near = difflib.get_close_matches(error.flagname, list(flags.FLAGS), 1, 0.6)
-    raise UserError(f"there is no flag '--{error.flagname}'" + (f"; did you mean '--{near[0]}'?" if near else
-                                                               '; see --help')) from error
+    name = error.flagname.removeprefix('no') if error.flagname.startswith('noconfig.') else error.flagname
+    if not name.startswith('config.'):
+      hint = did_you_mean(name, [flag for flag in flag_values if not flag.startswith('config.')])
+      raise UserError(f"there is no flag '--{name}'{hint or '; see --help'}") from error
+    name = name.removeprefix('config.')
+    within = [field for field in fields if field.startswith(f'{name}.')]
+    if within:
+      raise UserError(f"config.{name} is a section: set one of its fields, such as --config.{within[0]}=…") from error
+    near = nearest_field(name, fields)
+    raise UserError(f"the config has no field '{name}'" + (f"; did you mean '{near}'?" if near else
+                                                           '; its fields are in deconv/options')) from error
+  except flags.IllegalFlagValueError as error:
+    raise UserError(str(error).removeprefix('flag ')) from error
   except (flags.Error, TypeError, ValueError) as error:
     raise UserError(f'the command line cannot be read: {error}') from error
 
 
-def _values(argv, pattern):
-  """The values of a flag in argv, in both spellings: `--name=value` and `--name value`."""
-  values = []
-  for position, word in enumerate(argv):
-    found = pattern.match(word)
-    if found and found.group(1) is not None:
-      values.append(found.group(1))
-    elif found and position + 1 < len(argv):
-      values.append(argv[position + 1])
-  return values
-
-
-def _without(argv, pattern):
-  words, skip = [], False
-  for word in argv:
-    found = pattern.match(word)
-    if skip:
-      skip = False
-    elif found:
-      skip = found.group(1) is None
-    else:
-      words.append(word)
-  return words
-
-
-def _check_overrides(argv, config):
-  """Names the field and its nearest neighbour, or the type that it needs, before absl fails on it."""
-  fields = config_diff.flatten(config.to_dict())
-  for position, word in enumerate(argv):
-    found = _OVERRIDE.match(word)
-    if not found:
-      continue
-    name, value = found.groups()
-    if name not in fields:
-      sections = [field for field in fields if field.startswith(name + '.')]
-      if sections:
-        raise UserError(f"config.{name} is a section: set one of its fields, such as --config.{sections[0]}=…")
-      near = nearest(name, fields)
-      raise UserError(f"the config has no field '{name}'" + (f"; did you mean '{near}'?" if near else
-                                                             f"; its fields are in configs/base.py"))
-    if value is None and not isinstance(fields[name], bool):
-      value = argv[position + 1] if position + 1 < len(argv) else ''
-    _check_type(name, value, fields[name])
-
-
-def _check_type(name, value, default):
-  if isinstance(default, bool):
-    good, need = value is None or value.lower() in ('true', 'false', '1', '0', 'yes', 'no'), 'true or false'
-  elif isinstance(default, int):
-    good, need = _is_literal(value, (int,)), f'a whole number, such as {default}'
-  elif isinstance(default, float):
-    good, need = _is_literal(value, (int, float)), f'a number, such as {default}'
-  elif isinstance(default, tuple):
-    good = _is_tuple(value, default)
-    need = f"values in parentheses, such as '{default}'" if default else "values in parentheses, such as '(1, 2)'"
-  else:
-    return
-  if not good:
-    raise UserError(f"--config.{name}={value}: the field needs {need}")
-
-
-def _is_literal(text, kinds):
-  for kind in kinds:
-    try:
-      kind(text)
-      return True
-    except ValueError:
-      pass
-  return False
-
-
-def _is_tuple(text, default):
-  """Whether the text is a tuple (or one value) of the types in `default`; how many there are is for others to check."""
-  try:
-    values = ast.literal_eval(text)
-  except (ValueError, SyntaxError):
-    return False
-  values = values if isinstance(values, (tuple, list)) else (values,)
-  kinds = tuple({type(item) for item in default} | ({int} if any(isinstance(x, float) for x in default) else set()))
-  return all(isinstance(value, kinds or (int, float, str)) for value in values)
-
-
-def nearest(name, fields):
+def nearest_field(name, fields):
   """Returns the field whose dotted name, or last part, is nearest to `name`, or None."""
-  near = difflib.get_close_matches(name, list(fields), 1, 0.6)
-  if near:
-    return near[0]
   last = {field.rsplit('.', 1)[-1]: field for field in fields}
-  near = difflib.get_close_matches(name.rsplit('.', 1)[-1], list(last), 1, 0.7)
-  return last[near[0]] if near else None
+  return nearest(name, fields) or last.get(nearest(name.rsplit('.', 1)[-1], last, 0.7))
 
 
 def _files(folder):

@@ -19,17 +19,18 @@ _WORKDIR = flags.DEFINE_string('workdir', None, 'folder of a run')
 _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
 
 
-def main(config):
+def main(options):
   from deconv import plots
+  from deconv.tasks.capabilities import ScoresImages
   from deconv.training import experiment, restore
   from deconv.training.evaluation import Evaluation
-  run = experiment.prepare(config)
-  _, state, step = restore.restore(config, _WORKDIR.value, _STEP.value, run.task)
+  run = experiment.prepare(options)
+  _, state, step = restore.restore(options, _WORKDIR.value, _STEP.value, run.task)
   evaluation, state = Evaluation(run), run.parallel.put_state(state)
   metrics, images, protocol = evaluation.measure(state)
 
   folder = os.path.join(_WORKDIR.value, 'evaluation')
-  scores, source = evaluation.score_images(state) if hasattr(run.task, 'score_images') else (None, None)
+  scores, source = evaluation.score_images(state) if isinstance(run.task, ScoresImages) else (None, None)
   if scores is not None:
     rows = [','.join(scores), *(','.join(f'{value:.7g}' for value in row) for row in zip(*scores.values()))]
     atomic_files.write(os.path.join(folder, f'{step:08d}_images.csv'), '\n'.join(rows).encode() + b'\n')
@@ -37,7 +38,7 @@ def main(config):
     images['anomalies'] = plots.image_grid(np.stack([source[int(index)]['image'] for index in highest]))
   for name, image in images.items():
     plots.save_png(os.path.join(folder, f'{name}_{step:08d}.png'), image)
-  report = {'step': step, 'metrics': metrics, 'protocol': protocol, 'images_seen': step * config.train.batch_size}
+  report = {'step': step, 'metrics': metrics, 'protocol': protocol, 'images_seen': step * options.train.batch_size}
   path = os.path.join(folder, f'{step:08d}.json')
   atomic_files.write_json(path, report)
   print(f'{_WORKDIR.value} at step {step}')

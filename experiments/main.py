@@ -15,13 +15,13 @@ _DISTRIBUTED = flags.DEFINE_string(
     'distributed', '', "several hosts: 'auto' (TPU pods, Slurm) or ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID")
 
 
-def main(config):
+def main(options):
   workdir = _WORKDIR.value or os.path.join('runs', command.config_name())
   # Imported late: a mistake on the command line is answered before JAX has started.
   from experiments import distributed
   distributed.initialize(_DISTRIBUTED.value)
   from deconv.training import loop
-  loop.train(config, workdir, allow_config_change=_ALLOW.value)
+  loop.train(options, workdir, allow_config_change=_ALLOW.value)
 
 
 if __name__ == '__main__':

@@ -16,8 +16,7 @@ from deconv import atomic_files
 from deconv.errors import UserError
 from experiments import command
 
-# Kind: the method of the task that makes it.
-KINDS = {'grid': 'sample', 'interpolation': 'interpolate', 'traversal': 'traverse', 'manifold': 'manifold'}
+KINDS = 'grid', 'interpolation', 'traversal', 'manifold'
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'folder of a run')
 _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
@@ -32,28 +31,17 @@ _SEED = flags.DEFINE_integer('seed', 0, 'of the latents')
 _ENLARGE = flags.DEFINE_integer('enlarge', 1, 'each pixel becomes so many squared')
 
 
-def main(config):
-  num, columns = _NUM.value, _COLUMNS.value
+def main(options):
+  num = _NUM.value
   _check()
   import jax
   from deconv import data, plots
   from deconv.training import restore
   if _IMAGE.value:
-    return _transform(config)
-  task, state, step = restore.restore(config, _WORKDIR.value, _STEP.value)
-  if not hasattr(task, KINDS[_KIND.value]):
-    hint = '; give it a picture of your own: --image=FILE' if hasattr(task, 'transform_image') else ''
-    raise UserError(f"a run of task '{config.task}' has nothing for --kind={_KIND.value}{hint}")
-
-  key = jax.random.key(_SEED.value)
-  columns = min(columns, num)
-  if _KIND.value == 'grid':
-    columns, images = None, task.sample(state, key, num)
-  elif _KIND.value == 'manifold':
-    columns = math.isqrt(num)
-    images = task.manifold(state, columns)
-  else:
-    images = getattr(task, KINDS[_KIND.value])(state, key, num // columns, columns)
+    return _transform(options)
+  task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
+  columns = min(_COLUMNS.value, num)
+  images, columns = _draw(task, state, jax.random.key(_SEED.value), num, columns)
   images = np.asarray(data.to_uint8(images))
   out = _OUT.value or os.path.join(_WORKDIR.value, f'{_KIND.value}_{step:08d}.png')
   shown = [plots.enlarge(image, _ENLARGE.value) for image in images]
@@ -61,24 +49,42 @@ def main(config):
     atomic_files.write(out, lambda file: np.save(file, images))
   elif out.endswith('.gif') and _KIND.value == 'traversal':  # all latents move at once, side by side, there and back
     frames = [plots.image_grid(np.stack(shown[i::columns])) for i in range(columns)]
-    plots.save_gif(out, frames + frames[-2:0:-1], config.samples.gif_fps)
+    plots.save_gif(out, frames + frames[-2:0:-1], options.samples.gif_fps)
   elif out.endswith('.gif'):
-    plots.save_gif(out, shown, config.samples.gif_fps)
+    plots.save_gif(out, shown, options.samples.gif_fps)
   else:
     plots.save_png(out, plots.image_grid(np.stack(shown), columns))
   print(f'written: {out} ({len(images)} images of step {step}, seed {_SEED.value}, '
-        f"{'averaged' if config.eval.use_ema and config.train.ema_decay else 'last'} parameters, "
-        f'{config.eval.batch_stats} statistics)')
+        f"{'averaged' if options.eval.use_ema and options.train.ema_decay else 'last'} parameters, "
+        f'{options.eval.batch_stats} statistics)')
 
 
-def _transform(config):
+def _draw(task, state, key, num, columns):
+  """Returns (images, how many of them stand in a row; None = as many as fit)."""
+  from deconv.tasks.capabilities import Generates, TransformsPictures, TraversesLatents
+  kind = _KIND.value
+  if not isinstance(task, Generates if kind in ('grid', 'interpolation') else TraversesLatents):
+    hint = '; give it a picture of your own: --image=FILE' if isinstance(task, TransformsPictures) else ''
+    raise UserError(f"a run of task '{task.options.task}' has nothing for --kind={kind}{hint}")
+  if kind == 'grid':
+    return task.sample(state, key, num), None
+  if kind == 'interpolation':
+    return task.interpolate(state, key, num // columns, columns), columns
+  if kind == 'traversal':
+    return task.traverse(state, key, num // columns, columns), columns
+  side = math.isqrt(num)
+  return task.manifold(state, side), side
+
+
+def _transform(options):
   """Runs the network on the user's picture and writes what it makes of it."""
   from deconv import data, plots
+  from deconv.tasks.capabilities import TransformsPictures
   from deconv.training import restore
   image = data.read_picture(_IMAGE.value)
-  task, state, step = restore.restore(config, _WORKDIR.value, _STEP.value)
-  if not hasattr(task, 'transform_image'):
-    raise UserError(f"a run of task '{config.task}' makes pictures of its own: leave --image out")
+  task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
+  if not isinstance(task, TransformsPictures):
+    raise UserError(f"a run of task '{options.task}' makes pictures of its own: leave --image out")
   name = os.path.splitext(os.path.basename(_IMAGE.value))[0]
   out = _OUT.value or os.path.join(_WORKDIR.value, f'{name}_{step:08d}.png')
   written = []

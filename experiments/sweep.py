@@ -201,53 +201,37 @@ def spread(values):
   return f'{mean:.3f} ± {statistics.stdev(values):.3f}' if len(values) > 1 else f'{mean:.3f}'
 
 
-def figure(path, rows, metrics):
-  """Draws a panel for each metric: a small dot for each seed, a bar at their mean."""
+def _figure(path, rows, metrics):
+  from deconv import plots
   try:
-    import matplotlib
-  except ImportError:
-    print(f'{path} is not drawn: matplotlib is not installed (pip install matplotlib).', file=sys.stderr)
-    return
-  matplotlib.use('Agg')
-  from matplotlib import pyplot
-  shown, panels = pyplot.subplots(1, len(metrics), sharey=True, squeeze=False,
-                                  figsize=(1.5 + 2.6 * len(metrics), 0.8 + 0.36 * len(rows)))
-  for axes, (name, title) in zip(panels[0], metrics.items()):
-    for y, runs in enumerate(rows.values()):
-      values = [run[name] for run in runs]
-      axes.plot(values, [y] * len(values), 'o', color='tab:blue', alpha=0.5, markersize=4)
-      axes.plot(statistics.mean(values), y, '|', color='black', markersize=14)
-    axes.set_title(title, fontsize=9)
-    axes.grid(axis='x', alpha=0.3)
-    axes.tick_params(labelsize=8)
-  panels[0][0].set_yticks(range(len(rows)), rows)
-  panels[0][0].set_ylim(len(rows) - 0.5, -0.5)
-  shown.tight_layout()
-  shown.savefig(path, dpi=150)
-  pyplot.close(shown)
+    plots.save_metric_panels(path, {label: [[run[name] for name in metrics] for run in runs]
+                                    for label, runs in rows.items()}, list(metrics.values()))
+  except UserError as error:
+    print(f'{path} is not drawn: {error}', file=sys.stderr)
+
+
+def _predicts_classes(workdir):
+  from deconv.tasks.capabilities import PredictsClasses
+  from deconv.training import restore
+  task, _ = restore.shapes(command.load_config(workdir))
+  return isinstance(task, PredictsClasses)
 
 
 def predictions(path, workdirs):
   """Writes rows of image | truth | what each network makes of it; `workdirs` is {label: folder of a finished run}."""
-  import numpy as np
   from deconv import data, plots
   from deconv.training import restore
-  columns = {}
+  items, predicted = None, {}
   for label, workdir in workdirs.items():
-    config = command.load_config(workdir)
-    if not columns:
-      test = data.open_source(data.DataOptions(**config.data), split=config.data.eval_split)
+    options = command.load_config(workdir)
+    if items is None:
+      test = data.open_source(options.data, split=options.data.eval_split)
       items = [test[i] for i in range(min(SHOWN, len(test)))]
-      columns = {'image': [item['image'] for item in items], 'truth': [plots.colour_mask(x['mask']) for x in items]}
-    task, state, _ = restore.restore(config, workdir)
-    classes = [task.predict_image(state, item['image']).argmax(-1) for item in items]
-    columns[label] = [plots.colour_mask(x) for x in classes]
-  strips = [plots.caption(plots.enlarge(plots.image_grid(np.stack(column), 1), 2), label)
-            for label, column in columns.items()]
-  height = max(len(strip) for strip in strips)
-  strips = [np.pad(strip, ((0, height - len(strip)), (0, 0), (0, 0)), constant_values=255) for strip in strips]
-  names = list(zip(config.data.class_names, plots.voc_palette()))
-  plots.save_png(path, plots.legend(np.concatenate(strips, axis=1), names))
+    task, state, _ = restore.restore(options, workdir)
+    predicted[label] = [task.predict_image(state, item['image']).argmax(-1) for item in items]
+  plots.save_png(path, plots.segmentation_columns(
+      [item['image'] for item in items], {'truth': [item['mask'] for item in items], **predicted},
+      options.data.class_names))
 
 
 def report(sweep, out, runs):
@@ -262,9 +246,9 @@ def report(sweep, out, runs):
   for experiment, rows in found.items():
     values = {label: list(seeds.values()) for label, seeds in rows.items()}
     tables.append(f'{experiment}\n\n{table(values, sweep["metrics"])}\n')
-    figure(os.path.join(out, f'{experiment}.png'), values, sweep['metrics'])
+    _figure(os.path.join(out, f'{experiment}.png'), values, sweep['metrics'])
     first = {label: next(iter(seeds.values()))['workdir'] for label, seeds in rows.items()}
-    if command.load_config(next(iter(first.values()))).task == 'segmentation':
+    if all(_predicts_classes(workdir) for workdir in first.values()):
       predictions(os.path.join(out, f'{experiment}_predictions.png'), first)
   print('\n' + '\n'.join(tables))
   for name, text in (('tables.md', '\n'.join(tables)), ('results.json', json.dumps(found, indent=2))):

@@ -33,6 +33,7 @@ import optax
 
 from configs import base
 from deconv import layers
+from deconv.options import Experiment
 from deconv.tasks import TASKS
 from deconv.training import host_memory
 from scripts import benchmark_ops
@@ -177,7 +178,7 @@ def ours_vae_mlp(batch):
   config.data.image_size = 28
   config.model.hidden = 400
   config.objective.binarization = 'grey'
-  task = TASKS['vae'](config, lambda scale=1.: optax.adam(1e-3 * scale))
+  task = TASKS['vae'](Experiment.from_config(config), lambda scale: optax.adam(1e-3 * scale), None)
   images = {'image': jnp.asarray(vae_images(batch))}
   state, step = [task.init(jax.random.key(0), images)], jax.jit(task.train_step, donate_argnums=0)
 

@@ -16,6 +16,7 @@ os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from absl import flags
+import numpy as np
 
 from deconv.errors import UserError
 from experiments import command
@@ -24,11 +25,10 @@ _TOPOLOGY = flags.DEFINE_string('topology', 'v3:2x2', 'such as v3:2x2, v4:2x2x2,
 _COLLECTIVES = r'\b(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\('
 
 
-def main(config):
+def main(options):
   import jax
   from jax.experimental import topologies
   import jax.numpy as jnp
-  import numpy as np
 
   from deconv.training import experiment
   from deconv.training.parallel import Parallel
@@ -38,14 +38,14 @@ def main(config):
     raise UserError(f"no topology '{_TOPOLOGY.value}' ({str(error).splitlines()[0]}): pip install \"jax[tpu]\", and "
                     'give a topology such as v3:2x2') from error
 
-  parallel = Parallel(**config.parallel, devices=topology.devices)
-  parallel.check_batch(config.train.batch_size)
-  task = experiment.build_task(config, parallel, total=config.train.steps or 1)
-  steps, devices = config.train.steps_per_call, parallel.device_count
-  image = (config.data.image_size, config.data.image_size, config.data.channels)
+  parallel = Parallel(options.parallel, topology.devices)
+  parallel.check_batch(options.train.batch_size)
+  task = experiment.build_task(options, parallel, total=options.train.steps or 1)
+  steps, devices = options.train.steps_per_call, parallel.device_count
+  image = options.data.image_shape
   key = jax.eval_shape(lambda: jax.random.key(0))
   state = jax.eval_shape(task.init, key, {'image': np.zeros((1, *image), np.uint8)})
-  batch = (config.train.batch_size, *image)
+  batch = (options.train.batch_size, *image)
   if parallel.mode == 'pmap':
     state = jax.tree.map(lambda x: jax.ShapeDtypeStruct((devices, *x.shape), x.dtype), state)
     batch = (devices, *((steps,) if steps > 1 else ()), batch[0] // devices, *image)
@@ -56,8 +56,8 @@ def main(config):
   compiled = step.lower(state, {'image': jax.ShapeDtypeStruct(batch, jnp.uint8)}, key).compile()
   memory, text = compiled.memory_analysis(), compiled.as_text()
   mib = 2**20
-  print(f'{_TOPOLOGY.value}: {devices} devices, parallel.mode={parallel.mode}, train.dtype={config.train.dtype}, '
-        f'batch {config.train.batch_size}, {steps} steps a call')
+  print(f'{_TOPOLOGY.value}: {devices} devices, parallel.mode={parallel.mode}, train.dtype={options.train.dtype}, '
+        f'batch {options.train.batch_size}, {steps} steps a call')
   print(f'  a device: {memory.argument_size_in_bytes / mib:.0f} MiB arguments, {memory.temp_size_in_bytes / mib:.0f} '
         f'MiB temporary, {memory.alias_size_in_bytes / mib:.0f} MiB donated')
   print(f"  a device: {compiled.cost_analysis()['flops'] / 1e9:.2f} GFLOP a call")

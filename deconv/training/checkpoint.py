@@ -16,6 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from deconv.errors import UserError
+from deconv.options import CheckpointOptions
 from deconv.training import parallel
 
 
@@ -26,45 +27,36 @@ class Checkpoints:
   written.
   """
 
-  def __init__(self, folder, keep=2, best_metric='', best_is='max', read_only=False):
+  def __init__(self, folder, options=CheckpointOptions(), read_only=False):
     """Opens the folder.
 
     Args:
       folder: path; made if need be.
-      keep: how many of the newest are kept, >= 1.
-      best_metric: name of the metric whose best checkpoint is kept too; '' = none.
-      best_is: 'max' or 'min'.
+      options: CheckpointOptions.
       read_only: only look: nothing is made, cleaned up or set aside.
-
-    Raises:
-      UserError: a field out of range.
     """
-    if keep < 1:
-      raise UserError(f'checkpoint.keep={keep} would keep nothing to resume from; make it 1 or more')
-    if best_is not in ('max', 'min'):
-      raise UserError(f"checkpoint.best_is='{best_is}' does not exist; choose max or min")
     self.folder = os.path.abspath(folder)
     self.read_only = read_only
-    self._best_metric = best_metric
+    self._best_metric = options.best_metric
     self._manager = None
     if jax.process_index() > 0 or (read_only and not os.path.isdir(self.folder)):
       return
     if not read_only:
       os.makedirs(self.folder, exist_ok=True)
-    self._policy = _NewestAndBest(keep, best_is)
+    self._policy = _NewestAndBest(options.keep, options.best_is)
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # it warns that a folder that is only to be read is only read
     try:
-      options = ocp.CheckpointManagerOptions(
+      managing = ocp.CheckpointManagerOptions(
           create=False, read_only=read_only, cleanup_tmp_directories=not read_only, preservation_policy=self._policy,
           multiprocessing_options=ocp.options.MultiprocessingOptions(
               primary_host=0, active_processes={0}, barrier_sync_key_prefix='deconv'))
-      self._manager = ocp.CheckpointManager(self.folder, options=options)
+      self._manager = ocp.CheckpointManager(self.folder, options=managing)
     finally:
       logging.set_verbosity(verbosity)
-    for step in self.steps() if best_metric else ():
+    for step in self.steps() if self._best_metric else ():
       try:
-        self._policy.metrics.update({step: self._read_description(step)['metrics'].get(best_metric)})
+        self._policy.metrics.update({step: self._read_description(step)['metrics'].get(self._best_metric)})
       except _Damaged:
         pass  # found and told when it is to be restored
 

@@ -2,19 +2,20 @@
 import fnmatch
 import json
 
+from deconv.options.optimizer import OptimizerOptions
+from deconv.options.options import kinds
+
 # Fields that change how a run is watched, stored or fed, but no number that it computes. All others are scientific.
 # The images of data.path are compared by their fingerprint, not by where they lie.
-OPERATIONAL = ('log.*', 'samples.*', 'checkpoint.*', 'eval.every', 'data.path', 'data.workers', 'data.worker_kind',
-               'data.prefetch', 'data.memory_limit_mb', 'train.steps_per_call', 'compilation_cache')
+OPERATIONAL = ('log.*', 'samples.*', 'checkpoint.*', 'eval.every', 'eval.evaluators', 'data.path', 'data.workers',
+               'data.worker_kind', 'data.prefetch', 'data.memory_limit_mb', 'train.steps_per_call', 'compilation_cache')
 # The length of a run is operational too, unless the learning rates of its steps depend on it.
 LENGTH = ('train.steps', 'train.epochs')
 
 
-def to_plain(config):
-  """Returns the config (ConfigDict or dict) as JSON would read it back: tuples are lists."""
-  if hasattr(config, 'to_dict'):
-    config = config.to_dict()
-  return json.loads(json.dumps(config))
+def to_plain(options):
+  """Returns a deconv.options.Experiment as JSON would read it back: nested dicts, tuples are lists."""
+  return json.loads(json.dumps(options.to_dict()))
 
 
 def flatten(config, prefix=''):
@@ -34,9 +35,8 @@ def scientific_changes(old, new):
 
   A field that only one of them has came or went with a version of deconv, whose defaults keep what was there before.
   """
-  from deconv.training import optimizers  # late: the command line flattens configs before JAX has started
-  length_matters = any(optimizers.depends_on_total(optimizers.OptimizerOptions(**config['optimizer']))
-                       for config in (old, new) if _readable(config, optimizers.OptimizerOptions))
+  length_matters = any(OptimizerOptions(**config['optimizer']).depends_on_total
+                       for config in (old, new) if set(config.get('optimizer', ())) <= set(kinds(OptimizerOptions)))
   old, new = flatten(old), flatten(new)
   changes = []
   for field in sorted(old.keys() & new.keys()):
@@ -46,7 +46,3 @@ def scientific_changes(old, new):
     if before != after and not operational:
       changes.append(f'{field}: {before} -> {after}')
   return changes
-
-
-def _readable(config, options):
-  return set(config.get('optimizer', ())) <= set(options.__dataclass_fields__)

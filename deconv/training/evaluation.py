@@ -1,10 +1,9 @@
-"""Evaluation during a run: sums over the evaluation split, and what a task measures on its samples."""
-from absl import logging
+"""Evaluation during a run: sums over the evaluation split, and what the evaluators of the config measure."""
 import jax
 import numpy as np
 
 from deconv import data
-from deconv.errors import UserError
+from deconv.evaluators import EVALUATORS
 from deconv.rng import stream
 
 
@@ -17,7 +16,6 @@ class Evaluation:
     self._key = stream(run.key, 'eval')
     self._step_function = run.parallel.eval_step(run.task)
     self._batches = None
-    self._opened = False
 
   def evaluate(self, state, step):
     """Measures, writes one line with split 'eval' and the pictures, and returns (metrics, protocol).
@@ -36,36 +34,32 @@ class Evaluation:
     return metrics, protocol
 
   def measure(self, state):
-    """Returns ({metric: number}, {name: uint8 picture}, protocol), all empty where a task measures nothing.
+    """Returns ({metric: number}, {name: uint8 picture}, protocol), all empty where nothing is measured.
 
     Args:
       state: State on the devices.
     """
-    config, task = self._run.config, self._run.task
+    run = self._run
     metrics, images, protocol = {}, {}, {}
     batches = self._eval_batches()
     if batches is not None:
-      metrics.update(task.summarize(self._sums(state, batches)))
-      protocol.update(split=config.data.eval_split, n=len(batches.source))
-      if hasattr(task, 'protocol'):
-        protocol.update(task.protocol(state))
-    if hasattr(task, 'evaluate_samples') and self._run.parallel.process_index == 0:
-      local = self._run.parallel.local_state(state)
-      numbers, images, extra = task.evaluate_samples(local, self._run.source, stream(self._key, 'samples'),
-                                                     config.eval.num_samples)
+      metrics.update(run.task.summarize(self._sums(state, batches)))
+      protocol.update(split=run.options.data.eval_split, n=len(batches.source), **run.task.protocol(state))
+    if run.parallel.process_index == 0:
+      numbers, images, extra = self._run_evaluators(state)
       metrics.update(numbers)
       if extra:
-        protocol['samples'] = {'split': config.data.split, **extra}
+        protocol['samples'] = {'split': run.options.data.split, **extra}
     return metrics, images, protocol
 
   def score_images(self, state):
-    """Returns one row an image of the evaluation split, {name: array (n,)}, and its source; both None without a split.
+    """Returns one row per image of the evaluation split, {name: array (n,)}, and its source; both None without a split.
 
     'index' in the split, 'label' where known, and what the task's `score_images` says of each. Images that cannot be
     decoded are left out. One process.
 
     Args:
-      state: State on the devices.
+      state: State on the devices, of a task that is deconv.tasks.capabilities.ScoresImages.
     """
     batches = self._eval_batches()
     if batches is None:
@@ -77,6 +71,26 @@ class Evaluation:
       row.update({'label': batch['label']} if 'label' in batch else {}, **scores)
       rows.append({name: value[batch['weight'] > 0] for name, value in row.items()})
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}, batches.source
+
+  def _run_evaluators(self, state):
+    """The (numbers, pictures, protocol) of all evaluators together.
+
+    They share one protocol, as long as they agree in what they call the same; one that does not has its own in there.
+    """
+    run = self._run
+    metrics, images, protocol = {}, {}, {}
+    local, key = run.parallel.local_state(state), stream(self._key, 'samples')
+    for name in run.options.eval.evaluators:
+      evaluator = EVALUATORS[name]
+      source = run.source if evaluator.split == 'train' else run.eval_source
+      if source is None:
+        continue
+      numbers, pictures, extra = evaluator.measure(run.task, local, source, key, run.options.eval)
+      metrics.update(numbers)
+      images.update(pictures)
+      agrees = all(protocol.get(field, value) == value for field, value in extra.items())
+      protocol.update(extra if agrees else {name: extra})
+    return metrics, images, protocol
 
   def _sums(self, state, batches):
     """Sums over a whole pass. They are additive, so only their last addition, in 64 bits, happens on the host: counts
@@ -90,15 +104,9 @@ class Evaluation:
     return total
 
   def _eval_batches(self):
-    """The batches of the evaluation split, or None where the source has none."""
-    if not self._opened:
-      self._opened = True
-      config = self._run.config
-      try:
-        source = data.open_source(data.DataOptions(**config.data), split=config.data.eval_split)
-      except UserError as error:
-        logging.warning('No evaluation on held-out data: %s', error)
-        return None
-      self._batches = data.EvalBatches(source, config.eval.batch_size, self._run.parallel.process_index,
-                                       self._run.parallel.process_count)
+    """The batches of the evaluation split, or None where there is none."""
+    run = self._run
+    if self._batches is None and run.eval_source is not None:
+      self._batches = data.EvalBatches(run.eval_source, run.options.eval.batch_size, run.parallel.process_index,
+                                       run.parallel.process_count)
     return self._batches

@@ -1,102 +1,140 @@
 """From a config to what a run is made of: its data, its task, its length and the state that it starts from."""
-import copy
 import dataclasses
-import difflib
-from typing import Any
+from typing import Any, NamedTuple
 
+from absl import logging
 import jax
 import numpy as np
 
 from deconv import data
-from deconv.errors import UserError
-from deconv.tasks import TASKS
+from deconv.errors import UserError, did_you_mean
+from deconv.evaluators import EVALUATORS
+from deconv.options import Experiment
+from deconv.options.options import default
 from deconv.rng import stream
+from deconv.tasks import TASKS
 from deconv.training import optimizers, parallel as parallel_lib
+
+
+class Intervals(NamedTuple):
+  """Steps between pictures, evaluations and checkpoints; 0 = none on the way."""
+  samples: int
+  evaluation: int
+  checkpoint: int
+
+  def due(self, step):
+    """Returns whether after this step there are (pictures, an evaluation, a checkpoint) to make."""
+    return tuple(every > 0 and step % every == 0 for every in self)
 
 
 @dataclasses.dataclass
 class Run:
-  """What a run is made of; see `prepare`."""
-  config: Any
+  """What a run is made of; see `prepare`.
+
+  Attributes:
+    options: deconv.options.Experiment.
+    parallel: deconv.training.parallel.Parallel.
+    source: data.Source that is trained on.
+    eval_source: data.Source of the evaluation split, or None.
+    batches: data.TrainBatches.
+    task: deconv.tasks.task.Task.
+    total_steps: its length.
+    intervals: when pictures, evaluations and checkpoints are due.
+    learning_rate: function of the steps done.
+    key: PRNG key of the run.
+  """
+  options: Experiment
   parallel: parallel_lib.Parallel
   source: data.Source
+  eval_source: data.Source | None
   batches: data.TrainBatches
   task: Any
   total_steps: int
+  intervals: Intervals
   learning_rate: Any
   key: jax.Array
 
 
-def check_values(config):
-  """Checks what needs neither the data nor the networks: fields that no run could have.
-
-  Raises:
-    UserError: names the first that is wrong.
-  """
-  for field in ('log.every', 'train.steps_per_call'):
-    section, name = field.split('.')
-    if config[section][name] < 1:
-      raise UserError(f'{field}={config[section][name]} must be at least 1; change it')
-  if config.train.dtype not in ('float32', 'bfloat16'):
-    raise UserError(f"train.dtype='{config.train.dtype}' does not exist; choose float32 or bfloat16")
-  data.DataOptions(**config.data)
-  check_task(config.task)
-
-
-def prepare(config):
+def prepare(config, make_task=None):
   """Opens the data, builds the task and checks what can be checked before anything is written.
+
+  Args:
+    config: ConfigDict, nested dict or deconv.options.Experiment.
+    make_task: what is trained instead of the config's task, called as deconv.tasks.TASKS' entries are.
+
+  Returns:
+    Run.
 
   Raises:
     UserError: see the parts.
   """
-  check_values(config)
-  parallel = parallel_lib.Parallel(**config.parallel)
-  parallel.check_batch(config.train.batch_size)
-  parallel.check_batch(config.eval.batch_size, 'eval.batch_size')
-  options = data.DataOptions(**config.data)
-  source = data.open_source(options)
-  batches = data.TrainBatches(source, config.train.batch_size, config.seed, options, parallel.process_index,
+  options = Experiment.from_config(config)
+  options.train.check_length()
+  check_evaluators(options, make_task or TASKS[options.task])
+  parallel = parallel_lib.Parallel(options.parallel)
+  parallel.check_batch(options.train.batch_size)
+  parallel.check_batch(options.eval.batch_size, 'eval.batch_size')
+  source = data.open_source(options.data)
+  batches = data.TrainBatches(source, options.train.batch_size, options.seed, options.data, parallel.process_index,
                               parallel.process_count)
-  total = total_steps(config.train, batches.steps_per_epoch)
-  if config.samples.every_epochs > 0:
-    config = copy.deepcopy(config)  # config.json keeps what the user said
-    config.samples.every = max(1, round(config.samples.every_epochs * batches.steps_per_epoch))
+  total = options.train.total_steps(batches.steps_per_epoch)
+  samples = options.samples
+  every = max(1, round(samples.every_epochs * batches.steps_per_epoch)) if samples.every_epochs else samples.every
 
-  task = build_task(config, parallel, total)
-  if hasattr(task, 'see'):
-    task.see(source)
-  learning_rate = optimizers.learning_rate(optimizers.OptimizerOptions(**config.optimizer), total)
-  return Run(config, parallel, source, batches, task, total, learning_rate, jax.random.key(config.seed))
-
-
-def check_task(name):
-  """Raises UserError when there is no task of this name."""
-  if name not in TASKS:
-    near = difflib.get_close_matches(name, TASKS, n=1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ''
-    raise UserError(f"task='{name}' does not exist{hint}; choose one of: {', '.join(TASKS)}")
+  task = build_task(options, parallel, total, make_task)
+  task.inspect_source(source)
+  return Run(options, parallel, source, open_eval_source(options.data), batches, task, total,
+             Intervals(every, options.eval.every, options.checkpoint.every),
+             optimizers.learning_rate(options.optimizer, total), jax.random.key(options.seed))
 
 
-def build_task(config, parallel, total):
-  """Returns the Task of a config, whose optimizers' schedules end at step `total`."""
-  check_task(config.task)
-  optimizer = optimizers.OptimizerOptions(**config.optimizer)
+def open_eval_source(options):
+  """Opens the evaluation split.
 
-  def make_optimizer(scale=1.0):
-    return parallel.wrap_optimizer(optimizers.make_optimizer(optimizer, total, scale))
-  return TASKS[config.task](config, make_optimizer, batch_norm_axis=parallel.batch_norm_axis)
+  Args:
+    options: deconv.options.DataOptions.
 
-
-def total_steps(train, steps_per_epoch):
-  """Returns the length of a run in steps, from `train.steps` or `train.epochs`.
+  Returns:
+    data.Source; None where `eval_split` is '', and, with a warning, where the source has no split of the default name:
+    many folders of images have no test split.
 
   Raises:
-    UserError: not exactly one of them is above 0.
+    UserError: anything else that keeps the split from being opened, a misspelt name too.
   """
-  if (train.steps > 0) == (train.epochs > 0) or train.steps < 0 or train.epochs < 0:
-    raise UserError(f'set one of train.steps (now {train.steps}) and train.epochs (now {train.epochs}) above 0 and the '
-                    'other to 0')
-  return train.steps or max(1, round(train.epochs * steps_per_epoch))
+  if not options.eval_split:
+    return None
+  try:
+    return data.open_source(options, split=options.eval_split)
+  except data.NoSuchSplit as error:
+    if options.eval_split != default(type(options), 'eval_split'):
+      raise UserError(f"data.eval_split='{options.eval_split}': {error} Choose one of them, or '' for none.") from error
+    logging.warning('No evaluation on held-out data: %s', error)
+    return None
+
+
+def check_evaluators(options, task):
+  """Raises UserError where `eval.evaluators` names something that is not there or that the task cannot do.
+
+  Args:
+    options: deconv.options.Experiment.
+    task: class of deconv.tasks.task.Task, or a function that makes one (of which nothing is known yet).
+  """
+  for name in options.eval.evaluators:
+    if name not in EVALUATORS:
+      raise UserError(f"eval.evaluators has '{name}'{did_you_mean(name, EVALUATORS)}, which does not exist; there are "
+                      f"{', '.join(EVALUATORS)}")
+    needs = EVALUATORS[name].needs
+    if isinstance(task, type) and not issubclass(task, needs):
+      can = [other for other, evaluator in EVALUATORS.items() if issubclass(task, evaluator.needs)]
+      raise UserError(f"eval.evaluators has '{name}', which needs a task that is {needs.__name__}, and "
+                      f"task='{options.task}' is not; choose from {', '.join(can) or 'none'}")
+
+
+def build_task(options, parallel, total, make_task=None):
+  """Returns the Task of an experiment, whose optimizers' schedules end at step `total`; see `prepare`."""
+  def make_optimizer(scale):
+    return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))
+  return (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
 
 
 def start_state(run, checkpoints):

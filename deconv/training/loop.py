@@ -6,11 +6,12 @@ import time
 import jax
 import numpy as np
 
+from deconv.options import Experiment
 from deconv.rng import stream
 from deconv.training import (compilation_cache, config_diff, evaluation, finite, parallel as parallel_lib, pictures,
                              provenance)
 from deconv.training.checkpoint import Checkpoints
-from deconv.training.experiment import check_values, prepare, start_state
+from deconv.training.experiment import Run, prepare, start_state
 from deconv.training.interrupt import Interrupt
 from deconv.training.window import Timing, Window
 from deconv.training.workdir import Workdir
@@ -22,11 +23,12 @@ MAX_IN_FLIGHT = 2
 STEPS_BETWEEN_STOP_CHECKS = 16
 
 
-def train(config, workdir, *, allow_config_change=False):
+def train(run, workdir, *, allow_config_change=False):
   """Trains from a config to the end, or goes on where the workdir's last checkpoint stands.
 
   Args:
-    config: ConfigDict with the fields of configs/base.py.
+    run: ConfigDict, nested dict or deconv.options.Experiment; or a Run that deconv.training.experiment.prepare has
+      made of one.
     workdir: path of the folder that gets everything that the run writes.
     allow_config_change: go on although the config would make another experiment than the one in the workdir.
 
@@ -38,12 +40,13 @@ def train(config, workdir, *, allow_config_change=False):
     SystemExit: status 0, after SIGTERM or Ctrl-C and the checkpoint that they cause.
   """
   called = provenance.process_seconds()
-  compilation_cache.enable(config.compilation_cache)
-  check_values(config)  # before the workdir's own config: a value that no run could have is the mistake to name
-  plain = config_diff.to_plain(config)
+  # Before the workdir's own config: a value that no run could have is the mistake to name.
+  options = run.options if isinstance(run, Run) else Experiment.from_config(run)
+  compilation_cache.enable(options.compilation_cache)
+  plain = config_diff.to_plain(options)
   folder = Workdir(workdir)
   folder.check_config(plain, allow_config_change)
-  run = prepare(config)
+  run = run if isinstance(run, Run) else prepare(options)
   writes = run.parallel.process_index == 0
   fingerprint = run.source.fingerprint()
   folder.check_data(fingerprint, allow_config_change)
@@ -53,33 +56,32 @@ def train(config, workdir, *, allow_config_change=False):
     if writes:
       folder.lock()
       stack.callback(folder.unlock)
-    checkpoints = stack.enter_context(Checkpoints(
-        folder.file('checkpoints'), config.checkpoint.keep, config.checkpoint.best_metric, config.checkpoint.best_is))
+    checkpoints = stack.enter_context(Checkpoints(folder.file('checkpoints'), options.checkpoint))
     state, meta, step = start_state(run, checkpoints)
     if step >= run.total_steps:
       progress.say(f'{folder.path} is finished: it stands at step {step} of {run.total_steps}; nothing was done')
       return state
 
-    about = {**provenance.describe(), 'data': {'source': run.source.name, 'images': len(run.source)},
-             'data_fingerprint': fingerprint, 'batch_size': config.train.batch_size, 'steps': run.total_steps,
-             'resumed_from': step, 'train_call_seconds': round(called, 3), 'earlier': _earlier(folder.run)}
-    writer = MetricWriter(folder.path, config.log.tensorboard, step, enabled=writes)
+    record = {**provenance.describe(), 'data': {'source': run.source.name, 'images': len(run.source)},
+              'data_fingerprint': fingerprint, 'batch_size': options.train.batch_size, 'steps': run.total_steps,
+              'resumed_from': step, 'train_call_seconds': round(called, 3), 'earlier': _earlier(folder.run)}
+    writer = MetricWriter(folder.path, options.log.tensorboard, step, enabled=writes)
     stack.callback(writer.close)
     if writes:
       folder.write_json('config.json', plain)
-      folder.write_json('run.json', about)
+      folder.write_json('run.json', record)
     stack.callback(progress.close)
     interrupt = stack.enter_context(Interrupt())
-    loop = Loop(run, folder, checkpoints, writer, progress, interrupt, about)
-    return loop.go(state, meta, step)
+    loop = Loop(run, folder, checkpoints, writer, progress, interrupt, record)
+    return loop.run_from(state, meta, step)
 
 
 class Loop:
   """The steps of a run and what happens between them."""
 
-  def __init__(self, run, folder, checkpoints, writer, progress, interrupt, about):
+  def __init__(self, run, folder, checkpoints, writer, progress, interrupt, record):
     self.run, self.folder, self.checkpoints = run, folder, checkpoints
-    self.writer, self.progress, self.interrupt, self.about = writer, progress, interrupt, about
+    self.writer, self.progress, self.interrupt, self.record = writer, progress, interrupt, record
     self.writes = run.parallel.process_index == 0
     self.step_key = stream(run.key, 'train')
     self.timing = Timing()
@@ -88,34 +90,34 @@ class Loop:
     self.pictures = pictures.Pictures(run, folder, writer)
     self.evaluation = evaluation.Evaluation(run, writer, progress, self.pictures)
 
-  def go(self, state, meta, step):
+  def run_from(self, state, meta, step):
     """Runs from `step` to the end and returns the final state on the host."""
     run, total = self.run, self.run.total_steps
     self.window = Window(meta and meta['window'])
     self.last_checkpoint = step if meta else None
     state = run.parallel.put_state(state)
     if meta and not meta['between_done']:  # interrupted after the step, before what was due after it
-      self.between(state, step)
+      self.do_what_is_due(state, step)
     batches = run.batches.iterate(step)
     self.progress.start(step)
     try:
       while step < total:
-        num = steps_of_call(step, run.config, total)
+        num = steps_of_call(step, run.intervals, run.options.train.steps_per_call, total)
         self.retire_ready()
         state = self.call(state, step, num, self.next_batch(batches, num))
         step += num
         stop = self.told_to_stop(step)
         if stop and step < total:
           self.stop(state, step)
-        if step == total or any(due(step, run.config)):
+        if step == total or any(run.intervals.due(step)):
           self.drain()
-          self.between(state, step)
+          self.do_what_is_due(state, step)
     finally:
       batches.close()
     self.checkpoints.wait()
     self.pictures.save_gif(step)
-    self.about['finished'] = True
-    self.write_about()
+    self.record['finished'] = True
+    self.write_record()
     self.progress.close()
     self.progress.say(f'finished: step {step} of {total}; everything is in {self.folder.path}')
     return run.parallel.get_state(state)
@@ -144,9 +146,9 @@ class Loop:
     if compiles:
       self.drain()
       self.timing.start()
-      if 'first_step_seconds' not in self.about:
-        self.about['first_step_seconds'] = round(provenance.process_seconds(), 3)
-        self.write_about()
+      if 'first_step_seconds' not in self.record:
+        self.record['first_step_seconds'] = round(provenance.process_seconds(), 3)
+        self.write_record()
     return state
 
   def retire_ready(self):
@@ -161,17 +163,17 @@ class Loop:
 
   def retire(self):
     """Waits for the oldest call, checks its scalars and writes the lines that are due."""
-    config = self.run.config
+    options = self.run.options
     first, num, scalars = self.pending.popleft()
     scalars = {name: np.atleast_1d(x) for name, x in self.run.parallel.fetch(scalars).items()}
-    self.timing.trained(num * config.train.batch_size)
+    self.timing.trained(num * options.train.batch_size)
     timed = {}
     for i in range(num):
       step = first + i + 1
       values = {name: x[i] for name, x in scalars.items()}
       finite.check_scalars(values, step, self.last_checkpoint)
       self.window.add(values)
-      if step % config.log.every == 0 or step == self.run.total_steps:
+      if step % options.log.every == 0 or step == self.run.total_steps:
         timed = timed or self.timing.take()  # the steps of a call end together: its lines share their times
         self.log(step, timed)
     self.progress.step(first + num)
@@ -183,20 +185,20 @@ class Loop:
     self.writer.write(step, 'train', numbers)
     self.progress.numbers(step, numbers)
 
-  def between(self, state, step):
+  def do_what_is_due(self, state, step):
     """Does what is due after a step: pictures, evaluation, and last the checkpoint, which so covers them all."""
     timed = self.timing.running
     self.timing.pause()
     final = step == self.run.total_steps
-    sample, evaluate, save = due(step, self.run.config)
+    sample, evaluate, save = self.run.intervals.due(step)
     metrics = None
-    if sample or (final and self.run.config.samples.every):
-      self.pictures.draw(state, step)
+    if sample or (final and self.run.intervals.samples):
+      self.pictures.make(state, step)
     if evaluate or final:
       metrics, protocol = self.evaluation.evaluate(state, step)
-      self.about['evaluation'] = {'step': step, 'protocol': protocol}
-      self.write_about()
-    if save or final or (metrics and self.run.config.checkpoint.best_metric):
+      self.record['evaluation'] = {'step': step, 'protocol': protocol}
+      self.write_record()
+    if save or final or (metrics and self.run.options.checkpoint.best_metric):
       self.save(state, step, metrics)
     if timed:
       self.timing.start()
@@ -218,32 +220,27 @@ class Loop:
   def stop(self, state, step):
     """Saves and leaves."""
     self.drain()
-    self.save(state, step, between_done=not any(due(step, self.run.config)))
+    self.save(state, step, between_done=not any(self.run.intervals.due(step)))
     self.checkpoints.wait()
     self.pictures.save_gif(step)
-    self.write_about()
+    self.write_record()
     self.progress.close()
     self.progress.say(f'{self.interrupt.signal or "a signal to another process"} came: step {step} of '
                       f'{self.run.total_steps} is saved in {self.folder.path}; run the same command again to go on')
     raise SystemExit(0)
 
-  def write_about(self):
+  def write_record(self):
+    """Writes run.json."""
     if self.writes:
-      self.folder.write_json('run.json', self.about)
+      self.folder.write_json('run.json', self.record)
 
 
-def due(step, config):
-  """Returns whether after this step there are (pictures, an evaluation, a checkpoint) to make."""
-  return tuple(every > 0 and step % every == 0
-               for every in (config.samples.every, config.eval.every, config.checkpoint.every))
-
-
-def steps_of_call(step, config, total):
-  """Returns how many steps the call that starts at `step` makes: train.steps_per_call, or 1 where that would jump over
+def steps_of_call(step, intervals, steps_per_call, total):
+  """Returns how many steps the call that starts at `step` makes: steps_per_call, or 1 where that would jump over
   something that is due. A function of the step alone, so that a resumed run makes the same calls."""
-  num = config.train.steps_per_call
-  jumps = step % num or step + num > total or any(any(due(i, config)) for i in range(step + 1, step + num))
-  return 1 if jumps else num
+  jumps = (step % steps_per_call or step + steps_per_call > total
+           or any(any(intervals.due(i)) for i in range(step + 1, step + steps_per_call)))
+  return 1 if jumps else steps_per_call
 
 
 def _earlier(run):

@@ -18,6 +18,7 @@ import numpy as np
 import optax
 
 from deconv.errors import UserError
+from deconv.options import ParallelOptions
 
 AXIS = 'batch'
 
@@ -33,30 +34,19 @@ class Parallel:
     batch_norm_axis: the axis name that batch norm has to average over, or None.
   """
 
-  def __init__(self, mode='jit', batch_norm='sync', devices=None):
+  def __init__(self, options=ParallelOptions(), devices=None):
     """Makes the mesh.
 
     Args:
-      mode: 'jit' or 'pmap'.
-      batch_norm: 'sync', or with pmap 'local'.
+      options: ParallelOptions.
       devices: the devices to use; None = all.
-
-    Raises:
-      UserError: an unknown mode or kind of batch norm.
     """
-    if mode not in ('jit', 'pmap'):
-      raise UserError(f"parallel.mode='{mode}' does not exist; choose jit or pmap")
-    if batch_norm not in ('sync', 'local'):
-      raise UserError(f"parallel.batch_norm='{batch_norm}' does not exist; choose sync or local")
-    if mode == 'jit' and batch_norm == 'local':
-      raise UserError("parallel.batch_norm='local' exists only with parallel.mode='pmap': under jit the statistics are "
-                      'those of the global batch; set one of the two')
-    self.mode = mode
+    self.mode = options.mode
     self.devices = list(devices or jax.devices())
     self.device_count = len(self.devices)
     self.process_index = jax.process_index()
     self.process_count = jax.process_count()
-    self.batch_norm_axis = AXIS if mode == 'pmap' and batch_norm == 'sync' else None
+    self.batch_norm_axis = AXIS if self.mode == 'pmap' and options.batch_norm == 'sync' else None
     # An explicit Mesh, since those of jax.make_mesh have typed axes, over which a reshape of a sharded dimension fails.
     mesh = Mesh(np.array(self.devices), (AXIS,))
     self._replicated = NamedSharding(mesh, PartitionSpec())
@@ -161,7 +151,7 @@ class Parallel:
     """
     def one(state, batch, key):
       key = self._device_key(jax.random.fold_in(key, state.step))
-      state, scalars = task.train_step(state, self._draw(task, batch, key), key)
+      state, scalars = task.train_step(state, self._with_random_inputs(task, batch, key), key)
       if self.mode == 'pmap':
         state, scalars = _mean_statistics(state), jax.lax.pmean(scalars, AXIS)
       return state, scalars
@@ -177,7 +167,7 @@ class Parallel:
     """Compiles `task.eval_step`: a function (state, batch, key) -> sums over the whole batch, of all devices."""
     def sums(state, batch, key):
       key = self._device_key(key)
-      sums = task.eval_step(state, self._draw(task, batch, key), key)
+      sums = task.eval_step(state, self._with_random_inputs(task, batch, key), key)
       return jax.lax.psum(sums, AXIS) if self.mode == 'pmap' else sums
     return self._compile(sums, self._sharded, donate=False)
 
@@ -193,16 +183,16 @@ class Parallel:
   def _device_key(self, key):
     return jax.random.fold_in(key, jax.lax.axis_index(AXIS)) if self.mode == 'pmap' else key
 
-  def _draw(self, task, batch, key):
-    """Adds what the task draws for each image, laid out like the images.
+  def _with_random_inputs(self, task, batch, key):
+    """Adds what the task takes at random for each image, laid out like the images.
 
     Without this nothing would tell the compiler that a generator's latents belong to a batch that is sharded, and every
     device would compute the generator for the whole of it.
     """
-    draw = getattr(task, 'draw', None)
-    if draw is None:
+    drawn = task.random_inputs(batch, key)
+    if not drawn:
       return batch
-    batch = {**draw(batch, key), **batch}
+    batch = {**drawn, **batch}
     return jax.lax.with_sharding_constraint(batch, self._sharded) if self.mode == 'jit' else batch
 
 

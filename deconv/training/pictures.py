@@ -19,7 +19,7 @@ class Pictures:
     self._key = stream(run.key, 'pictures')
     self._batch = None
 
-  def draw(self, state, step):
+  def make(self, state, step):
     """Draws and saves samples/NAME_STEP.png of the state on the devices."""
     if not self._writes:
       return
@@ -41,7 +41,7 @@ class Pictures:
       frames = [read_png(path) for path in frames_up_to(self._folder, step)]
       frames = [frame for frame in frames if frame.shape == frames[-1].shape]
       if frames:
-        plots.save_gif(os.path.join(self._folder, 'progress.gif'), frames, fps=self._run.config.samples.gif_fps)
+        plots.save_gif(os.path.join(self._folder, 'progress.gif'), frames, fps=self._run.options.samples.gif_fps)
 
 
 def frames_up_to(folder, step):

@@ -10,11 +10,11 @@ from deconv.training.checkpoint import Checkpoints
 from deconv.training.parallel import Parallel
 
 
-def restore(config, workdir, step=None, task=None):
+def restore(options, workdir, step=None, task=None):
   """Reads a checkpoint of a run. The folder is only looked at, so a run that is still training is not disturbed.
 
   Args:
-    config: the run's ConfigDict.
+    options: the run's deconv.options.Experiment.
     workdir: its folder.
     step: of which checkpoint; None = the newest that is intact.
     task: the Task of the run, where it is there already; it is built without the data set otherwise.
@@ -23,10 +23,10 @@ def restore(config, workdir, step=None, task=None):
     (task, state of host arrays, step).
 
   Raises:
-    UserError: there is no such checkpoint, or it does not fit the config.
+    UserError: there is no such checkpoint, or it does not fit the options.
   """
-  task, template = shapes(config, task)
-  with Checkpoints(os.path.join(workdir, 'checkpoints'), read_only=True) as checkpoints:
+  task, template = shapes(options, task)
+  with Checkpoints(os.path.join(workdir, 'checkpoints'), options.checkpoint, read_only=True) as checkpoints:
     found = checkpoints.restore_latest(template) if step is None else checkpoints.restore(step, template)
   if found is None:
     raise UserError(f"'{workdir}' has no checkpoint yet: train it first, or wait for the first one")
@@ -34,10 +34,9 @@ def restore(config, workdir, step=None, task=None):
   return task, state, step
 
 
-def shapes(config, task=None):
-  """Returns (task, State of shapes and types) of a config; arguments as for `restore`."""
+def shapes(options, task=None):
+  """Returns (task, State of shapes and types) of an experiment; arguments as for `restore`."""
   # Nothing is trained, so where the schedule ends does not matter, as long as it is after the warm-up.
-  task = task or experiment.build_task(config, Parallel(**config.parallel), total=2**30)
-  size = config.data.image_size
-  example = {'image': np.zeros((1, size, size, config.data.channels), np.uint8)}
+  task = task or experiment.build_task(options, Parallel(options.parallel), total=2**30)
+  example = {'image': np.zeros((1, *options.data.image_shape), np.uint8)}
   return task, jax.eval_shape(task.init, jax.random.key(0), example)

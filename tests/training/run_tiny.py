@@ -14,10 +14,7 @@ def main(workdir, overrides, sleep=0.0, distributed=None):
     jax.distributed.initialize(address, num_processes=count, process_id=index, initialization_timeout=60)
   from deconv import data
   from deconv.errors import UserError
-  from deconv.tasks import TASKS
-  from deconv.training import loop
   from tests.training import tiny
-  TASKS['tiny'] = tiny.build
   make = data.TrainBatches.at
 
   def slow(self, step):
@@ -25,7 +22,7 @@ def main(workdir, overrides, sleep=0.0, distributed=None):
     return make(self, step)
   data.TrainBatches.at = slow
   try:
-    loop.train(tiny.make_config(**overrides), workdir)
+    tiny.train(tiny.make_config(**overrides), workdir)
   except UserError as error:
     sys.exit(f'error: {error}')
 

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from deconv.errors import UserError
+from deconv.options import CheckpointOptions
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.parallel import Parallel
 from tests.training import tiny
@@ -17,7 +18,7 @@ from tests.training import tiny
 
 def make_state(step=0, side=6):
   rng = np.random.default_rng(step)
-  state = tiny.TinyTask(optax.adam(0.1)).init(jax.random.key(0), tiny.make_batch(0, side=side))
+  state = tiny.make(optax.adam(0.1)).init(jax.random.key(0), tiny.make_batch(0, side=side))
   state = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(x.dtype), state)
   return state.replace(step=np.array(step, np.int32))
 
@@ -32,7 +33,7 @@ def assert_equal(a, b):
 
 
 def write(folder, steps, **kwargs):
-  with Checkpoints(folder, **kwargs) as checkpoints:
+  with Checkpoints(folder, CheckpointOptions(**kwargs)) as checkpoints:
     for step in steps:
       assert checkpoints.save(step, make_state(step), {'window': {'sum': 0.1 + step}, 'count': step})
 
@@ -54,12 +55,12 @@ def test_nothing_to_restore(tmp_path):
 def test_keeps_the_newest_and_the_best(tmp_path):
   values = {1: 0.5, 2: 0.9, 3: None, 4: 0.7, 5: float('nan'), 6: 0.1}
   for best_is, expected in (('max', [2, 5, 6]), ('min', [5, 6])):
-    with Checkpoints(tmp_path / best_is, 2, 'coverage', best_is) as checkpoints:
+    with Checkpoints(tmp_path / best_is, CheckpointOptions(0, 2, 'coverage', best_is)) as checkpoints:
       for step, value in values.items():
         checkpoints.save(step, make_state(step), {}, None if value is None else {'coverage': value, 'other': 1.0})
       checkpoints.wait()
       assert checkpoints.steps() == expected
-  with Checkpoints(tmp_path / 'max', 2, 'coverage', 'max') as checkpoints:  # the best is known after a restart
+  with Checkpoints(tmp_path / 'max', CheckpointOptions(0, 2, 'coverage', 'max')) as checkpoints:  # the best is known after a restart
     checkpoints.save(7, make_state(7), {}, {'coverage': 0.2})
     checkpoints.save(8, make_state(8), {}, {'coverage': 0.8})
     checkpoints.wait()
@@ -76,8 +77,8 @@ def test_saving_a_step_twice_writes_once(tmp_path):
 
 def test_later_steps_do_not_leak_into_what_is_being_written(tmp_path):
   """The buffers are donated to the next step while the write is under way."""
-  parallel = Parallel('jit')
-  task = tiny.TinyTask(optax.adam(0.1))
+  parallel = Parallel()
+  task = tiny.make(optax.adam(0.1))
   step = parallel.train_step(task)
   state = parallel.put_state(task.init(jax.random.key(0), tiny.make_batch(0)))
   with Checkpoints(tmp_path) as checkpoints:
@@ -195,6 +196,6 @@ def test_half_written_folders_are_ignored_and_replaced(tmp_path):
 
 
 @pytest.mark.parametrize('kwargs', [dict(keep=0), dict(best_is='most')])
-def test_mistakes(tmp_path, kwargs):
+def test_mistakes(kwargs):
   with pytest.raises(UserError):
-    Checkpoints(tmp_path, **kwargs)
+    CheckpointOptions(**kwargs)

@@ -2,6 +2,7 @@
 import pytest
 
 from configs import base
+from deconv.options import Experiment
 from deconv.training import config_diff
 
 
@@ -9,7 +10,7 @@ def changes(before=None, **after):
   configs = [base.get_config(), base.get_config()]
   for config, overrides in zip(configs, (before or {}, after)):
     config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in overrides.items()})
-  return config_diff.scientific_changes(*map(config_diff.to_plain, configs))
+  return config_diff.scientific_changes(*(config_diff.to_plain(Experiment.from_config(config)) for config in configs))
 
 
 def test_no_change():
@@ -23,7 +24,7 @@ def test_scientific_fields():
 
 
 @pytest.mark.parametrize('field, value', [
-    ('log__every', 1), ('log__tensorboard', False), ('samples__num', 4), ('checkpoint__keep', 9), ('eval__every', 7),
+    ('log__every', 1), ('log__tensorboard', False), ('samples__num', 4), ('checkpoint__keep', 9), ('eval__every', 7), ('eval__evaluators', ('coverage',)),
     ('data__workers', 9), ('data__path', 'elsewhere'), ('data__prefetch', 8), ('data__worker_kind', 'process'),
     ('data__memory_limit_mb', 1), ('train__steps_per_call', 4), ('compilation_cache', ''), ('train__steps', 99),
     ('train__epochs', 2.0)])
@@ -33,9 +34,13 @@ def test_operational_fields(field, value):
 
 @pytest.mark.parametrize('field, value', [
     ('eval__num_samples', 5), ('eval__use_ema', False), ('data__split', 'all'), ('data__flip', True),
-    ('train__batch_size', 64), ('train__dtype', 'bfloat16'), ('parallel__mode', 'pmap'), ('task', 'vae')])
+    ('train__batch_size', 64), ('train__dtype', 'bfloat16'), ('parallel__mode', 'pmap')])
 def test_fields_that_look_operational_but_are_not(field, value):
   assert len(changes(**{field: value})) == 1
+
+
+def test_another_task():
+  assert config_diff.scientific_changes({'task': 'gan'}, {'task': 'vae'}) == ['task: "gan" -> "vae"']
 
 
 def test_the_length_matters_to_a_schedule_that_ends_with_the_run():
@@ -51,5 +56,5 @@ def test_fields_that_come_and_go():
 
 
 def test_tuples_are_lists():
-  config = base.get_config()
-  assert config_diff.to_plain(config)['data']['background'] == [255, 255, 255]
+  plain = config_diff.to_plain(Experiment.from_config(base.get_config()))
+  assert plain['data']['background'] == [255, 255, 255]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deconv.errors import UserError
-from deconv.tasks import TASKS
+from deconv.options import TrainOptions
 from deconv.training import experiment, loop
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.finite import NonFiniteError
@@ -16,14 +16,9 @@ from tests.training import tiny
 TIMES = ('images_per_second', 'data_wait')
 
 
-@pytest.fixture(autouse=True)
-def tiny_task(monkeypatch):
-  monkeypatch.setitem(TASKS, 'tiny', tiny.build)
-
-
 def train(folder, **overrides):
   allow = overrides.pop('allow', False)
-  return loop.train(tiny.make_config(**overrides), folder, allow_config_change=allow)
+  return tiny.train(tiny.make_config(**overrides), folder, allow)
 
 
 def lines(folder):
@@ -44,10 +39,8 @@ def assert_same_state(a, b):
 @pytest.fixture(scope='module')
 def straight(tmp_path_factory):
   """(folder, final state) of an uninterrupted run."""
-  TASKS['tiny'] = tiny.build
   folder = tmp_path_factory.mktemp('straight')
   state = train(folder)
-  del TASKS['tiny']
   return folder, state
 
 
@@ -89,7 +82,7 @@ def test_evaluation_covers_every_image_once(straight):
   state = straight[1]
   config = tiny.make_config()
   source = data.open_source(data.DataOptions(**config.data), 'test')
-  task = tiny.TinyTask(None)
+  task = tiny.make(None)
   net = state.networks['net']
   images = np.stack([source[i]['image'] for i in range(len(source))])
   outputs, _ = task._predict(net.params, data.to_signed(images), net.batch_stats['mean'])
@@ -132,7 +125,6 @@ def test_a_run_that_breaks_off_resumes_exactly(straight, tmp_path, monkeypatch, 
   with pytest.raises(KeyboardInterrupt):
     train(tmp_path)
   monkeypatch.undo()
-  TASKS['tiny'] = tiny.build
   with open(tmp_path / 'metrics.jsonl', 'a') as file:
     file.write('{"step": 3, "spl')  # torn
   final = train(tmp_path)
@@ -142,17 +134,16 @@ def test_a_run_that_breaks_off_resumes_exactly(straight, tmp_path, monkeypatch, 
 
 def test_a_window_that_a_checkpoint_cuts_is_made_whole(straight, tmp_path, monkeypatch):
   """log.every=2, checkpoint.every=5: the checkpoint at 5 lies in the middle of a window."""
-  between = loop.Loop.between
+  do_what_is_due = loop.Loop.do_what_is_due
 
   def breaking(self, state, step):
-    between(self, state, step)
+    do_what_is_due(self, state, step)
     if step == 5:
       raise KeyboardInterrupt
-  monkeypatch.setattr(loop.Loop, 'between', breaking)
+  monkeypatch.setattr(loop.Loop, 'do_what_is_due', breaking)
   with pytest.raises(KeyboardInterrupt):
     train(tmp_path)
   monkeypatch.undo()
-  TASKS['tiny'] = tiny.build
   train(tmp_path)
   assert read(tmp_path, 'run.json')['resumed_from'] == 5
   assert lines(tmp_path) == lines(straight[0])
@@ -172,7 +163,6 @@ def test_a_told_stop_saves_and_exits_with_0(straight, tmp_path, monkeypatch, cap
   assert 'run the same command again' in capsys.readouterr().out
   assert str(step) in os.listdir(tmp_path / 'checkpoints') and os.path.exists(tmp_path / 'samples/progress.gif')
   monkeypatch.undo()
-  TASKS['tiny'] = tiny.build
   assert_same_state(train(tmp_path), straight[1])
   assert read(tmp_path, 'run.json')['resumed_from'] == step
   assert lines(tmp_path) == lines(straight[0])
@@ -195,11 +185,11 @@ def test_several_steps_a_call(straight, tmp_path):
     (4, 6, 16, [0, 4, 5, 6, 7, 8, 12]),  # step 6 must be reached; calls start at multiples of 4
     (2, 4, 6, [0, 2, 4])])
 def test_steps_of_call(per_call, every, total, expected):
-  config = tiny.make_config(train__steps_per_call=per_call, checkpoint__every=every, samples__every=0, eval__every=0)
+  intervals = experiment.Intervals(samples=0, evaluation=0, checkpoint=every)
   calls, step = [], 0
   while step < total:
     calls.append(step)
-    step += loop.steps_of_call(step, config, total)
+    step += loop.steps_of_call(step, intervals, per_call, total)
   assert calls == expected and step == total
 
 
@@ -227,10 +217,7 @@ def test_the_best_checkpoint_is_kept(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
   with pytest.raises(NonFiniteError, match='step 13 .*loss = nan.*checkpoint of step 10 is kept') as error:
-    config = tiny.make_config()
-    with config.unlocked():
-      config.objective.poison_step = 12
-    loop.train(config, tmp_path)
+    tiny.train(tiny.make_config(), tmp_path, poison_step=12)
   assert error.value.step == 13 and error.value.names == ['loss']
   assert [line['step'] for line in lines(tmp_path) if line['split'] == 'train'][-1] == 12
   with Checkpoints(tmp_path / 'checkpoints', read_only=True) as checkpoints:
@@ -285,6 +272,13 @@ def test_other_data_are_refused(tmp_path):
     train(tmp_path, train__steps=4)
 
 
+def test_a_mistake_is_named_before_the_folder_is_touched(tmp_path):
+  """A config, too, is taken by `train`, which prepares it after the folder's own config has been compared."""
+  with pytest.raises(UserError, match='log.every=0'):
+    loop.train(tiny.make_config(log__every=0), tmp_path / 'new')
+  assert not os.path.exists(tmp_path / 'new')
+
+
 @pytest.mark.parametrize('overrides, says', [
     (dict(train__steps=0), 'set one of train.steps .* and train.epochs'),
     (dict(train__epochs=1.0), 'set one of train.steps .* and train.epochs'),
@@ -304,5 +298,4 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path, overrides, says)
 
 
 def test_epochs():
-  train_config = tiny.make_config(train__steps=0, train__epochs=1.5).train
-  assert experiment.total_steps(train_config, 187) == 280
+  assert TrainOptions(epochs=1.5).total_steps(187) == 280

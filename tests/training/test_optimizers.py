@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import base
 from deconv.errors import UserError
+from deconv.options import OptimizerOptions
 from deconv.training import optimizers
-from deconv.training.optimizers import OptimizerOptions
 
 PARAMS = np.array([1.0, -2.0, 3.0])
 GRADS = [np.array([0.5, -1.0, 2.0]), np.array([-0.25, 0.5, 1.0]), np.array([1.0, 1.0, -1.0])]
@@ -36,10 +35,6 @@ def adam(rate, beta1, beta2, eps, weight_decay=0.0, grads=GRADS):
     params = params - rate * (step + weight_decay * params)
     trace.append(params)
   return trace
-
-
-def test_defaults_are_those_of_the_config():
-  assert OptimizerOptions(**base.get_config().optimizer) == OptimizerOptions()
 
 
 def test_adam():
@@ -118,9 +113,9 @@ def test_the_optimizer_follows_the_schedule():
 
 
 def test_depends_on_total():
-  assert optimizers.depends_on_total(OptimizerOptions(schedule='cosine'))
-  assert not optimizers.depends_on_total(OptimizerOptions(schedule='cosine', decay_steps=10))
-  assert not optimizers.depends_on_total(OptimizerOptions())
+  assert OptimizerOptions(schedule='cosine').depends_on_total
+  assert not OptimizerOptions(schedule='cosine', decay_steps=10).depends_on_total
+  assert not OptimizerOptions().depends_on_total
 
 
 @pytest.mark.parametrize('fields, says', [

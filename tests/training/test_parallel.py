@@ -6,15 +6,18 @@ import optax
 import pytest
 
 from deconv.errors import UserError
+from deconv.options import ParallelOptions
 from deconv.tasks.state import State
+from deconv.tasks.task import Task
 from deconv.training.parallel import Parallel
 from tests.training import tiny
 
 KEY = jax.random.key(7)
+PMAP = ParallelOptions('pmap')
 
 
 def make_task(parallel, **kwargs):
-  return tiny.TinyTask(parallel.wrap_optimizer(optax.adam(1e-2)), parallel.batch_norm_axis, **kwargs)
+  return tiny.make(parallel.wrap_optimizer(optax.adam(1e-2)), parallel.batch_norm_axis, **kwargs)
 
 
 def batch_with_noise(step):
@@ -42,7 +45,7 @@ def assert_close(a, b, **tolerance):
 
 
 def one_device():
-  return Parallel('jit', devices=jax.devices()[:1])
+  return Parallel(devices=jax.devices()[:1])
 
 
 @pytest.fixture(scope='module')
@@ -51,7 +54,7 @@ def reference():
 
 
 @pytest.mark.parametrize('parallel', [
-    Parallel('jit'), Parallel('pmap'), Parallel('pmap', devices=jax.devices()[:2])], ids=['jit4', 'pmap4', 'pmap2'])
+    Parallel(), Parallel(PMAP), Parallel(PMAP, jax.devices()[:2])], ids=['jit4', 'pmap4', 'pmap2'])
 def test_many_devices_equal_one(parallel, reference):
   """Noise passed in; float32 sums in another order are all that differs."""
   state, losses = run(parallel, [batch_with_noise(i) for i in range(3)])
@@ -60,18 +63,18 @@ def test_many_devices_equal_one(parallel, reference):
 
 
 def test_local_batch_norm_is_not_synchronised(reference):
-  state, _ = run(Parallel('pmap', 'local'), [batch_with_noise(i) for i in range(3)])
+  state, _ = run(Parallel(ParallelOptions('pmap', 'local')), [batch_with_noise(i) for i in range(3)])
   dense = lambda state: state.networks['net'].params['dense']
   assert np.abs(dense(state) - dense(reference[0])).max() > 1e-4
 
 
 def test_jit_draws_the_same_noise_on_any_number_of_devices():
   batches = [tiny.make_batch(i) for i in range(2)]
-  assert_close(run(one_device(), batches), run(Parallel('jit'), batches), rtol=1e-4, atol=1e-6)
+  assert_close(run(one_device(), batches), run(Parallel(), batches), rtol=1e-4, atol=1e-6)
 
 
 def test_pmap_keeps_one_state_though_each_device_draws_its_own_noise():
-  parallel = Parallel('pmap')
+  parallel = Parallel(PMAP)
   task = make_task(parallel)
   batch = tiny.make_batch(0)
   state, scalars = parallel.train_step(task)(
@@ -81,7 +84,7 @@ def test_pmap_keeps_one_state_though_each_device_draws_its_own_noise():
     assert len(shards) == 4 and all(np.array_equal(shards[0], shard) for shard in shards)
 
 
-class Draws:
+class Draws(Task):
   """Its only scalar is a random number."""
 
   def train_step(self, state, batch, key):
@@ -90,9 +93,9 @@ class Draws:
 
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
 def test_the_key_is_a_function_of_the_run_the_step_and_the_device(mode):
-  parallel = Parallel(mode)
+  parallel = Parallel(ParallelOptions(mode))
   state = State(step=jnp.int32(5), networks={})
-  step = parallel.train_step(Draws(), steps_per_call=2)
+  step = parallel.train_step(Draws(None, None, None), steps_per_call=2)
   batch = parallel.put_batch({'image': np.zeros((2, 4, 1), np.uint8)}, stacked=True)
   numbers = parallel.fetch(step(parallel.put_state(state), batch, KEY)[1])['number']
   keys = [jax.random.fold_in(KEY, i) for i in (5, 6)]
@@ -106,14 +109,14 @@ def test_the_key_is_a_function_of_the_run_the_step_and_the_device(mode):
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
 def test_several_steps_a_call_equal_single_steps(mode):
   batches = [tiny.make_batch(i) for i in range(8)]
-  single, stacked = run(Parallel(mode), batches), run(Parallel(mode), batches, steps_per_call=4)
+  single, stacked = run(Parallel(ParallelOptions(mode)), batches), run(Parallel(ParallelOptions(mode)), batches, steps_per_call=4)
   assert_close(single, stacked, rtol=1e-5, atol=1e-7)
   assert single[0].step == stacked[0].step == 8
 
 
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
 def test_eval_sums_are_those_of_the_whole_batch(mode):
-  parallel = Parallel(mode)
+  parallel = Parallel(ParallelOptions(mode))
   task = make_task(parallel)
   batch = dict(tiny.make_batch(0), weight=np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32))
   state = task.init(KEY, batch)
@@ -125,7 +128,7 @@ def test_eval_sums_are_those_of_the_whole_batch(mode):
 
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
 def test_donation_leaves_the_given_state_alone(mode):
-  parallel = Parallel(mode)
+  parallel = Parallel(ParallelOptions(mode))
   task = make_task(parallel)
   batch = tiny.make_batch(0)
   device_state = task.init(KEY, batch)
@@ -144,7 +147,7 @@ def test_donation_leaves_the_given_state_alone(mode):
 
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
 def test_local_state_is_one_replica_on_one_device(mode):
-  parallel = Parallel(mode)
+  parallel = Parallel(ParallelOptions(mode))
   state = make_task(parallel).init(KEY, tiny.make_batch(0))
   local = parallel.local_state(parallel.put_state(state))
   assert_close(local, state, rtol=0)
@@ -155,9 +158,11 @@ class Generates(tiny.TinyTask):
   """Most of its work is done on images that it draws."""
 
   def __init__(self, optimizer, declares):
-    super().__init__(optimizer)
-    if declares:
-      self.draw = lambda batch, key: {'latent': self._latent(batch, key)}
+    super().__init__(None, lambda scale: optimizer, None)
+    self._declares = declares
+
+  def random_inputs(self, batch, key):
+    return {'latent': self._latent(batch, key)} if self._declares else {}
 
   def _latent(self, batch, key):
     return jax.random.normal(key, (len(batch['image']), 64))
@@ -178,8 +183,8 @@ def test_what_a_task_draws_is_sharded_like_its_batch():
     lowered = step.lower(parallel.put_state(task.init(KEY, batch)), parallel.put_batch(batch), KEY)
     return lowered.compile().cost_analysis()['flops']
   whole = flops(one_device(), True)
-  assert flops(Parallel('jit'), True) < 0.4 * whole
-  assert flops(Parallel('jit'), False) > 0.8 * whole  # the reason for `draw`
+  assert flops(Parallel(), True) < 0.4 * whole
+  assert flops(Parallel(), False) > 0.8 * whole  # the reason for `random_inputs`
 
 
 def test_a_second_trace_is_an_error():
@@ -195,7 +200,7 @@ def test_a_second_trace_is_an_error():
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
 def test_a_batch_that_the_devices_cannot_divide(mode):
   with pytest.raises(UserError, match='6 .*4 devices; make it 4 or 8'):
-    Parallel(mode).put_batch(tiny.make_batch(0, size=6))
+    Parallel(ParallelOptions(mode)).put_batch(tiny.make_batch(0, size=6))
 
 
 @pytest.mark.parametrize('kwargs, says', [
@@ -203,4 +208,4 @@ def test_a_batch_that_the_devices_cannot_divide(mode):
     (dict(mode='jit', batch_norm='local'), 'set one of the two')])
 def test_unknown_names(kwargs, says):
   with pytest.raises(UserError, match=says):
-    Parallel(**kwargs)
+    ParallelOptions(**kwargs)

@@ -1,4 +1,6 @@
 """A task small enough that a test run takes seconds: two linear layers with batch statistics, noise and an average."""
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,17 +9,19 @@ from configs import base
 from deconv.data import to_signed
 from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State
+from deconv.tasks.task import Task
+from deconv.training import experiment, loop
 
 
-class TinyTask:
+class TinyTask(Task):
   """Regresses a label from an image; its statistics and average make every part of the state change."""
-  loss_names = ('loss',)
 
-  def __init__(self, optimizer, batch_norm_axis=None, noise=0.1, poison_step=None):
-    self.optimizer = optimizer
+  def __init__(self, options, make_optimizer, batch_norm_axis, noise=0.1, poison_step=None):
+    super().__init__(options, make_optimizer, batch_norm_axis)
+    self.optimizer = make_optimizer(1.0)
     self.axis = batch_norm_axis
     self.noise = noise
-    self.poison_step = poison_step
+    self.poison_step = poison_step  # whose loss is nan
 
   def init(self, key, batch):
     size = int(np.prod(batch['image'].shape[1:]))
@@ -75,17 +79,23 @@ def make_batch(step, size=8, side=6):
           'label': rng.integers(0, 10, size).astype(np.int32)}
 
 
-def build(config, make_optimizer, batch_norm_axis=None):
-  """Task builder; config.objective.poison_step, where there is one, makes the loss of that step nan."""
-  return TinyTask(make_optimizer(), batch_norm_axis, poison_step=config.objective.get('poison_step'))
+def make(optimizer, batch_norm_axis=None, **options):
+  """Returns the task with one optax optimizer, outside of any run."""
+  return TinyTask(None, lambda scale: optimizer, batch_norm_axis, **options)
 
 
 def make_config(**overrides):
   """A config of this task on 8x8 digits: 20 steps, a line each 2, a checkpoint each 5. Overrides: section__field."""
   config = base.get_config()
   config.update_from_flattened_dict({
-      'task': 'tiny', 'compilation_cache': '', 'data.image_size': 8, 'train.steps': 20, 'train.batch_size': 8,
+      'compilation_cache': '', 'eval.evaluators': (), 'data.image_size': 8, 'train.steps': 20, 'train.batch_size': 8,
       'log.every': 2, 'checkpoint.every': 5, 'samples.every': 5, 'eval.every': 10, 'eval.batch_size': 100,
       'optimizer.learning_rate': 0.01})
   config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in overrides.items()})
   return config
+
+
+def train(config, folder, allow_config_change=False, **task):
+  """Trains the task by the loop; `task` are arguments of TinyTask."""
+  run = experiment.prepare(config, functools.partial(TinyTask, **task))
+  return loop.train(run, folder, allow_config_change=allow_config_change)

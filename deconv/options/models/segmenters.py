@@ -13,10 +13,9 @@ PIXELS = ('signed', 'imagenet', 'caffe')
 
 @dataclasses.dataclass(frozen=True)
 class SegmenterOptions(ModelOptions):
-  """A segmentation network.
+  """A segmentation network. The fields of ModelOptions, with:
 
   Attributes:
-    name: of the network.
     upsample: a kind of deconv.layers.Upsample, or the network's own: 'paper' (fcn bilinear, deconvnet and segnet
       unpool, unet deconv2, linknet deconv3).
 
