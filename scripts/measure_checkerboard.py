@@ -18,7 +18,11 @@ import sys
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import numpy as np
+
+from deconv import plots
 from deconv.errors import UserError
+from deconv.metrics import checkerboard
 from experiments import command
 
 SIZE, WIDTH = 32, 32  # of the images in pixels; channels next to the image
@@ -43,7 +47,6 @@ def main():
 def _initial(options):
   """Yields (name, seed, images, reference) of generators with random parameters."""
   import jax
-  import numpy as np
   from deconv.layers import KINDS
   from deconv.models import dcgan
   reference = _real(options.num, dict(source='digits', image_size=SIZE, channels=1))
@@ -62,7 +65,6 @@ def _initial(options):
 def _trained(options):
   """Yields (name, seed, images, reference) of trained generators."""
   import jax
-  import numpy as np
   from deconv.training import restore
   for workdir in options.workdir:
     config = command.load_config(workdir)
@@ -76,7 +78,6 @@ def _trained(options):
 
 def _real(num, fields):
   """Returns `num` images of the training split in [-1, 1]."""
-  import numpy as np
   from deconv import data
   source = data.open_source(data.DataOptions(**fields))
   indices = np.random.default_rng(0).permutation(len(source))[:num]
@@ -84,9 +85,6 @@ def _real(num, fields):
 
 
 def _report(rows, options):
-  import numpy as np
-  from deconv import plots
-  from deconv.metrics import checkerboard
   results, real = {}, {}
   for name, seed, images, reference in rows:
     for stride in options.strides:

@@ -1,5 +1,7 @@
 """The house rules that a machine can check: layout, arrows, the README's commands, what a config file must say."""
 import ast
+import functools
+import graphlib
 import pathlib
 import re
 
@@ -10,8 +12,17 @@ LIBRARY = sorted((ROOT / 'deconv').rglob('*.py'))
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*.py') if path.name not in ('base.py', '__init__.py'))
 
 # Who may import whom: a layer sees those below it, and itself.
-LAYERS = [('errors', 'rng', 'atomic_files'), ('options', 'ops'), 'layers', ('models', 'objectives', 'metrics', 'data', 'plots'), 'tasks',
-          'evaluators', 'training']
+LAYERS = [('errors', 'rng', 'atomic_files'), ('options', 'ops'), 'layers',
+          ('models', 'objectives', 'metrics', 'data', 'plots'), 'tasks', 'evaluators', 'training']
+
+# What may be imported inside of a function of deconv/: packages that take long to import, or that are not on every
+# machine, and that only some runs need.
+LATE = {'PIL', 'array_record', 'fcntl', 'grain', 'imageio', 'matplotlib', 'safetensors', 'scipy', 'skimage', 'sklearn',
+        'tensorboardX', 'tensorflow_datasets'}
+# And of an entry point, which answers mistakes on the command line before it starts JAX, or compares with others.
+LATE_AT_THE_DOOR = LATE | {'equinox', 'jax', 'requests', 'torch'}
+# Whoever imports one of these at its top starts JAX.
+STARTERS = {'jax', 'flax', 'optax', 'orbax'}
 
 
 def _level(module):
@@ -47,6 +58,74 @@ def test_arrows_go_down_only(path):
       assert parts[0] in ('layers', 'models'), f'only layers.py and models/ see Linen, not {path}'
 
 
+def _module(path):
+  parts = path.relative_to(ROOT).with_suffix('').parts
+  return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+ENTRY_POINTS = sorted([*(ROOT / 'experiments').glob('*.py'), *(ROOT / 'scripts').glob('*.py')])
+MODULES = {_module(path): path for path in [*LIBRARY, *ENTRY_POINTS]}
+
+
+def _run_by_the_import(node):
+  """Yields the nodes below a module that run when it is imported: those outside of functions."""
+  for child in ast.iter_child_nodes(node):
+    if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+      yield child
+      yield from _run_by_the_import(child)
+
+
+def _imported(node):
+  """Yields the modules that an import names: `from a import b` is an import of a.b where that is a module, else of
+  a. (That Python runs the packages above a module first is left out: every submodule would be in a circle with a
+  package that imports it.)"""
+  if isinstance(node, ast.Import):
+    yield from (alias.name for alias in node.names)
+  elif isinstance(node, ast.ImportFrom):
+    for alias in node.names:
+      whole = f'{node.module}.{alias.name}'
+      yield whole if whole in MODULES else node.module
+
+
+@functools.cache
+def _graph():
+  """{module: the modules, ours and others, that it imports when it is imported}."""
+  return {module: {name for node in _run_by_the_import(ast.parse(path.read_text())) for name in _imported(node)}
+          for module, path in MODULES.items()}
+
+
+def _starts_jax(module):
+  """Whether JAX is started by importing a module of ours, or a package above it, or what these import."""
+  seen, todo = set(), [module]
+  while todo:
+    name = todo.pop()
+    if name.split('.')[0] in STARTERS:
+      return True
+    if name in MODULES and name not in seen:
+      seen.add(name)
+      todo += [*_graph()[name], name.rpartition('.')[0]]
+  return False
+
+
+def test_no_circle_of_imports():
+  ours = {module: {name for name in names if name in MODULES} for module, names in _graph().items()}
+  try:
+    graphlib.TopologicalSorter(ours).prepare()
+  except graphlib.CycleError as error:
+    pytest.fail('imports in a circle: ' + ' -> '.join(reversed(error.args[1])))
+
+
+@pytest.mark.parametrize('path', [*LIBRARY, *ENTRY_POINTS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_stand_at_the_top(path):
+  """Inside of functions there are only heavy packages; at the door also what starts JAX, of ours too."""
+  tree, door = ast.parse(path.read_text()), path in ENTRY_POINTS
+  at_the_top = set(map(id, _run_by_the_import(tree)))
+  late = {name for node in ast.walk(tree) if id(node) not in at_the_top for name in _imported(node)}
+  wrong = {name for name in late if name.split('.')[0] not in (LATE_AT_THE_DOOR if door else LATE)
+           and not (door and name in MODULES and _starts_jax(name))}
+  assert not wrong, f'{path} imports {sorted(wrong)} inside of a function'
+
+
 @pytest.mark.parametrize('path', LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_parallel_places_computation(path):
   if path.name == 'parallel.py' and path.parent.name == 'training':
@@ -80,7 +159,7 @@ def test_config_docstring_has_command_cost_and_result(path):
 
 def test_every_module_and_public_function_says_what_it_is():
   silent = []
-  for path in LIBRARY + sorted((ROOT / 'experiments').glob('*.py')) + sorted((ROOT / 'scripts').glob('*.py')):
+  for path in [*LIBRARY, *ENTRY_POINTS]:
     tree = ast.parse(path.read_text())
     if path.name != '__init__.py' and not ast.get_docstring(tree):
       silent.append(str(path.relative_to(ROOT)))
