@@ -1,9 +1,9 @@
 """Measures the checkerboard of every kind of upsampling in the DCGAN generator, at initialisation or after training.
 
-  python scripts/measure_checkerboard.py                         every kind with random parameters
-  python scripts/measure_checkerboard.py --workdir=DIR ...       trained runs, against the data that they were trained
-  on ... --json                                                     an object a line instead of a table
-  ... --pictures=FOLDER                                          also the mean log spectrum of each as a PNG
+  python scripts/measure_checkerboard.py                    every kind with random parameters
+  python scripts/measure_checkerboard.py --workdir=DIR      trained runs, against the data that they were trained on
+  ... --json                                                an object a line instead of a table
+  ... --pictures=FOLDER                                     also the mean log spectrum of each as a PNG
 
 At initialisation: the generator of 32x32 grey images with uniform codes, batch norm by the statistics of the batch,
 several random parameters each; the reference are scikit-learn's handwritten digits, resized to the same size. Decibels
@@ -23,6 +23,7 @@ import numpy as np
 from deconv import plots
 from deconv.errors import UserError
 from deconv.metrics import checkerboard
+from deconv.options import DataOptions
 from experiments import command
 
 SIZE, WIDTH = 32, 32  # of the images in pixels; channels next to the image
@@ -49,13 +50,13 @@ def _initial(options):
   import jax
   from deconv.layers import KINDS
   from deconv.models import dcgan
-  reference = _real(options.num, dict(source='digits', image_size=SIZE, channels=1))
+  reference = _real(options.num, DataOptions(source='digits', image_size=SIZE, channels=1))
   for kind in options.kinds or [kind for kind in KINDS if kind not in ('deconv', 'unpool')]:
     generator, _, latent = dcgan.build(image_shape=(SIZE, SIZE, 1), width=WIDTH, upsample=kind, kernel_size=5)
 
     @jax.jit
     def draw(key, generator=generator, latent=latent):
-      codes = latent.draw(key, options.num)
+      codes = latent.sample(key, options.num)
       return generator.init_with_output(key, codes, True)[0]
 
     for seed in range(options.seeds):
@@ -65,21 +66,22 @@ def _initial(options):
 def _trained(options):
   """Yields (name, seed, images, reference) of trained generators."""
   import jax
+  from deconv.tasks.capabilities import Generates
   from deconv.training import restore
   for workdir in options.workdir:
-    config = command.load_config(workdir)
-    task, state, step = restore.restore(config, workdir)
-    if not hasattr(task, 'sample'):
-      raise UserError(f"'{workdir}' is a run of task '{config.task}', which makes no samples; give a generative run")
-    reference = _real(options.num, config.data)
-    images = np.asarray(task.sample(state, jax.random.key(config.seed), options.num))
-    yield f'{config.model.upsample} after {step} steps', config.seed, images, reference
+    run = command.load_config(workdir)
+    task, state, step = restore.restore(run, workdir)
+    if not isinstance(task, Generates):
+      raise UserError(f"'{workdir}' is a run of task '{run.task}', which makes no samples; give a generative run")
+    reference = _real(options.num, run.data)
+    images = np.asarray(task.sample(state, jax.random.key(run.seed), options.num))
+    yield f'{run.model.upsample} after {step} steps', run.seed, images, reference
 
 
-def _real(num, fields):
-  """Returns `num` images of the training split in [-1, 1]."""
+def _real(num, options):
+  """Returns `num` images of the training split of a source (DataOptions) in [-1, 1]."""
   from deconv import data
-  source = data.open_source(data.DataOptions(**fields))
+  source = data.open_source(options)
   indices = np.random.default_rng(0).permutation(len(source))[:num]
   return np.stack([source[i]['image'] for i in indices]) / 127.5 - 1
 
