@@ -7,11 +7,10 @@ Libraries that read data (Pillow, scikit-learn, grain, tensorflow-datasets) are 
 """
 from deconv.data.feed.batches import EvalBatches, TrainBatches
 from deconv.data.files.own_picture import opaque, read_picture, split_alpha
-from deconv.data.options import DataOptions
 from deconv.data.source import ArraySource, NoSuchSplit, Source
 from deconv.data.sources import SOURCES, open_source
 from deconv.data.transforms.levels import to_signed, to_uint8
-from deconv.options.data import IGNORE
+from deconv.options import IGNORE, DataOptions
 
 __all__ = ['ArraySource', 'DataOptions', 'EvalBatches', 'IGNORE', 'NoSuchSplit', 'SOURCES', 'Source', 'TrainBatches',
            'opaque', 'open_source', 'read_picture', 'split_alpha', 'to_signed', 'to_uint8']

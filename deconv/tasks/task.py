@@ -1,6 +1,7 @@
 """The interface between what is trained and the loop that trains it."""
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 Batch = dict[str, Any]
@@ -37,6 +38,10 @@ class Task:
 
     What it takes from there has to be a function of the source alone. Whoever only samples does not call it.
     """
+
+  def batch_shapes(self, batch_size):
+    """Returns {name: jax.ShapeDtypeStruct} of a training batch, for who wants the shapes of a step without any data."""
+    return {'image': jax.ShapeDtypeStruct((batch_size, *self.options.data.image_shape), jnp.uint8)}
 
   def init(self, key, batch):
     """Returns the `State` at step 0; the batch (any size >= 1) only tells the shapes."""

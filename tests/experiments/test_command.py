@@ -3,8 +3,11 @@ import json
 
 import pytest
 
+from absl import flags
+
 from configs import base
-from deconv.training import config_diff
+from deconv import options
+from deconv.errors import UserError
 from experiments import command
 from tests.experiments.run_experiment import error_of, run
 
@@ -19,7 +22,7 @@ DIGITS = '--config=configs/dcgan_digits.py'
     ([DIGITS + ':smoky'], ["no variant 'smoky'", 'smoke']),
     ([DIGITS, '--config.model.widht=3'], ["no field 'model.widht'", "'model.width'"]),
     ([DIGITS, '--config.learning_rate=3'], ["'learning_rate'", "'optimizer.learning_rate'"]),
-    ([DIGITS, '--config.xyzzy=3'], ["'xyzzy'", 'configs/base.py']),
+    ([DIGITS, '--config.xyzzy=3'], ["'xyzzy'", 'deconv/options']),
     ([DIGITS, '--config.model.width=wide'], ['model.width=wide', 'a whole number']),
     ([DIGITS, '--config.train.steps=1e3'], ['a whole number']),
     ([DIGITS, '--config.optimizer.learning_rate=fast'], ['a number']),
@@ -29,6 +32,11 @@ DIGITS = '--config=configs/dcgan_digits.py'
     ([DIGITS, '--config.model.name=dcgam'], ["did you mean 'dcgan'"]),
     ([DIGITS, '--wrokdir=x'], ["no flag '--wrokdir'", "'--workdir'"]),
     ([DIGITS, 'train'], ["'train' is no flag"]),
+    ([DIGITS, '--config.data.workers=0'], ['data.workers=0', 'at least 1']),
+    ([DIGITS, '--config.train.steps=5', '--config.train.epochs=2'], ['train.steps (now 5)', 'train.epochs (now 2.0)']),
+    ([DIGITS, '--config.model.name=unet'], ["model.name is 'unet'"]),
+    ([DIGITS, '--config.eval.evaluators=fidd'], ["'fidd'", 'coverage']),
+    ([DIGITS, '--config.eval.evaluators=whole_segmentation'], ['PredictsClasses', 'coverage']),
     ([DIGITS, '--distributed=here'], ['ADDRESS:PORT']),
 ])
 def test_mistake_gets_one_sentence(arguments, parts, tmp_path):
@@ -48,11 +56,10 @@ def test_help_lists_the_flags():
 
 
 def test_nearest():
-  fields = config_diff.flatten(base.get_config().to_dict())
-  assert fields['model.width'] == 128 and fields['seed'] == 0
-  assert command.nearest('train.batchsize', fields) == 'train.batch_size'
-  assert command.nearest('batch_sizes', fields).endswith('batch_size')
-  assert command.nearest('qqqq', fields) is None
+  fields = options.fields_of('gan', 'dcgan')
+  assert command.nearest_field('train.batchsize', fields) == 'train.batch_size'
+  assert command.nearest_field('batch_sizes', fields).endswith('batch_size')
+  assert command.nearest_field('qqqq', fields) is None
 
 
 def test_config_survives_its_json(tmp_path):
@@ -62,7 +69,7 @@ def test_config_survives_its_json(tmp_path):
     config.data.background = (1, 2, 3)
   (tmp_path / 'config.json').write_text(config.to_json_best_effort())
   loaded = command.load_config(str(tmp_path))
-  assert loaded == config and loaded.data.background == (1, 2, 3)
+  assert loaded == options.Experiment.from_config(config) and loaded.data.background == (1, 2, 3)
 
 
 @pytest.mark.parametrize('module', ['evaluate', 'sample'])
@@ -79,6 +86,44 @@ def test_unknown_model_field_in_a_config_file_fails_at_once(tmp_path):
   path.write_text('from configs import base\n\ndef get_config(variant=""):\n  config = base.get_config()\n'
                   '  config.model.widht = 3\n  return base.finish(config, variant)\n')
   assert 'widht' in error_of(run('main', f'--config={path}'))
+
+
+def apply(file, *overrides):
+  """The experiment of a config file with overrides, as the command line makes it."""
+  config = command._load_file(f'configs/{file}.py')
+  return command._with_overrides(config, ['', *overrides], flags.FlagValues())[1]
+
+
+@pytest.mark.parametrize('words, expected', [
+    (['--config.data.flip'], True), (['--config.data.flip=true'], True), (['--noconfig.data.flip'], False),
+    (['--config.data.flip=0'], False), (['--config.data.flip=Yes'], True)])
+def test_flags_of_yes_and_no(words, expected):
+  assert apply('dcgan_digits', *words).data.flip is expected
+
+
+def test_both_spellings_and_every_type():
+  experiment = apply('unet_scenes', '--config.train.batch_size', '4', '--config.optimizer.learning_rate=1',
+                     "--config.eval.scales='(1, 0.5)'".replace("'", ''), '--config.data.path=a b', '--config.seed=3')
+  assert experiment.train.batch_size == 4 and experiment.seed == 3
+  assert experiment.optimizer.learning_rate == 1.0 and isinstance(experiment.optimizer.learning_rate, float)
+  assert experiment.eval.scales == (1.0, 0.5) and experiment.data.path == 'a b'
+
+
+def test_who_sets_the_steps_means_it():
+  """A config that counts epochs, and the other way round; both on the command line are an error."""
+  assert apply('vae_digits').train.epochs == 60
+  assert apply('vae_digits', '--config.train.steps=2').train == apply(
+      'vae_digits', '--config.train.steps=2', '--config.train.epochs=0').train
+  assert apply('unet_scenes', '--config.train.epochs=2').train.steps == 0
+  with pytest.raises(UserError, match='set one of'):
+    apply('unet_scenes', '--config.train.epochs=2', '--config.train.steps=2')
+
+
+def test_another_network_is_that_network():
+  """ESPCN enlarges by sub-pixels, DC-IGN by its unpooling, whatever the config's own network did."""
+  assert apply('superres_photos', '--config.model.name=espcn').model.upsample == 'subpixel'
+  assert apply('vae_digits', '--config.model.name=dcign').model.upsample == 'resize_nearest'
+  assert apply('superres_photos', '--config.model.name', 'espcn', '--config.model.upsample=deconv').model.upsample == 'deconv'
 
 
 def test_json_of_a_config_holds_every_field():

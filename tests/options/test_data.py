@@ -1,17 +1,8 @@
-"""The fields of config.data."""
-import dataclasses
-
+"""The section data."""
 import pytest
 
-from configs import base
-from deconv.data import DataOptions
 from deconv.errors import UserError
-
-
-def test_fields_and_defaults_are_those_of_the_config():
-  config = base.get_config().data
-  assert dataclasses.asdict(DataOptions()) == config.to_dict()
-  assert DataOptions(**config) == DataOptions()
+from deconv.options import DataOptions
 
 
 def test_a_misspelt_field_fails():
@@ -21,7 +12,13 @@ def test_a_misspelt_field_fails():
 
 @pytest.mark.parametrize('field,value', [
     ('channels', 2), ('on_broken', 'ignore'), ('worker_kind', 'fiber'), ('image_size', 0), ('crop', -1), ('workers', 0),
-    ('prefetch', 0), ('memory_limit_mb', -1), ('background', (0, 0)), ('background', (0, 0, 256))])
+    ('prefetch', 0), ('memory_limit_mb', -1), ('background', (0, 0)), ('background', (0, 0, 256)),
+    ('vary', (0., 0.)), ('vary', (-1., 2.)), ('class_names', ('a', 'a'))])
 def test_values_that_mean_nothing(field, value):
   with pytest.raises(UserError, match=f'data.{field}'):
     DataOptions(**{field: value})
+
+
+def test_two_ways_to_crop():
+  with pytest.raises(UserError, match='data.crop is 8 and data.fit is pad'):
+    DataOptions(crop=8, fit='pad')
