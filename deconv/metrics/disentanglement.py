@@ -33,7 +33,7 @@ def measure(encode, source, num=10_000, seed=0):
   """
   random = np.random.RandomState(seed)
   factors = source.sample_factors(random, num)
-  codes = np.asarray(encode(source.render(factors)), np.float64)
+  codes = _codes(encode, source, factors)
   values = factors - np.array(source.factor_offsets)
   votes, group = max(20, num // 64), 64
   batches = max(40, num // 20)
@@ -50,6 +50,12 @@ def measure(encode, source, num=10_000, seed=0):
       'beta_vae_score': f'{batches} points of 10 pairs, logistic regression, half to fit',
       'factor_chance': 1 / len(source.factor_names)}
   return numbers, protocol
+
+
+def _codes(encode, source, factors):
+  """Float64 (..., latent) of the images of factors (..., k)."""
+  codes = np.asarray(encode(source.render(factors.reshape(-1, factors.shape[-1]))), np.float64)
+  return codes.reshape(*factors.shape[:-1], -1)
 
 
 def mig(codes, factors):
@@ -203,7 +209,7 @@ def factor_score(encode, source, random, votes, group, variances):
     return {'factor_score': 0., 'factor_accuracy': 1 / k}
   factors = source.sample_factors(random, votes * group).reshape(votes, group, k)
   factors[np.arange(votes), :, held] = factors[np.arange(votes), :1, held]
-  codes = np.asarray(encode(source.render(factors.reshape(-1, k))), np.float64).reshape(votes, group, -1)[..., on]
+  codes = _codes(encode, source, factors)[..., on]
   named = np.argmin(np.var(codes, axis=1) / variances[on], axis=1)
   half = votes // 2
   table = np.zeros((len(on), k))
@@ -231,7 +237,7 @@ def beta_vae_score(encode, source, random, points, pairs):
   held = random.randint(0, k, points)
   factors = source.sample_factors(random, points * pairs * 2).reshape(points, pairs, 2, k)
   factors[np.arange(points), :, 1, held] = factors[np.arange(points), :, 0, held]
-  codes = np.asarray(encode(source.render(factors.reshape(-1, k))), np.float64).reshape(points, pairs, 2, -1)
+  codes = _codes(encode, source, factors)
   features = np.mean(np.abs(codes[:, :, 0] - codes[:, :, 1]), axis=1)
   features /= np.maximum(features.std(axis=0), 1e-12)
   half = points // 2
