@@ -11,7 +11,7 @@ import os
 from absl import flags
 import numpy as np
 
-from deconv import atomic_files
+from deconv import atomic_files, plots
 from experiments import command
 
 _SHOWN = 64  # images of the picture of anomalies
@@ -20,7 +20,6 @@ _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the
 
 
 def main(options):
-  from deconv import plots
   from deconv.tasks.capabilities import ScoresImages
   from deconv.training import experiment, restore
   from deconv.training.evaluation import Evaluation

@@ -7,7 +7,7 @@ import os
 
 from absl import flags
 
-from experiments import command
+from experiments import command, distributed
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'folder of the run; default: runs/NAME of the config file')
 _ALLOW = flags.DEFINE_bool('allow_config_change', False, 'resume although scientific fields of the config have changed')
@@ -17,9 +17,8 @@ _DISTRIBUTED = flags.DEFINE_string(
 
 def main(options):
   workdir = _WORKDIR.value or os.path.join('runs', command.config_name())
-  # Imported late: a mistake on the command line is answered before JAX has started.
-  from experiments import distributed
   distributed.initialize(_DISTRIBUTED.value)
+  # Imported late: a mistake on the command line is answered before JAX has started.
   from deconv.training import loop
   loop.train(options, workdir, allow_config_change=_ALLOW.value)
 

@@ -12,7 +12,7 @@ import os
 from absl import flags
 import numpy as np
 
-from deconv import atomic_files
+from deconv import atomic_files, plots
 from deconv.errors import UserError
 from experiments import command
 
@@ -35,7 +35,7 @@ def main(options):
   num = _NUM.value
   _check()
   import jax
-  from deconv import data, plots
+  from deconv import data
   from deconv.training import restore
   if _IMAGE.value:
     return _transform(options)
@@ -78,7 +78,7 @@ def _draw(task, state, key, num, columns):
 
 def _transform(options):
   """Runs the network on the user's picture and writes what it makes of it."""
-  from deconv import data, plots
+  from deconv import data
   from deconv.tasks.capabilities import TransformsPictures
   from deconv.training import restore
   image = data.read_picture(_IMAGE.value)

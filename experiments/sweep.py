@@ -33,7 +33,7 @@ import subprocess
 import sys
 import time
 
-from deconv import atomic_files
+from deconv import atomic_files, plots
 from deconv.errors import UserError
 from experiments import command
 
@@ -202,7 +202,6 @@ def spread(values):
 
 
 def _figure(path, rows, metrics):
-  from deconv import plots
   try:
     plots.save_metric_panels(path, {label: [[run[name] for name in metrics] for run in runs]
                                     for label, runs in rows.items()}, list(metrics.values()))
@@ -219,7 +218,7 @@ def _predicts_classes(workdir):
 
 def predictions(path, workdirs):
   """Writes rows of image | truth | what each network makes of it; `workdirs` is {label: folder of a finished run}."""
-  from deconv import data, plots
+  from deconv import data
   from deconv.training import restore
   items, predicted = None, {}
   for label, workdir in workdirs.items():

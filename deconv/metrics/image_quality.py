@@ -1,4 +1,4 @@
-"""How close restored images are to the true ones: PSNR, SSIM; and bicubic upscaling, to compare with.
+"""How close restored images are to the true ones: PSNR, SSIM, MS-SSIM; and bicubic upscaling, to compare with.
 
 One number an image, whose mean over images is what papers print: the mean of decibels, not decibels of the mean.
 Images are (batch, height, width, channels) floats in [-1, 1], where -1 is level 0 and 1 is level 255. The three
@@ -21,6 +21,8 @@ from deconv.ops.resample import upsample_bicubic
 LIMIT_DB = 100.0      # PSNR of equal images
 LEVELS = ('rounded', 'clipped', 'raw')
 SSIM_SIDE, SSIM_SIGMA = 11, 1.5
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
+MS_SSIM_LEAST_SIDE = SSIM_SIDE * 2**(len(MS_SSIM_WEIGHTS) - 1)
 
 
 def psnr(images, targets, *, colour='rgb', shave=0, levels='rounded'):
@@ -62,11 +64,44 @@ def ssim(images, targets, *, colour='rgb', shave=0, levels='rounded'):
   return jnp.mean(luminances * structure, axis=(1, 2, 3))
 
 
-def ssim_maps(images, targets):
+def ms_ssim(images, targets, *, colour='rgb', shave=0, levels='rounded'):
+  """Multi-scale SSIM (Wang, Simoncelli & Bovik 2003): five scales, each the 2x2 means of the one before.
+
+  Contrast and structure of the first four scales and the whole SSIM of the last, to the powers MS_SSIM_WEIGHTS; the
+  means that are negative count as 0. The mean over channels comes last.
+
+  Args:
+    images, targets: (b, h, w, c) floats in [-1, 1], at least MS_SSIM_LEAST_SIDE = 176 pixels a side inside of the
+      border.
+    colour, shave, levels: see the top of this file.
+
+  Returns:
+    float32 (b,), from 0 to 1.
+
+  Raises:
+    ValueError: as `psnr`, or the images are too small.
+  """
+  images, targets = _comparable(images, targets, colour, shave, levels)
+  if min(images.shape[1:3]) < MS_SSIM_LEAST_SIDE:
+    raise ValueError(f'ms_ssim: {images.shape[1]}x{images.shape[2]} pixels inside of the border are too few: its five '
+                     f'scales need {MS_SSIM_LEAST_SIDE} a side')
+  product = 1.0
+  for scale, weight in enumerate(MS_SSIM_WEIGHTS):
+    luminances, structure = ssim_maps(images, targets)
+    last = scale == len(MS_SSIM_WEIGHTS) - 1
+    mean = jnp.mean(luminances * structure if last else structure, axis=(1, 2))
+    product = product * jnp.maximum(mean, 0.0)**weight
+    if not last:
+      images, targets = _halved(images), _halved(targets)
+  return jnp.mean(product, axis=-1)
+
+
+def ssim_maps(images, targets, peak=255.0):
   """The two factors of SSIM at each window: luminance, and contrast times structure.
 
   Args:
-    images, targets: (b, h, w, c) floats from 0 to 255.
+    images, targets: (b, h, w, c) floats of the same scale, from 0 to `peak`.
+    peak: the largest level.
 
   Returns:
     Two arrays (b, h - 10, w - 10, c).
@@ -76,7 +111,7 @@ def ssim_maps(images, targets):
   """
   if min(images.shape[1:3]) < SSIM_SIDE:
     raise ValueError(f'ssim: {images.shape[1]}x{images.shape[2]} pixels are too few: its window has {SSIM_SIDE} a side')
-  c1, c2 = (0.01 * 255)**2, (0.03 * 255)**2
+  c1, c2 = (0.01 * peak)**2, (0.03 * peak)**2
   # Sum p and difference q hold what is needed: 4 xy = pp - qq, 2 (xx + yy) = pp + qq, for moments of every kind.
   both = jnp.concatenate([images + targets, images - targets])
   # Variances within the columns of a window, then that of its columns' means: E[p^2] - E[p]^2 would cancel in float32
@@ -156,3 +191,8 @@ def _moments(mean, variance, axis):
   means = shifted(mean)
   total = sum(tap * m for tap, m in zip(taps, means))
   return total, sum(tap * (v + (m - total)**2) for tap, v, m in zip(taps, shifted(variance), means))
+
+
+def _halved(x):
+  b, h, w, c = x.shape
+  return x[:, :h // 2 * 2, :w // 2 * 2].reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))

@@ -1,10 +1,11 @@
-"""PSNR and SSIM against the theory of noise and scikit-image."""
+"""PSNR, SSIM and MS-SSIM against the theory of noise, scikit-image and a float64 program of their definitions."""
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage import color, metrics
 from sklearn import datasets
 
@@ -78,6 +79,39 @@ def test_ssim_is_scikit_images(size, channels):
   found = jax.jit(image_quality.ssim)(signed(np.stack([x for x, _ in pairs])), signed(np.stack([y for _, y in pairs])))
   np.testing.assert_allclose(found, [structural_similarity(x, y) for x, y in pairs], atol=1e-6)
   assert found[2] == 1
+
+
+def test_ms_ssim_is_its_definition():
+  clean = photo(200, 181)
+
+  def reference(x, y):
+    """Float64, by scipy's correlation; one channel."""
+    at = np.arange(11) - 5
+    window = np.exp(-0.5 * (np.add.outer(at**2, at**2)) / 1.5**2)
+    window /= window.sum()
+
+    def smooth(a):
+      return ndimage.correlate(a, window)[5:-5, 5:-5]
+
+    result = 1.0
+    for scale, weight in enumerate([0.0448, 0.2856, 0.3001, 0.2363, 0.1333]):
+      mx, my = smooth(x), smooth(y)
+      cs = (2 * (smooth(x * y) - mx * my) + 58.5225) / (smooth(x * x) - mx**2 + smooth(y * y) - my**2 + 58.5225)
+      light = (2 * mx * my + 6.5025) / (mx**2 + my**2 + 6.5025)
+      result *= max(0.0, np.mean(cs * light if scale == 4 else cs))**weight
+      x, y = (a[:a.shape[0] // 2 * 2, :a.shape[1] // 2 * 2] for a in (x, y))
+      x, y = ((a[::2, ::2] + a[1::2, ::2] + a[::2, 1::2] + a[1::2, 1::2]) / 4 for a in (x, y))
+    return result
+
+  others = [noisy(clean, 30), 255 - clean]
+  expected = [np.mean([reference(other[..., c].astype(float), clean[..., c].astype(float)) for c in range(3)])
+              for other in others]
+  both = signed(np.stack(others)), jnp.broadcast_to(signed(clean), (2, *clean.shape))
+  found = jax.jit(image_quality.ms_ssim)(*both)
+  np.testing.assert_allclose(found, expected, atol=2e-6)
+  assert 0.1 < expected[0] < 0.99
+  with pytest.raises(ValueError, match='five scales need 176 a side'):
+    image_quality.ms_ssim(*both, shave=4)
 
 
 def test_ssim_can_be_trained_on():

@@ -1,6 +1,8 @@
 """Batches made ahead of the step by worker threads or processes, in order."""
 import itertools
 
+from absl import flags
+
 _ENDLESS = 2**40  # steps: longer than any run, and an index that every platform can hold
 
 
@@ -83,6 +85,5 @@ def prefetch(make, first, length, source, options):
 
 def _parse_flags():
   # grain's worker processes look up absl flags, which notebooks and tests never parse.
-  from absl import flags
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
