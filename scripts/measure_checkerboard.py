@@ -2,7 +2,7 @@
 
   python scripts/measure_checkerboard.py                    every kind with random parameters
   python scripts/measure_checkerboard.py --workdir=DIR      trained runs, against the data that they were trained on
-  ... --json                                                an object a line instead of a table
+  ... --json                                                an object per line instead of a table
   ... --pictures=FOLDER                                     also the mean log spectrum of each as a PNG
 
 At initialisation: the generator of 32x32 grey images with uniform codes, batch norm by the statistics of the batch,
@@ -24,6 +24,7 @@ from deconv import plots
 from deconv.errors import UserError
 from deconv.metrics import checkerboard
 from deconv.options import DataOptions
+from deconv.options.models.gan import DcganOptions
 from experiments import command
 
 SIZE, WIDTH = 32, 32  # of the images in pixels; channels next to the image
@@ -35,8 +36,8 @@ def main():
   parser.add_argument('--workdir', nargs='+', default=[], help='folders of runs; without, every kind at initialisation')
   parser.add_argument('--kinds', nargs='+', help='kinds of Upsample; by default all without switches, deconv as 2 to 5')
   parser.add_argument('--strides', nargs='+', type=int, default=[2, 4])
-  parser.add_argument('--num', type=int, default=256, help='images a measurement')
-  parser.add_argument('--seeds', type=int, default=5, help='random parameters a kind')
+  parser.add_argument('--num', type=int, default=256, help='images per measurement')
+  parser.add_argument('--seeds', type=int, default=5, help='random parameters per kind')
   parser.add_argument('--json', action='store_true')
   parser.add_argument('--pictures', default='', help='folder for the spectra')
   options = parser.parse_args()
@@ -52,7 +53,8 @@ def _initial(options):
   from deconv.models import dcgan
   reference = _real(options.num, DataOptions(source='digits', image_size=SIZE, channels=1))
   for kind in options.kinds or [kind for kind in KINDS if kind not in ('deconv', 'unpool')]:
-    generator, _, latent = dcgan.build(image_shape=(SIZE, SIZE, 1), width=WIDTH, upsample=kind, kernel_size=5)
+    generator, _, latent = dcgan.build(DcganOptions(upsample=kind, width=WIDTH, kernel_size=5),
+                                       image_shape=(SIZE, SIZE, 1), dtype=None, batch_norm_axis=None)
 
     @jax.jit
     def draw(key, generator=generator, latent=latent):

@@ -4,34 +4,10 @@ import math
 import numpy as np
 
 SIDE = 16             # images are averaged down to at most this side for the classifier
-HELD_OUT = 0.2        # share of the real images that the classifier and the neighbours are judged by
 LEAST_SHARE = 0.1     # a class is covered by at least this share of what it would get if all classes were equal
 
 
-def split(source, limit, seed):
-  """Draws real images from a source and splits them in two; HELD_OUT of them go to the second part, at least one.
-
-  Args:
-    source: deconv.data.Source.
-    limit: at most so many images, drawn without replacement; the rest of a larger source is not looked at.
-    seed: of the draw.
-
-  Returns:
-    (reference images uint8 (m, ...), held-out images uint8 (k, ...), labels): labels is None for an unlabelled
-    source, else the int pair ((m,), (k,)).
-  """
-  order = np.random.default_rng(seed).permutation(len(source))[:limit]
-  examples = [source[int(i)] for i in order]
-  images = np.stack([example['image'] for example in examples])
-  cut = len(images) - max(1, round(HELD_OUT * len(images)))
-  labels = None
-  if 'label' in examples[0]:
-    labels = np.array([int(example['label']) for example in examples])
-    labels = labels[:cut], labels[cut:]
-  return images[:cut], images[cut:], labels
-
-
-def measure(samples, reference, heldout, labels, num_classes, seed=0):
+def measure(samples, reference, heldout, labels, num_classes):
   """Classifies samples and says how they spread over the classes.
 
   coverage: share of the `num_classes` classes that get at least LEAST_SHARE / num_classes of the samples (for ten
@@ -42,9 +18,10 @@ def measure(samples, reference, heldout, labels, num_classes, seed=0):
 
   Args:
     samples: uint8 (n, height, width, channels).
-    reference, heldout, labels: as `split` returns them.
+    reference: uint8 (m, height, width, channels), real images that the classifier is trained on.
+    heldout: uint8 (k, height, width, channels), other real images, which it is judged by.
+    labels: int pair ((m,), (k,)) of the two.
     num_classes: number of classes.
-    seed: recorded; the classifier itself has no randomness.
 
   Returns:
     ({'coverage', 'entropy', 'classifier_accuracy'}, protocol dict).

@@ -48,8 +48,7 @@ def compare(samples, reference, heldout):
 
   Returns:
     ({'neighbour_distance', 'neighbour_distance_heldout', 'neighbour_closer', 'neighbour_closer_heldout'}, indices
-    (n,) of the samples'
-    nearest reference images): mean distances (see `nearest`) and shares in [0, 1].
+    (n,) of the samples' nearest reference images): mean distances (see `nearest`) and shares in [0, 1].
   """
   own, _ = nearest(reference, reference, exclude_self=True)
   distances, indices = nearest(samples, reference)

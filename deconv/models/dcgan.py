@@ -29,8 +29,7 @@ import jax.numpy as jnp
 from deconv import layers
 from deconv.errors import UserError
 from deconv.models.latent import Latent
-
-PRESETS = ('paper', 'code')
+from deconv.options.models.gan import DcganOptions
 
 
 def _doublings(height, width):
@@ -44,9 +43,11 @@ def _doublings(height, width):
   return n
 
 
-def _batch_norm(preset, momentum, axis_name, dtype):
-  gain = nn.initializers.ones if preset == 'paper' else _around_one
-  return functools.partial(nn.BatchNorm, momentum=momentum, axis_name=axis_name, dtype=dtype, scale_init=gain)
+def _batch_norm(network, train):
+  """Returns the batch norm of a Generator or a Discriminator: a Linen module that wants its name."""
+  gain = nn.initializers.ones if network.options.preset == 'paper' else _around_one
+  return functools.partial(nn.BatchNorm, use_running_average=not train, momentum=network.options.batch_norm_momentum,
+                           axis_name=network.axis_name, dtype=network.dtype, scale_init=gain)
 
 
 def _around_one(key, shape, dtype=jnp.float32):
@@ -57,93 +58,74 @@ class Generator(nn.Module):
   """z (batch, latent) -> image (batch, resolution, resolution, channels) float32 in [-1, 1].
 
   Attributes:
+    options: deconv.options.models.gan.DcganOptions; `width` is that of the last feature map (paper: 128 at 32x32).
     resolution: side of the image, 4 * 2**n.
     channels: channels of the image.
-    width: channels of the last feature map; doubled at each halving of the resolution (paper: 128 at 32x32).
-    kernel_size: side of the window of every transposed convolution.
-    upsample: kind of deconv.layers.Upsample.
-    preset: 'paper' or 'code', see above.
-    momentum: decay of the running statistics a step.
     axis_name: mapped axis over which batch norm takes its statistics, or None.
     dtype: type that is computed in.
   """
+  options: DcganOptions
   resolution: int
   channels: int
-  width: int = 128
-  kernel_size: int = 5
-  upsample: str = 'deconv'
-  preset: str = 'paper'
-  momentum: float = 0.9
-  axis_name: str | None = None
-  dtype: Any = None
+  axis_name: str | None
+  dtype: Any
 
   @nn.compact
   def __call__(self, z, train):
     n = _doublings(self.resolution, self.resolution)
-    norm = functools.partial(_batch_norm(self.preset, self.momentum, self.axis_name, self.dtype),
-                             use_running_average=not train)
-    up = functools.partial(layers.Upsample, kind=self.upsample, kernel_size=self.kernel_size, factor=2,
+    width, paper = self.options.width, self.options.preset == 'paper'
+    norm = _batch_norm(self, train)
+    up = functools.partial(layers.Upsample, kind=self.options.upsample, kernel_size=self.options.kernel_size, factor=2,
                            dtype=self.dtype, kernel_init=layers.normal(0.02))
-    features = self.width * 2**(n - 1)
+    features = width * 2**(n - 1)
     x = nn.Dense(4 * 4 * features, use_bias=False, dtype=self.dtype, kernel_init=layers.normal(0.02),
                  name='project')(z)
-    if self.preset == 'code':
-      x = norm(name='norm_0')(x).reshape(-1, 4, 4, features)
-    else:
+    if paper:
       x = norm(name='norm_0')(x.reshape(-1, 4, 4, features))
+    else:
+      x = norm(name='norm_0')(x).reshape(-1, 4, 4, features)
     x = nn.relu(x)                                                                    # b 4 4 (width * 2**(n-1))
     for i in range(1, n):
-      x = up(self.width * 2**(n - 1 - i), use_bias=False, name=f'up_{i}')(x)
+      x = up(width * 2**(n - 1 - i), use_bias=False, name=f'up_{i}')(x)
       x = nn.relu(norm(name=f'norm_{i}')(x))                               # b 4*2**i 4*2**i (width * 2**(n-1-i))
-    x = up(self.channels, use_bias=self.preset == 'paper', name=f'up_{n}')(x)         # b 4*2**n 4*2**n channels
+    x = up(self.channels, use_bias=paper, name=f'up_{n}')(x)                          # b 4*2**n 4*2**n channels
     return jnp.tanh(x.astype(jnp.float32))
 
 
 class Discriminator(nn.Module):
   """Image (batch, resolution, resolution, channels) in [-1, 1] -> logit (batch,) float32, positive for 'real'.
 
-  Attributes: as in Generator, and
-    width: channels of the first feature map; doubled at each halving of the resolution.
-    leak: slope of LeakyReLU below zero.
+  Attributes: as in Generator; `options.width` is that of the first feature map, and `options.upsample` has no effect.
   """
-  width: int = 128
-  kernel_size: int = 5
-  leak: float = 0.2
-  preset: str = 'paper'
-  momentum: float = 0.9
-  axis_name: str | None = None
-  dtype: Any = None
+  options: DcganOptions
+  axis_name: str | None
+  dtype: Any
 
   @nn.compact
   def __call__(self, x, train):
     n = _doublings(*x.shape[1:3])
-    norm = functools.partial(_batch_norm(self.preset, self.momentum, self.axis_name, self.dtype),
-                             use_running_average=not train)
-    pad = (self.kernel_size - 1) // 2
+    width, leak, bias = self.options.width, self.options.leak, self.options.preset == 'paper'
+    norm = _batch_norm(self, train)
+    pad = (self.options.kernel_size - 1) // 2
     # An even window needs (k - 2) / 2 on both sides to halve the side exactly; an odd one drops the last column.
-    down = functools.partial(layers.Conv, kernel_size=self.kernel_size, strides=2, padding=pad, dtype=self.dtype,
-                             kernel_init=layers.normal(0.02))
-    bias = self.preset == 'paper'
-    x = down(self.width, use_bias=bias, name='down_1')(x)                             # b 2*2**n 2*2**n width
-    x = nn.leaky_relu(x, self.leak)
+    down = functools.partial(layers.Conv, kernel_size=self.options.kernel_size, strides=2, padding=pad,
+                             dtype=self.dtype, kernel_init=layers.normal(0.02))
+    x = down(width, use_bias=bias, name='down_1')(x)                                  # b 2*2**n 2*2**n width
+    x = nn.leaky_relu(x, leak)
     for i in range(2, n + 1):
-      x = down(self.width * 2**(i - 1), use_bias=False, name=f'down_{i}')(x)
-      x = nn.leaky_relu(norm(name=f'norm_{i}')(x), self.leak)              # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
+      x = down(width * 2**(i - 1), use_bias=False, name=f'down_{i}')(x)
+      x = nn.leaky_relu(norm(name=f'norm_{i}')(x), leak)                   # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
     x = x.reshape(x.shape[0], -1).astype(jnp.float32)                                 # b (4 * 4 * width * 2**(n-1))
     return nn.Dense(1, use_bias=bias, kernel_init=layers.normal(0.02), name='logit')(x)[:, 0]
 
 
-def build(*, image_shape, upsample='deconv', preset='paper', latent_size=100, width=128, kernel_size=5, leak=0.2,
-          batch_norm_momentum=0.9, dtype=None, batch_norm_axis=None):
+def build(options, *, image_shape, dtype, batch_norm_axis):
   """Returns (generator, discriminator, latent) for images of `image_shape` (height, width, channels).
 
   Raises:
-    UserError: a size that is not 4 * 2**n, or an unknown preset.
+    UserError: a size that is not 4 * 2**n.
   """
   _doublings(*image_shape[:2])
-  if preset not in PRESETS:
-    raise UserError(f"model.preset is '{preset}'; choose one of: {', '.join(PRESETS)}")
-  common = dict(width=width, kernel_size=kernel_size, preset=preset, momentum=batch_norm_momentum,
-                axis_name=batch_norm_axis, dtype=dtype)
-  generator = Generator(resolution=image_shape[0], channels=image_shape[2], upsample=upsample, **common)
-  return generator, Discriminator(leak=leak, **common), Latent(latent_size, 'uniform')
+  common = dict(options=options, axis_name=batch_norm_axis, dtype=dtype)
+  generator = Generator(resolution=image_shape[0], channels=image_shape[2], **common)
+  return generator, Discriminator(**common), Latent(options.latent_size, 'uniform')

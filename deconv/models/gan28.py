@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from deconv import layers
 from deconv.errors import UserError
 from deconv.models.latent import Latent
+from deconv.options.models.gan import Gan28Options
 
 _init = nn.initializers.glorot_uniform()
 
@@ -21,27 +22,24 @@ class Generator(nn.Module):
   """z (batch, latent) -> image (batch, 28, 28, channels) float32 in [-1, 1].
 
   Attributes:
+    options: deconv.options.models.gan.Gan28Options.
     channels: channels of the image.
-    width: channels at 28x28; 14x14 and 7x7 have twice as many.
-    upsample: kind of deconv.layers.Upsample.
-    leak: slope of LeakyReLU below zero.
     dtype: type that is computed in.
   """
+  options: Gan28Options
   channels: int
-  width: int = 64
-  upsample: str = 'deconv'
-  leak: float = 0.2
-  dtype: Any = None
+  dtype: Any
 
   @nn.compact
   def __call__(self, z, train):
     del train  # neither batch norm nor dropout
-    wide = 2 * self.width
+    width, leak = self.options.width, self.options.leak
+    wide = 2 * width
     x = nn.Dense(7 * 7 * wide, dtype=self.dtype, kernel_init=_init, name='project')(z)
-    x = nn.leaky_relu(x.reshape(-1, 7, 7, wide), self.leak)                           # b 7 7 (2 * width)
-    up = dict(kind=self.upsample, kernel_size=4, factor=2, dtype=self.dtype, kernel_init=_init)
-    x = nn.leaky_relu(layers.Upsample(wide, **up, name='up_1')(x), self.leak)         # b 14 14 (2 * width)
-    x = nn.leaky_relu(layers.Upsample(self.width, **up, name='up_2')(x), self.leak)   # b 28 28 width
+    x = nn.leaky_relu(x.reshape(-1, 7, 7, wide), leak)                                # b 7 7 (2 * width)
+    up = dict(kind=self.options.upsample, kernel_size=4, factor=2, dtype=self.dtype, kernel_init=_init)
+    x = nn.leaky_relu(layers.Upsample(wide, **up, name='up_1')(x), leak)              # b 14 14 (2 * width)
+    x = nn.leaky_relu(layers.Upsample(width, **up, name='up_2')(x), leak)             # b 28 28 width
     x = layers.Conv(self.channels, 7, padding=3, dtype=self.dtype, kernel_init=_init, name='image')(x)
     # b 28 28 channels
     return jnp.tanh(x.astype(jnp.float32))
@@ -50,31 +48,26 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
   """Image (batch, 28, 28, channels) in [-1, 1] -> logit (batch,) float32, positive for 'real'.
 
-  Training draws dropout from the random stream 'dropout'.
+  Training draws dropout from the random stream 'dropout'. There are `options.width` channels at 14x14, and twice as
+  many at 7x7.
 
-  Attributes:
-    width: channels at 14x14; 7x7 has twice as many.
-    leak: slope of LeakyReLU below zero.
-    dropout: share of features dropped.
-    dtype: type that is computed in.
+  Attributes: as in Generator.
   """
-  width: int = 64
-  leak: float = 0.2
-  dropout: float = 0.3
-  dtype: Any = None
+  options: Gan28Options
+  dtype: Any
 
   @nn.compact
   def __call__(self, x, train):
+    width = self.options.width
     for i in (1, 2):
-      x = layers.Conv(self.width * i, 5, strides=2, padding=2, dtype=self.dtype, kernel_init=_init, name=f'down_{i}')(x)
-      x = nn.leaky_relu(x, self.leak)                                                 # b 14 14 width, b 7 7 (2 * width)
-      x = nn.Dropout(self.dropout, deterministic=not train)(x)
+      x = layers.Conv(width * i, 5, strides=2, padding=2, dtype=self.dtype, kernel_init=_init, name=f'down_{i}')(x)
+      x = nn.leaky_relu(x, self.options.leak)                                         # b 14 14 width, b 7 7 (2 * width)
+      x = nn.Dropout(self.options.dropout, deterministic=not train)(x)
     x = x.reshape(x.shape[0], -1).astype(jnp.float32)                                 # b (7 * 7 * 2 * width)
     return nn.Dense(1, kernel_init=_init, name='logit')(x)[:, 0]
 
 
-def build(*, image_shape, upsample='deconv', latent_size=100, width=64, leak=0.2, dropout=0.3, dtype=None,
-          batch_norm_axis=None):
+def build(options, *, image_shape, dtype, batch_norm_axis):
   """Returns (generator, discriminator, latent) for images of `image_shape` (28, 28, channels).
 
   Raises:
@@ -84,5 +77,5 @@ def build(*, image_shape, upsample='deconv', latent_size=100, width=64, leak=0.2
   if tuple(image_shape[:2]) != (28, 28):
     raise UserError(f'gan28 makes images of 28x28, not {image_shape[0]}x{image_shape[1]}; '
                     'set data.image_size to 28 or model.name to dcgan')
-  generator = Generator(channels=image_shape[2], width=width, upsample=upsample, leak=leak, dtype=dtype)
-  return generator, Discriminator(width=width, leak=leak, dropout=dropout, dtype=dtype), Latent(latent_size, 'normal')
+  generator = Generator(options=options, channels=image_shape[2], dtype=dtype)
+  return generator, Discriminator(options=options, dtype=dtype), Latent(options.latent_size, 'normal')

@@ -9,31 +9,26 @@ from typing import Any
 from flax import linen as nn
 import jax.numpy as jnp
 
-from deconv.errors import UserError
 from deconv.models.latent import Latent
+from deconv.options.models.gan import MlpGanOptions
 
 
 class Generator(nn.Module):
   """z (batch, latent) -> image (batch, *image_shape) float32 in [-1, 1].
 
   Attributes:
+    options: deconv.options.models.gan.MlpGanOptions.
     image_shape: (height, width, channels).
-    hidden: units of each hidden layer.
-    depth: number of hidden layers.
-    leak: slope of LeakyReLU below zero.
     dtype: type that is computed in.
   """
+  options: MlpGanOptions
   image_shape: tuple[int, int, int]
-  hidden: int = 128
-  depth: int = 2
-  leak: float = 0.2
-  dtype: Any = None
+  dtype: Any
 
   @nn.compact
   def __call__(self, z, train):
     del train
-    for i in range(self.depth):
-      z = nn.leaky_relu(nn.Dense(self.hidden, dtype=self.dtype, name=f'hidden_{i + 1}')(z), self.leak)
+    z = _hidden(self, z)
     x = nn.Dense(math.prod(self.image_shape), dtype=self.dtype, name='image')(z)      # b (height * width * channels)
     return jnp.tanh(x.astype(jnp.float32)).reshape(-1, *self.image_shape)
 
@@ -41,30 +36,26 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
   """Image (batch, height, width, channels) in [-1, 1] -> logit (batch,) float32, positive for 'real'; attributes as
   above."""
-  hidden: int = 128
-  depth: int = 2
-  leak: float = 0.2
-  dtype: Any = None
+  options: MlpGanOptions
+  dtype: Any
 
   @nn.compact
   def __call__(self, x, train):
     del train
-    x = x.reshape(x.shape[0], -1)
-    for i in range(self.depth):
-      x = nn.leaky_relu(nn.Dense(self.hidden, dtype=self.dtype, name=f'hidden_{i + 1}')(x), self.leak)
+    x = _hidden(self, x.reshape(x.shape[0], -1))
     return nn.Dense(1, name='logit')(x.astype(jnp.float32))[:, 0]
 
 
-def build(*, image_shape, upsample='deconv', latent_size=100, hidden=128, depth=2, leak=0.2, dtype=None,
-          batch_norm_axis=None):
-  """Returns (generator, discriminator, latent) for images of `image_shape` (height, width, channels).
+def _hidden(network, x):
+  """The hidden layers of a Generator or a Discriminator: (batch, features) -> (batch, hidden)."""
+  options = network.options
+  for i in range(options.depth):
+    x = nn.leaky_relu(nn.Dense(options.hidden, dtype=network.dtype, name=f'hidden_{i + 1}')(x), options.leak)
+  return x
 
-  Raises:
-    UserError: another `upsample` than the default, which would change nothing.
-  """
+
+def build(options, *, image_shape, dtype, batch_norm_axis):
+  """Returns (generator, discriminator, latent) for images of `image_shape` (height, width, channels)."""
   del batch_norm_axis  # no batch norm
-  if upsample != 'deconv':
-    raise UserError(f"mlp_gan has no upsampling layer, so model.upsample='{upsample}' would change nothing; "
-                    'leave it out')
-  common = dict(hidden=hidden, depth=depth, leak=leak, dtype=dtype)
-  return Generator(tuple(image_shape), **common), Discriminator(**common), Latent(latent_size, 'normal')
+  generator = Generator(options=options, image_shape=tuple(image_shape), dtype=dtype)
+  return generator, Discriminator(options=options, dtype=dtype), Latent(options.latent_size, 'normal')

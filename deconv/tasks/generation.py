@@ -1,4 +1,6 @@
 """Images from latents, batch by batch: the common part of every task that has a generator or a decoder."""
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from deconv.tasks.capabilities import Generates
 class GeneratesFromLatents(Generates):
   """A task that makes an image of each latent.
 
-  A subclass sets these attributes in its constructor and has the method `images_of`.
+  A subclass sets these attributes in its constructor, and gives `images_of` and `sampling_protocol`.
 
   Attributes:
     latent: deconv.models.latent.Latent, where latents come from.
@@ -38,8 +40,6 @@ class GeneratesFromLatents(Generates):
     parts = [np.asarray(self._compiled(state, latents[i:i + size])) for i in range(0, len(latents), size)]
     return np.concatenate(parts)[:num]
 
-  @property
+  @functools.cached_property
   def _compiled(self):
-    if '_jitted' not in self.__dict__:
-      self._jitted = jax.jit(self.images_of)
-    return self._jitted
+    return jax.jit(self.images_of)

@@ -6,9 +6,16 @@ import pytest
 
 from deconv import ops
 from deconv.errors import UserError
-from deconv.models import MODELS, dcgan
+from deconv.models import MODELS
+from deconv.models.dcgan import Discriminator
+from deconv.options.models.gan import DcganOptions
 
 KEY = jax.random.key(0)
+
+
+def build(image_shape, dtype=None, **fields):
+  """(generator, discriminator, latent) of the options of these fields."""
+  return MODELS['dcgan'](DcganOptions(**fields), image_shape=image_shape, dtype=dtype, batch_norm_axis=None)
 
 
 def shapes(module, *args):
@@ -36,7 +43,7 @@ def latent(n=2, size=100):
 
 
 def test_paper_generator_layer_by_layer():
-  generator, _, spec = MODELS['dcgan'](image_shape=(64, 64, 3))
+  generator, _, spec = build((64, 64, 3))
   assert (spec.size, spec.distribution) == (100, 'uniform')
   layers, variables = shapes(generator, latent())
   assert layers['project'] == (4 * 4 * 1024,)
@@ -49,7 +56,7 @@ def test_paper_generator_layer_by_layer():
 
 
 def test_paper_discriminator_layer_by_layer():
-  _, discriminator, _ = MODELS['dcgan'](image_shape=(64, 64, 3))
+  _, discriminator, _ = build((64, 64, 3))
   layers, variables = shapes(discriminator, jnp.zeros((2, 64, 64, 3)))
   assert [layers[f'down_{i}'] for i in range(1, 5)] == [(32, 32, 128), (16, 16, 256), (8, 8, 512), (4, 4, 1024)]
   assert layers['logit'] == (1,)
@@ -59,7 +66,7 @@ def test_paper_discriminator_layer_by_layer():
 
 
 def test_code_preset_normalises_units_and_has_no_biases():
-  generator, discriminator, _ = MODELS['dcgan'](image_shape=(64, 64, 3), preset='code')
+  generator, discriminator, _ = build((64, 64, 3), preset='code')
   _, gen = shapes(generator, latent())
   _, disc = shapes(discriminator, jnp.zeros((2, 64, 64, 3)))
   assert gen['params']['norm_0']['scale'].shape == (16384,)
@@ -70,17 +77,17 @@ def test_code_preset_normalises_units_and_has_no_biases():
 
 
 def test_code_preset_draws_the_gain():
-  generator, _, _ = MODELS['dcgan'](image_shape=(8, 8, 1), width=64, preset='code')
+  generator, _, _ = build((8, 8, 1), width=64, preset='code')
   gain = init(generator, latent())['params']['norm_0']['scale']
   np.testing.assert_allclose([gain.mean(), gain.std()], [1, 0.02], atol=0.003)
-  generator, _, _ = MODELS['dcgan'](image_shape=(8, 8, 1), width=64)
+  generator, _, _ = build((8, 8, 1), width=64)
   assert np.all(init(generator, latent())['params']['norm_0']['scale'] == 1)
 
 
 @pytest.mark.parametrize('kernel_size', [3, 4, 5])
 @pytest.mark.parametrize('size', [8, 16, 32])
 def test_any_resolution(size, kernel_size):
-  generator, discriminator, _ = MODELS['dcgan'](image_shape=(size, size, 2), width=4, kernel_size=kernel_size)
+  generator, discriminator, _ = build((size, size, 2), width=4, kernel_size=kernel_size)
   layers, _ = shapes(generator, latent())
   n = {8: 1, 16: 2, 32: 3}[size]
   assert layers[f'up_{n}'] == (size, size, 2) and f'up_{n + 1}' not in layers
@@ -94,19 +101,19 @@ def test_any_resolution(size, kernel_size):
                                          ((32, 64, 3), '32'), ((96, 96, 3), '64 or 128'), ((1, 1, 1), '8')])
 def test_size_that_the_network_cannot_make(shape, near):
   with pytest.raises(UserError, match=f'not {shape[0]}x{shape[1]}.*image_size to {near}'):
-    MODELS['dcgan'](image_shape=shape)
+    build(shape)
 
 
 def test_unknown_preset():
   with pytest.raises(UserError, match='paper, code'):
-    MODELS['dcgan'](image_shape=(8, 8, 1), preset='papr')
+    DcganOptions(preset='papr')
 
 
 def test_four_transposed_convolutions_and_no_pooling(monkeypatch):
   calls = []
   plain = ops.conv_transpose
   monkeypatch.setattr(ops, 'conv_transpose', lambda x, *args, **kw: calls.append(x.shape) or plain(x, *args, **kw))
-  generator, discriminator, _ = MODELS['dcgan'](image_shape=(64, 64, 3), width=2)
+  generator, discriminator, _ = build((64, 64, 3), width=2)
   _, variables = shapes(generator, latent())
   calls.clear()
   trace = jax.make_jaxpr(lambda v, z: generator.apply(v, z, train=False))(variables, latent())
@@ -119,7 +126,7 @@ def test_four_transposed_convolutions_and_no_pooling(monkeypatch):
 
 
 def test_kernels_are_normal_002_and_reproducible():
-  generator, discriminator, _ = MODELS['dcgan'](image_shape=(16, 16, 3), width=32)
+  generator, discriminator, _ = build((16, 16, 3), width=32)
   for module, x in ((generator, latent()), (discriminator, jnp.zeros((2, 16, 16, 3)))):
     params = init(module, x)['params']
     for name, layer in params.items():
@@ -133,7 +140,7 @@ def test_kernels_are_normal_002_and_reproducible():
 
 
 def test_bfloat16_computes_in_bfloat16_and_keeps_float32():
-  generator, discriminator, _ = MODELS['dcgan'](image_shape=(16, 16, 1), width=4, dtype=jnp.bfloat16)
+  generator, discriminator, _ = build((16, 16, 1), width=4, dtype=jnp.bfloat16)
   z = jax.random.uniform(KEY, (4, 100), minval=-1., maxval=1.)
   variables = init(generator, z)
   run = jax.jit(lambda variables, z: generator.apply(
@@ -143,7 +150,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32():
   assert new['intermediates']['norm_1']['__call__'][0].dtype == jnp.bfloat16
   assert images.dtype == jnp.float32
   assert {leaf.dtype for leaf in jax.tree.leaves([variables, new['batch_stats']])} == {jnp.dtype('float32')}
-  reference, _, _ = MODELS['dcgan'](image_shape=(16, 16, 1), width=4)
+  reference, _, _ = build((16, 16, 1), width=4)
   exact = jax.jit(lambda v, z: reference.apply(v, z, train=True, mutable=['batch_stats'])[0])(variables, z)
   assert 0 < np.abs(exact - images).max() < 0.05
   _, variables = shapes(discriminator, images)
@@ -152,7 +159,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32():
 
 def test_activations():
   """ReLU in the generator, LeakyReLU of slope `leak` in the discriminator, tanh at the end: a network done by hand."""
-  generator, discriminator, _ = MODELS['dcgan'](image_shape=(8, 8, 1), width=2, kernel_size=4, leak=0.25)
+  generator, discriminator, _ = build((8, 8, 1), width=2, kernel_size=4, leak=0.25)
   z = jax.random.uniform(KEY, (3, 100), minval=-1., maxval=1.)
   variables = init(generator, z)
   variables = jax.tree.map(lambda x: x + 0.1, variables)  # no bias or mean left at zero
@@ -172,18 +179,40 @@ def test_activations():
 
 
 def test_upsample_kind_is_handed_down():
-  generator, _, _ = MODELS['dcgan'](image_shape=(16, 16, 1), width=4, upsample='subpixel')
+  generator, _, _ = build((16, 16, 1), width=4, upsample='subpixel')
   _, variables = shapes(generator, latent())
   assert variables['params']['up_1']['kernel'].shape == (5, 5, 8, 4 * 4)
-  with pytest.raises(UserError):
-    shapes(dcgan.build(image_shape=(16, 16, 1), upsample='unpol')[0], latent())
+  with pytest.raises(UserError, match="did you mean 'unpool'"):
+    DcganOptions(upsample='unpol')
 
 
 def test_momentum_is_the_decay_of_the_statistics():
-  generator, _, _ = MODELS['dcgan'](image_shape=(8, 8, 1), width=2, batch_norm_momentum=0.75)
+  generator, _, _ = build((8, 8, 1), width=2, batch_norm_momentum=0.75)
   z = jax.random.uniform(KEY, (64, 100), minval=-1., maxval=1.)
   variables = init(generator, z)
   _, new = jax.jit(lambda *args: generator.apply(*args, train=True, mutable=['batch_stats']))(variables, z)
   x = np.asarray(z @ variables['params']['project']['kernel']).reshape(-1, 2)
   np.testing.assert_allclose(new['batch_stats']['norm_0']['mean'], 0.25 * x.mean(0), atol=1e-6)
   np.testing.assert_allclose(new['batch_stats']['norm_0']['var'], 0.75 + 0.25 * x.var(0), atol=1e-5)
+
+
+def test_batch_norm_takes_the_statistics_of_all_devices():
+  """Of the mapped axis that the builder is given, and of each device's own share without."""
+  images = jax.random.normal(KEY, (2, 3, 16, 16, 1))
+  means = []
+  for axis in ('batch', None):
+    _, discriminator, _ = MODELS['dcgan'](DcganOptions(width=2), image_shape=(16, 16, 1), dtype=None,
+                                          batch_norm_axis=axis)
+    variables = init(discriminator, images[0])
+    judge = lambda x: discriminator.apply(variables, x, train=True, mutable=['batch_stats'])[1]
+    means.append(np.asarray(jax.jit(jax.vmap(judge, axis_name='batch'))(images)['batch_stats']['norm_2']['mean']))
+  np.testing.assert_allclose(means[0], np.broadcast_to(means[1].mean(0), (2, 4)), rtol=1e-4)
+  assert np.abs(means[1][0] - means[1][1]).max() > 1e-5
+
+
+def test_discriminator_alone():
+  """As other tasks make it: options of their own, any size that it can halve to 4x4."""
+  discriminator = Discriminator(options=DcganOptions(width=2, kernel_size=4), axis_name=None, dtype=jnp.float32)
+  assert hash(discriminator) == hash(discriminator.clone())  # may be a static argument
+  layers, variables = shapes(discriminator, jnp.zeros((2, 16, 16, 3)))
+  assert variables['params']['down_1']['kernel'].shape == (4, 4, 3, 2) and layers['logit'] == (1,)

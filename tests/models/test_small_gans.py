@@ -7,8 +7,15 @@ import pytest
 from deconv.errors import UserError
 from deconv.models import MODELS
 from deconv.models.latent import Latent
+from deconv.options import Experiment
+from deconv.options.models import gan
 
 KEY = jax.random.key(0)
+
+
+def build(name, image_shape, dtype=None, **fields):
+  """(generator, discriminator, latent) of the options of these fields."""
+  return MODELS[name](gan.MODELS[name](**fields), image_shape=image_shape, dtype=dtype, batch_norm_axis=None)
 
 
 def count(tree):
@@ -20,7 +27,7 @@ def variables_of(module, *args):
 
 
 def test_gan28_parameters_by_hand():
-  generator, discriminator, spec = MODELS['gan28'](image_shape=(28, 28, 1))
+  generator, discriminator, spec = build('gan28', (28, 28, 1))
   assert spec == Latent(100, 'normal')
   gen = variables_of(generator, jnp.zeros((2, 100)))['params']
   assert gen['up_1']['kernel'].shape == (4, 4, 128, 128) and gen['up_2']['kernel'].shape == (4, 4, 128, 64)
@@ -35,11 +42,11 @@ def test_gan28_parameters_by_hand():
 
 def test_gan28_makes_28_pixels_only():
   with pytest.raises(UserError, match='28x28, not 32x32.*dcgan'):
-    MODELS['gan28'](image_shape=(32, 32, 1))
+    build('gan28', (32, 32, 1))
 
 
 def test_gan28_drops_features_in_training_only():
-  _, discriminator, _ = MODELS['gan28'](image_shape=(28, 28, 1), width=4)
+  _, discriminator, _ = build('gan28', (28, 28, 1), width=4)
   x = jax.random.normal(KEY, (3, 28, 28, 1))
   variables = jax.jit(lambda x: discriminator.lazy_init(KEY, x, train=False))(x)
   train = jax.jit(lambda key: discriminator.apply(variables, x, train=True, rngs={'dropout': key}))
@@ -49,7 +56,7 @@ def test_gan28_drops_features_in_training_only():
 
 
 def test_mlp_parameters_by_hand():
-  generator, discriminator, _ = MODELS['mlp_gan'](image_shape=(28, 28, 1))
+  generator, discriminator, _ = build('mlp_gan', (28, 28, 1))
   gen = variables_of(generator, jnp.zeros((2, 100)))['params']
   assert count(gen) == 101 * 128 + 129 * 128 + 129 * 784
   disc = variables_of(discriminator, jnp.zeros((2, 28, 28, 1)))['params']
@@ -57,7 +64,7 @@ def test_mlp_parameters_by_hand():
 
 
 def test_mlp_by_hand():
-  generator, discriminator, _ = MODELS['mlp_gan'](image_shape=(2, 3, 1), hidden=4, depth=1, leak=0.5, latent_size=3)
+  generator, discriminator, _ = build('mlp_gan', (2, 3, 1), hidden=4, depth=1, leak=0.5, latent_size=3)
   z = jax.random.normal(KEY, (5, 3))
   variables = generator.init(KEY, z, train=False)
   p = variables['params']
@@ -72,17 +79,17 @@ def test_mlp_by_hand():
 
 
 def test_mlp_refuses_an_upsampling_that_it_has_not():
-  with pytest.raises(UserError, match='subpixel'):
-    MODELS['mlp_gan'](image_shape=(28, 28, 1), upsample='subpixel')
+  with pytest.raises(UserError, match="model.upsample='subpixel' has no effect"):
+    gan.MlpGanOptions(upsample='subpixel')
 
 
 @pytest.mark.parametrize('name, size', [('gan28', 28), ('mlp_gan', 12), ('dcgan', 16)])
 def test_bfloat16_gives_float32_images_and_logits(name, size):
   width = {} if name == 'mlp_gan' else {'width': 2}
-  generator, discriminator, spec = MODELS[name](image_shape=(size, size, 3), dtype=jnp.bfloat16, **width)
+  generator, discriminator, spec = build(name, (size, size, 3), dtype=jnp.bfloat16, **width)
 
   def run(key):
-    z = spec.draw(key, 2)
+    z = spec.sample(key, 2)
     gen = generator.lazy_init(key, z, train=False)
     images = generator.apply(gen, z, train=False)
     disc = discriminator.lazy_init(key, images, train=False)
@@ -93,12 +100,25 @@ def test_bfloat16_gives_float32_images_and_logits(name, size):
 
 
 def test_misspelt_field_fails():
-  with pytest.raises(TypeError, match='widht'):
-    MODELS['dcgan'](image_shape=(32, 32, 1), widht=3)
+  with pytest.raises(UserError, match="no field model.widht.*'width'"):
+    Experiment.from_config({'task': 'gan', 'model': {'name': 'dcgan', 'widht': 3}})
+
+
+def test_every_network_has_its_options():
+  assert set(MODELS) == set(gan.MODELS)
+
+
+@pytest.mark.parametrize('fields', [dict(name='gan28', dropout=1.), dict(name='gan28', width=0),
+                                    dict(name='mlp_gan', depth=-1), dict(name='mlp_gan', latent_size=0),
+                                    dict(name='dcgan', batch_norm_momentum=1.), dict(name='dcgan', kernel_size=0)])
+def test_field_out_of_range(fields):
+  field = list(fields)[1]
+  with pytest.raises(UserError, match=f'model.{field}='):
+    gan.MODELS[fields['name']](**fields)
 
 
 def test_latents_have_their_distribution():
-  uniform, normal = (np.asarray(Latent(50, kind).draw(KEY, 400)) for kind in ('uniform', 'normal'))
+  uniform, normal = (np.asarray(Latent(50, kind).sample(KEY, 400)) for kind in ('uniform', 'normal'))
   assert uniform.shape == (400, 50) and uniform.min() >= -1 and uniform.max() <= 1
   np.testing.assert_allclose([uniform.mean(), uniform.var()], [0, 1 / 3], atol=0.02)
   np.testing.assert_allclose([normal.mean(), normal.var()], [0, 1], atol=0.04)

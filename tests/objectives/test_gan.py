@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 
 from deconv.objectives.gan import OBJECTIVES
+from deconv.options.objectives.gan import LOSSES
 
 LOG2 = math.log(2)
+
+
+def test_every_pair_of_losses_can_be_named():
+  assert tuple(OBJECTIVES) == LOSSES
 
 
 @pytest.mark.parametrize('name, gen', [

@@ -1,6 +1,4 @@
 """The adversarial step: update orders by hand, one generator forward, EMA, statistics, sampling options."""
-import json
-
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -8,16 +6,15 @@ import numpy as np
 import optax
 import pytest
 
-from configs import base
-from deconv import data, ops
+from deconv import ops
 from deconv.data import to_signed
 from deconv.errors import UserError
-from deconv.models import MODELS
 from deconv.models.latent import Latent
 from deconv.objectives.gan import OBJECTIVES, Objective
+from deconv.options import Experiment
+from deconv.rng import stream
 from deconv.tasks import TASKS
 from deconv.tasks.gan import Gan
-from deconv.rng import stream
 
 KEY = jax.random.key(0)
 RATE = 0.1
@@ -45,10 +42,27 @@ BATCH = {'image': np.full((2, 1, 1, 1), 255, np.uint8), 'latent': np.full((2, 1)
          'latent_disc': np.full((2, 1), 0.25, np.float32)}
 
 
-def linear_gan(order, **options):
-  networks = Scale(), Slope(), Latent(1, 'uniform')
-  return Gan(networks, networks, objective=LINEAR, gen_optimizer=optax.sgd(RATE), disc_optimizer=optax.sgd(RATE),
-             update_order=order, **options)
+class LinearGan(Gan):
+  """The game of `LINEAR`."""
+
+  def __init__(self, options, make_optimizer, batch_norm_axis):
+    super().__init__(options, make_optimizer, batch_norm_axis)
+    self.objective = LINEAR
+
+  def make_networks(self, batch_norm_axis):
+    return Scale(), Slope(), Latent(1, 'uniform')
+
+
+def make_options(**sections):
+  return Experiment.from_config({'task': 'gan', **sections})
+
+
+def sgd(scale):
+  return optax.sgd(scale * RATE)
+
+
+def linear_gan(order, ema_decay=0.):
+  return LinearGan(make_options(objective={'update_order': order}, train={'ema_decay': ema_decay}), sgd, None)
 
 
 @pytest.mark.parametrize('order, w, v', [
@@ -104,9 +118,8 @@ def test_average_by_hand():
 
 
 def test_discriminator_has_its_own_learning_rate():
-  config = base.get_config()
-  config.objective.disc_learning_rate_scale = 0.25
-  task = TASKS['gan'](config, lambda scale=1.0: optax.sgd(scale))
+  options = make_options(objective={'disc_learning_rate_scale': 0.25})
+  task = TASKS['gan'](options, optax.sgd, None)
   for name, rate in (('gen', 1.0), ('disc', 0.25)):
     updates, _ = task.optimizers[name].update({'p': 1.0}, task.optimizers[name].init({'p': 0.0}))
     assert updates['p'] == -rate
@@ -114,11 +127,11 @@ def test_discriminator_has_its_own_learning_rate():
 
 # A real network, small.
 
-def dcgan_task(order='disc_then_gen', objective='non_saturating', dtype='float32', **options):
-  networks = MODELS['dcgan'](image_shape=(8, 8, 1), width=4, kernel_size=4, latent_size=6, dtype=jnp.dtype(dtype))
-  optimizer = optax.sgd(RATE)
-  return Gan(networks, networks, objective=OBJECTIVES[objective], gen_optimizer=optimizer, disc_optimizer=optimizer,
-             update_order=order, **options)
+def dcgan_task(order='disc_then_gen', objective='non_saturating', ema_decay=0., num=64, **evaluation):
+  return Gan(make_options(
+      data={'image_size': 8}, model={'name': 'dcgan', 'width': 4, 'kernel_size': 4, 'latent_size': 6},
+      objective={'name': objective, 'update_order': order}, train={'ema_decay': ema_decay}, samples={'num': num},
+      eval=evaluation), sgd, None)
 
 
 @pytest.fixture(scope='module')
@@ -129,7 +142,7 @@ def images():
 @pytest.fixture(scope='module')
 def trained(images):
   """An averaging task and its state after two steps."""
-  task = dcgan_task(ema_decay=0.9, sample_batch_size=4, grid_size=5)
+  task = dcgan_task(ema_decay=0.9, num=5, batch_size=4)
   step = jax.jit(task.train_step)
   state = task.init(KEY, images)
   for i in range(2):
@@ -139,7 +152,7 @@ def trained(images):
 
 def plain_step(task, state, batch, order):
   """The same step by plain gradients of whole losses, a forward for each, one network at a time."""
-  generator, discriminator, _ = MODELS['dcgan'](image_shape=(8, 8, 1), width=4, kernel_size=4, latent_size=6)
+  generator, discriminator, _ = task.make_networks(None)
   objective = task.objective
   gen, disc = state.networks['gen'], state.networks['disc']
   reals = to_signed(batch['image'])
@@ -178,9 +191,12 @@ def plain_step(task, state, batch, order):
   return {'gen': {'params': gen_params, **gen_new}, 'disc': {'params': disc_params, 'batch_stats': {}, **disc_new}}
 
 
-@pytest.mark.parametrize('order', ['disc_then_gen', 'simultaneous', 'alternate'])
-def test_step_equals_plain_gradients(order, images):
-  task = dcgan_task(order)
+@pytest.mark.parametrize('order, objective', [
+    ('disc_then_gen', 'non_saturating'), ('simultaneous', 'non_saturating'), ('alternate', 'non_saturating'),
+    ('disc_then_gen', 'minimax')])
+def test_step_equals_plain_gradients(order, objective, images):
+  task = dcgan_task(order, objective)
+  assert task.objective == OBJECTIVES[objective]
   z = jax.random.uniform(KEY, (2, 6, 6), minval=-1., maxval=1.)
   batch = dict(images, latent=z[0], latent_disc=z[1])
   state = task.init(KEY, batch)
@@ -215,7 +231,7 @@ def test_same_key_same_step_other_key_another(images):
   same, again, other = (step(state, images, jax.random.key(i))[0] for i in (1, 1, 2))
   jax.tree.map(np.testing.assert_array_equal, same, again)
   assert not np.array_equal(*(x.networks['gen'].params['up_1']['kernel'] for x in (same, other)))
-  drawn = dict(images, **task.draw(images, jax.random.key(1)))
+  drawn = dict(images, **task.random_inputs(images, jax.random.key(1)))
   jax.tree.map(np.testing.assert_array_equal, same, step(state, drawn, jax.random.key(3))[0])
 
 
@@ -227,9 +243,9 @@ def test_average_holds_the_statistics(trained):
 
 
 def test_dropout_has_a_stream_and_bfloat16_keeps_float32_state():
-  config = base.get_config(model='gan28')
-  config.model.width, config.data.image_size, config.train.dtype = 2, 28, 'bfloat16'
-  task = TASKS['gan'](config, lambda scale=1.0: optax.adam(1e-3))
+  options = make_options(model={'name': 'gan28', 'width': 2}, data={'image_size': 28}, train={'dtype': 'bfloat16'})
+  task = TASKS['gan'](options, optax.adam, None)
+  assert task.generator.dtype == task.discriminator.dtype == jnp.bfloat16
   batch = {'image': np.zeros((2, 28, 28, 1), np.uint8)}
   state = jax.eval_shape(task.init, KEY, batch)
   new, scalars = jax.eval_shape(task.train_step, state, batch, KEY)
@@ -259,17 +275,18 @@ def test_samples_do_not_depend_on_the_batches_they_are_made_in(trained):
   task, state, _ = trained
   seven = task.sample(state, KEY, 7)
   assert seven.shape == (7, 8, 8, 1) and seven.dtype == np.float32 and np.abs(seven).max() <= 1
-  latents = task.latent.draw(stream(KEY, 'latent'), 7)
+  latents = task.latent.sample(stream(KEY, 'latent'), 7)
   np.testing.assert_allclose(seven[5], task.generate(state, latents[5:6])[0], atol=1e-6)
 
 
 def test_sampling_options_choose_parameters_and_statistics(trained):
   task, state, _ = trained
-  latents = task.latent.draw(KEY, 4)
+  latents = task.latent.sample(KEY, 4)
   outputs = {}
   for use_ema in (True, False):
     for stats in ('running', 'batch'):
       other = dcgan_task(ema_decay=0.9, use_ema=use_ema, batch_stats=stats)
+      assert other.sampling_protocol(state) == {'ema': use_ema, 'batch_stats': stats, 'sample_batch_size': 256}
       outputs[use_ema, stats] = other.generate(state, latents)
       gen = state.networks['gen']
       variables = gen.ema if use_ema else gen.variables
@@ -289,34 +306,42 @@ def test_grid_has_fixed_latents(trained, images):
 def test_interpolation_runs_from_latent_to_latent(trained):
   task, state, _ = trained
   rows = task.interpolate(state, KEY, 2, 3).reshape(2, 3, 8, 8, 1)
-  ends = task.latent.draw(stream(KEY, 'latent'), 4)
+  ends = task.latent.sample(stream(KEY, 'latent'), 4)
   np.testing.assert_allclose(rows[:, [0, 2]].reshape(4, 8, 8, 1), task.generate(state, ends), atol=1e-6)
 
 
-@pytest.mark.parametrize('field, value', [('model.name', 'gan'), ('objective.name', 'wasserstein'),
-                                          ('objective.update_order', 'gen_first'), ('eval.batch_stats', 'none'),
-                                          ('data.image_size', 33)])
-def test_unknown_names_are_one_sentence(field, value):
-  config = base.get_config()
-  config.update_from_flattened_dict({field: value})
-  message = '33x33' if field == 'data.image_size' else f"{field} is '{value}'; choose one of"
-  with pytest.raises(UserError, match=message):
-    TASKS['gan'](config, lambda scale=1.0: optax.sgd(0.1))
+def test_without_an_average_the_protocol_says_so(images):
+  task = dcgan_task()
+  state = jax.eval_shape(task.init, KEY, images)
+  assert task.sampling_protocol(state)['ema'] is False
 
 
-def test_evaluation_of_samples_is_stamped_with_its_protocol(trained):
-  task, state, _ = trained
-  options = data.DataOptions(image_size=8)
-  numbers, pictures, protocol = task.evaluate_samples(
-      state, data.open_source(options), KEY, 20, reference_limit=300, shown=6)
-  neighbours = {'neighbour_distance', 'neighbour_distance_heldout', 'neighbour_closer', 'neighbour_closer_heldout'}
-  assert set(numbers) == {'coverage', 'entropy', 'classifier_accuracy'} | neighbours
-  assert protocol['num_samples'] == 20 and protocol['num_reference'] == 240 and protocol['num_heldout'] == 60
-  assert protocol['ema'] and protocol['batch_stats'] == 'running' and protocol['step'] == 2
-  assert sum(protocol['class_counts']) == 20 and json.loads(json.dumps(protocol)) == protocol
-  assert pictures['neighbours'].dtype == np.uint8 and numbers['classifier_accuracy'] > 0.7
+def test_batch_statistics_are_those_of_a_full_batch(trained):
+  """Six samples in batches of four: the second is filled up with the first latents, not left at two."""
+  _, state, _ = trained
+  task = dcgan_task(ema_decay=0.9, batch_stats='batch', batch_size=4)
+  latents = task.latent.sample(KEY, 6)
+  filled = np.concatenate([latents[4:], latents[:2]])
+  images = task.generate(state, latents)
+  assert images.shape == (6, 8, 8, 1)
+  np.testing.assert_array_equal(images[4:], task.generate(state, filled)[:2])
+  assert np.abs(images[4:] - task.generate(state, latents[4:])).max() > 1e-4
 
-  images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 1), dtype=np.uint8)
-  unlabelled = data.ArraySource('noise', images, None, options)
-  numbers, _, protocol = task.evaluate_samples(state, unlabelled, KEY, 20)
-  assert 'coverage' not in numbers and 'classifier' not in protocol and numbers['neighbour_distance'] > 0
+
+@pytest.mark.parametrize('section, field, value', [('model', 'name', 'gan'), ('objective', 'name', 'wasserstein'),
+                                                   ('objective', 'update_order', 'gen_first'),
+                                                   ('eval', 'batch_stats', 'none')])
+def test_unknown_names_are_one_sentence(section, field, value):
+  with pytest.raises(UserError, match=f"{section}.{field} is '{value}'.*; choose one of"):
+    make_options(**{section: {field: value}})
+
+
+def test_size_that_the_network_cannot_make():
+  with pytest.raises(UserError, match='33x33'):
+    TASKS['gan'](make_options(data={'image_size': 33}), sgd, None)
+
+
+@pytest.mark.parametrize('name', ['dcgan', 'gan28'])
+def test_unpooling_needs_poolings(name):
+  with pytest.raises(UserError, match=f"{name} cannot upsample by 'unpool'"):
+    make_options(model={'name': name, 'upsample': 'unpool'})

@@ -3,7 +3,7 @@ import jax
 import numpy as np
 import pytest
 
-from configs import base
+from deconv.options import Experiment, ParallelOptions
 from deconv.tasks import TASKS
 from deconv.training import experiment
 from deconv.training.parallel import Parallel
@@ -13,12 +13,10 @@ from deconv.training.parallel import Parallel
 KEY = jax.random.key(3)
 
 
-def make_config():
-  config = base.get_config()
-  config.update_from_flattened_dict({
-      'data.image_size': 8, 'model.width': 8, 'model.latent_size': 6, 'model.kernel_size': 4, 'train.batch_size': 8,
-      'train.ema_decay': 0.9})
-  return config
+def make_options():
+  return Experiment.from_config({
+      'task': 'gan', 'data': {'image_size': 8}, 'model': {'width': 8, 'latent_size': 6, 'kernel_size': 4},
+      'train': {'batch_size': 8, 'ema_decay': 0.9}})
 
 
 def make_batches():
@@ -28,7 +26,7 @@ def make_batches():
 
 
 def run(parallel):
-  task = experiment.build_task(make_config(), parallel, 3)
+  task = experiment.build_task(make_options(), parallel, 3)
   batches = make_batches()
   state = parallel.put_state(jax.jit(task.init)(KEY, batches[0]))
   step, losses = parallel.train_step(task), []
@@ -40,7 +38,7 @@ def run(parallel):
 
 @pytest.fixture(scope='module')
 def reference():
-  return run(Parallel('jit', devices=jax.devices()[:1]))
+  return run(Parallel(devices=jax.devices()[:1]))
 
 
 def largest_difference(a, b):
@@ -50,7 +48,7 @@ def largest_difference(a, b):
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
 def test_four_devices_equal_one(reference, mode):
   """pmap with synchronised batch norm is the jit program."""
-  state, losses = run(Parallel(mode))
+  state, losses = run(Parallel(ParallelOptions(mode)))
   assert state.step == 3
   assert largest_difference(losses, reference[1]) < 5e-6
   assert largest_difference(state, reference[0]) < 5e-6
@@ -58,5 +56,5 @@ def test_four_devices_equal_one(reference, mode):
 
 def test_the_task_says_what_it_draws():
   """So that the latents are sharded like the images: see test_parallel."""
-  task = TASKS['gan'](make_config(), lambda scale=1.0: None)
-  assert 'latent' in jax.eval_shape(task.draw, make_batches()[0], KEY)
+  task = TASKS['gan'](make_options(), lambda scale: None, None)
+  assert 'latent' in jax.eval_shape(task.random_inputs, make_batches()[0], KEY)

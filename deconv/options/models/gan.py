@@ -1,9 +1,16 @@
 """The section `model` of the task gan."""
 import dataclasses
 
+from deconv.errors import UserError
 from deconv.options.models.model import ModelOptions, by_name
 
 PRESETS = ('paper', 'code')
+
+
+def _refuse_unpooling(options):
+  if options.upsample == 'unpool':
+    raise UserError(f"{options.name} cannot upsample by 'unpool': its generator has no max pooling before it, whose "
+                    'switches it would need; choose another model.upsample')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +35,7 @@ class DcganOptions(ModelOptions):
 
   def __post_init__(self):
     super().__post_init__()
+    _refuse_unpooling(self)
     self._one_of(preset=PRESETS)
     self._at_least(latent_size=1, width=1, kernel_size=1, leak=0)
     self._share('batch_norm_momentum')
@@ -51,6 +59,7 @@ class Gan28Options(ModelOptions):
 
   def __post_init__(self):
     super().__post_init__()
+    _refuse_unpooling(self)
     self._at_least(latent_size=1, width=1, leak=0)
     self._share('dropout')
 
