@@ -30,7 +30,8 @@ def test_needs_no_labels_and_says_its_protocol():
   task = Copier(noise(5, 1).take(np.arange(5))['image'], ema=False)
   numbers, pictures, protocol = EVALUATOR.measure(task, make_state(), source, KEY, OPTIONS)
   assert numbers['neighbour_distance'] > 0 and list(pictures) == ['neighbours']
-  assert protocol == {**samples.draw(task, make_state(), source, KEY, OPTIONS).protocol, 'distance': neighbours.PROTOCOL}
+  drawn = samples.draw(task, make_state(), source, KEY, OPTIONS)
+  assert protocol == {**drawn.protocol, 'distance': neighbours.PROTOCOL}
   assert json.loads(json.dumps(protocol)) == protocol
 
 
