@@ -18,54 +18,54 @@ import jax.numpy as jnp
 
 from deconv import layers
 from deconv.errors import UserError
+from deconv.models.restorer import Restorer
+from deconv.options.models.restorers import ContextEncoderOptions
 
-OUTPUTS = ('image', 'centre')
 
-
-class ContextEncoder(nn.Module):
+class ContextEncoder(Restorer):
   """Images with a hole (batch, side, side, c) in [-1, 1] -> (batch, side, side, channels) float32 in [-1, 1].
 
+  With model.output 'image' all pixels are the decoder's; with 'centre' the decoder makes the middle side / 2 x side / 2
+  pixels, and the others are the input's.
+
   Attributes:
+    options: ContextEncoderOptions.
     channels: of the output.
     side: of the image, 4 * 2**n, n >= 2.
-    output: 'image': all pixels are the decoder's; 'centre': the decoder makes the middle side / 2 x side / 2 pixels,
-      and the others are the input's.
-    width: channels of the first layer.
-    bottleneck: units between encoder and decoder; 0 = fully connected within each channel.
-    upsample: kind of deconv.layers.Upsample.
-    momentum: decay of the running statistics a step.
     axis_name: mapped axis over which batch norm takes its statistics, or None.
     dtype: type that is computed in.
   """
+  options: ContextEncoderOptions
   channels: int
   side: int
-  output: str = 'image'
-  width: int = 64
-  bottleneck: int = 4000
-  upsample: str = 'deconv'
-  momentum: float = 0.9
-  axis_name: str | None = None
-  dtype: Any = None
+  axis_name: str | None
+  dtype: Any
 
   @property
   def fixed_side(self):
     """The only size of an image that the network takes."""
     return self.side
 
+  @property
+  def centre_only(self):
+    """Whether the network makes the middle of an image alone."""
+    return self.options.output == 'centre'
+
   @nn.compact
   def __call__(self, x, train=False):
-    norm = functools.partial(nn.BatchNorm, use_running_average=not train, momentum=self.momentum,
+    o = self.options
+    norm = functools.partial(nn.BatchNorm, use_running_average=not train, momentum=o.batch_norm_momentum,
                              axis_name=self.axis_name, dtype=self.dtype)
     conv = functools.partial(layers.Conv, kernel_size=4, strides=2, padding=1, dtype=self.dtype)
     image, halvings = x, self.side.bit_length() - 3  # down to 4x4
     for i in range(halvings):
-      x = conv(min(8, 2**max(i - 1, 0)) * self.width, use_bias=i == 0, name=f'down_{i + 1}')(x)
+      x = conv(min(8, 2**max(i - 1, 0)) * o.width, use_bias=i == 0, name=f'down_{i + 1}')(x)
       x = nn.leaky_relu(x if i == 0 else norm(name=f'norm_down_{i + 1}')(x), 0.2)
 
-    doublings = halvings if self.output == 'image' else halvings - 1
-    widths = [min(8, 2**i) * self.width for i in reversed(range(doublings))]  # of the maps of side 4, 8, ...
-    if self.bottleneck:
-      x = layers.Conv(self.bottleneck, 4, padding=0, use_bias=False, dtype=self.dtype, name='code')(x)
+    doublings = halvings - 1 if self.centre_only else halvings
+    widths = [min(8, 2**i) * o.width for i in reversed(range(doublings))]  # of the maps of side 4, 8, ...
+    if o.bottleneck:
+      x = layers.Conv(o.bottleneck, 4, padding=0, use_bias=False, dtype=self.dtype, name='code')(x)
       x = nn.leaky_relu(norm(name='norm_code')(x), 0.2)
       x = layers.ConvTranspose(widths[0], 4, padding=0, use_bias=False, dtype=self.dtype, name='uncode')(x)
     else:
@@ -73,11 +73,11 @@ class ContextEncoder(nn.Module):
       x = layers.Conv(widths[0], 1, use_bias=False, dtype=self.dtype, name='uncode')(nn.relu(x))
     x = nn.relu(norm(name='norm_uncode')(x))
     for i, width in enumerate(widths[1:], 1):
-      x = layers.Upsample(width, self.upsample, 4, use_bias=False, dtype=self.dtype, name=f'up_{i}')(x)
+      x = layers.Upsample(width, o.upsample, 4, use_bias=False, dtype=self.dtype, name=f'up_{i}')(x)
       x = nn.relu(norm(name=f'norm_up_{i}')(x))
-    x = layers.Upsample(self.channels, self.upsample, 4, dtype=self.dtype, name='last')(x)
+    x = layers.Upsample(self.channels, o.upsample, 4, dtype=self.dtype, name='last')(x)
     x = jnp.tanh(x.astype(jnp.float32))
-    if self.output == 'image':
+    if not self.centre_only:
       return x
     edge = self.side // 4
     image = jnp.broadcast_to(image.astype(jnp.float32), (*image.shape[:-1], self.channels))
@@ -86,7 +86,7 @@ class ContextEncoder(nn.Module):
 
 class ChannelwiseDense(nn.Module):
   """Every pixel of a channel from all pixels of that channel: m n^4 weights for m maps of side n (section 3.1)."""
-  dtype: Any = None
+  dtype: Any
 
   @nn.compact
   def __call__(self, x):
@@ -99,20 +99,15 @@ class ChannelwiseDense(nn.Module):
     return (y + bias).reshape(x.shape)
 
 
-def build(*, image_shape, scale=1, upsample='deconv', output='image', width=64, bottleneck=4000,
-          batch_norm_momentum=0.9, dtype=None, batch_norm_axis=None):
-  """Returns ContextEncoder for images of `image_shape` (height, width, channels).
+def build(options, *, image_shape, scale, dtype, batch_norm_axis):
+  """Returns ContextEncoder for images of `image_shape` (height, width, channels); `scale` is 1.
 
   Raises:
-    UserError: a size that is not 4 * 2**n, an unknown output, or another scale than 1.
+    UserError: a size that is not 4 * 2**n.
   """
+  del scale
   side = image_shape[0]
-  if scale != 1:
-    raise UserError(f"model.name='context_encoder' fills holes and does not enlarge by {scale}; choose another model")
   if image_shape[1] != side or side < 16 or side & (side - 1):
     raise UserError(f"model.name='context_encoder' takes square images of side 16, 32, 64, ..., not "
                     f'{side}x{image_shape[1]}; change data.image_size')
-  if output not in OUTPUTS:
-    raise UserError(f"model.output is '{output}'; choose one of: {', '.join(OUTPUTS)}")
-  return ContextEncoder(image_shape[-1], side, output, width, bottleneck, upsample, batch_norm_momentum,
-                        batch_norm_axis, dtype)
+  return ContextEncoder(options, image_shape[-1], side, batch_norm_axis, dtype)

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 
 from deconv import layers, ops
 from deconv.errors import UserError
+from deconv.options.models.autoencoders import DcignOptions
 
 # Channels of the encoder's and of the decoder's convolutions, for a width of 96.
 PRESETS = {'paper': ((96, 64, 32), (32, 64, 96)), 'code': ((96, 48, 24), (48, 96, 96))}
-PADDINGS = 'same', 'valid'
 
 # (kernel, bias) of the dense layers.
 DENSE_INITS = {
@@ -31,28 +31,24 @@ class Encoder(nn.Module):
   """Images (batch, side, side, c) -> (batch, 2 * latent_size) float32, means and log-variances.
 
   Attributes:
-    latent_size: length of z.
+    options: DcignOptions.
     features: channels of the convolutions.
-    padding: 'same', or 'valid' as published.
-    dense_init: key of DENSE_INITS.
     dtype: type that is computed in.
   """
-  latent_size: int
+  options: DcignOptions
   features: tuple[int, ...]
-  padding: str = 'same'
-  dense_init: str = 'authors'
-  dtype: Any = None
+  dtype: Any
 
   @nn.compact
   def __call__(self, x):
     for i, features in enumerate(self.features):
-      x = layers.Conv(features, 5, padding=self.padding.upper(), dtype=self.dtype,
+      x = layers.Conv(features, 5, padding=self.options.padding, dtype=self.dtype,
                       kernel_init=layers.fan_in_normal(2.0), name=f'conv_{i + 1}')(x)
       x = nn.relu(ops.max_pool(x, 2)[0])                # b side/2 side/2 features ('valid': (side - 4) / 2)
     x = x.reshape(x.shape[0], -1)
     # Computed in float32: log-variances in bfloat16 have no digits to spare.
-    kernel_init, bias_init = DENSE_INITS[self.dense_init]
-    return nn.Dense(2 * self.latent_size, kernel_init=kernel_init, bias_init=bias_init, name='posterior')(
+    kernel_init, bias_init = DENSE_INITS[self.options.dense_init]
+    return nn.Dense(2 * self.options.latent_size, kernel_init=kernel_init, bias_init=bias_init, name='posterior')(
         x.astype(jnp.float32))
 
 
@@ -60,37 +56,34 @@ class Decoder(nn.Module):
   """Codes (batch, latent) -> (batch, side, side, outputs) float32.
 
   Attributes:
+    options: DcignOptions.
     side: height and width of the image.
     outputs: numbers for each pixel.
     first: channels of the smallest map.
     features: channels of the convolutions but the last.
-    upsample: kind of deconv.layers.Upsample; 'resize_nearest' is the paper's.
-    padding: 'same', or 'valid' as published.
-    dense_init: key of DENSE_INITS.
     dtype: type that is computed in.
   """
+  options: DcignOptions
   side: int
   outputs: int
   first: int
   features: tuple[int, ...]
-  upsample: str = 'resize_nearest'
-  padding: str = 'same'
-  dense_init: str = 'authors'
-  dtype: Any = None
+  dtype: Any
 
   @nn.compact
   def __call__(self, z):
-    start = smallest(self.side, self.padding)
-    kernel_init, bias_init = DENSE_INITS[self.dense_init]
+    padding = self.options.padding
+    start = smallest(self.side, padding)
+    kernel_init, bias_init = DENSE_INITS[self.options.dense_init]
     x = nn.Dense(start * start * self.first, dtype=self.dtype, kernel_init=kernel_init, bias_init=bias_init,
                  name='project')(z)
     x = nn.relu(x).reshape(-1, start, start, self.first)  # b start start first
     widths = *self.features, self.outputs
     for i, features in enumerate(widths):
       last = i == len(widths) - 1
-      x = layers.Upsample(features, self.upsample, 7, 2, dtype=self.dtype,
+      x = layers.Upsample(features, self.options.upsample, 7, 2, dtype=self.dtype,
                           kernel_init=layers.fan_in_normal(1.0) if last else None, name=f'up_{i + 1}')(x)
-      if self.padding == 'valid':
+      if padding == 'valid':
         x = x[:, 3:-3, 3:-3]                              # what a 7x7 convolution without padding has
       x = x if last else nn.relu(x)                       # b 2*start 2*start features ('valid': 2 * start - 6)
     return x.astype(jnp.float32)
@@ -117,33 +110,21 @@ def smallest(side, padding):
   return start
 
 
-def build(*, image_shape, outputs, upsample='resize_nearest', latent_size=200, preset='paper', width=96, padding='same',
-          dense_init='authors', dtype=None):
-  """Returns (encoder, decoder) for images of `image_shape` (side, side, channels).
+def build(options, *, image_shape, outputs, dtype):
+  """Returns (encoder, decoder).
 
   Args:
-    outputs: (numbers for each pixel, numbers that all pixels share), see deconv.objectives.likelihoods.
-    upsample: kind of deconv.layers.Upsample.
-    latent_size: length of z.
-    preset: key of PRESETS.
-    width: channels of the first convolution; the others in proportion.
-    padding: 'same' (side a multiple of 16) or 'valid' (150).
-    dense_init: how the dense layers start, key of DENSE_INITS.
+    options: DcignOptions.
+    image_shape: (side, side, channels).
+    outputs: (numbers for each pixel, 0), see deconv.objectives.likelihoods.
     dtype: type that is computed in.
 
   Raises:
-    UserError: an unknown preset, padding or start, a size that the network cannot make, or a likelihood with shared numbers.
+    UserError: a size that the network cannot make.
   """
-  for field, value, choices in (('preset', preset, PRESETS), ('padding', padding, PADDINGS),
-                                ('dense_init', dense_init, DENSE_INITS)):
-    if value not in choices:
-      raise UserError(f"model.{field} is '{value}'; choose one of: {', '.join(choices)}")
-  if outputs[1]:
-    raise UserError('dcign has no numbers that all pixels share; choose another objective.likelihood than '
-                    'gaussian_learned')
   if image_shape[0] != image_shape[1]:
     raise UserError(f'dcign makes square images, not {image_shape[0]}x{image_shape[1]}')
-  smallest(image_shape[0], padding)
-  down, up = ([max(1, round(width * features / 96)) for features in widths] for widths in PRESETS[preset])
-  return (Encoder(latent_size, tuple(down), padding, dense_init, dtype),
-          Decoder(image_shape[0], outputs[0], down[-1], tuple(up), upsample, padding, dense_init, dtype))
+  smallest(image_shape[0], options.padding)
+  down, up = (tuple(max(1, round(options.width * features / 96)) for features in widths)
+              for widths in PRESETS[options.preset])
+  return (Encoder(options, down, dtype), Decoder(options, image_shape[0], outputs[0], down[-1], up, dtype))

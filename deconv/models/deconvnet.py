@@ -12,48 +12,42 @@ from flax import linen as nn
 from deconv import layers
 from deconv.errors import UserError
 from deconv.models import vgg
+from deconv.options.models.segmenters import VGG16, DeconvNetOptions
 
-PAPER = dict(**vgg.VGG16, batch_norm=True, fc_kernel=7, fc_width=4096, upsample='paper')
+PAPER = dict(**VGG16, batch_norm=True, fc_kernel=7, fc_width=4096, upsample='paper')
 
 
 class DeconvNet(nn.Module):
   """Images (b, h, w, c) in [-1, 1] -> logits (b, h, w, num_classes) float32; h and w multiples of 2**depth.
 
   Attributes:
+    options: DeconvNetOptions.
     num_classes: channels of the logits.
-    convs, width, block, pixels: as in vgg.Encoder.
-    fc_kernel: side of the window of fc6 and of its counterpart.
-    fc_width: channels of fc6 and fc7.
-    upsample: kind of deconv.layers.Upsample.
+    block: what the layers have in common.
     side_scores: also score the maps before each doubling, see vgg.side_score.
   """
+  options: DeconvNetOptions
   num_classes: int
-  convs: tuple[int, ...]
-  width: int
-  fc_kernel: int = 3
-  fc_width: int = 256
-  upsample: str = 'unpool'
-  block: vgg.Block = vgg.Block()
-  pixels: str = 'signed'
-  side_scores: bool = False
+  block: vgg.Block
+  side_scores: bool
 
   @nn.compact
   def __call__(self, x, train):
-    _check_sides(x.shape[1:3], len(self.convs), self.fc_kernel)
-    block = self.block
-    x, stages = vgg.Encoder(self.convs, self.width, block, self.pixels, name='encoder')(x, train)
+    o, block = self.options, self.block
+    _check_sides(x.shape[1:3], o.depth, o.fc_kernel)
+    x, stages = vgg.Encoder(o, block, name='encoder')(x, train)
     bottom = x.shape[-1]
-    for name, kernel_size in (('fc6', self.fc_kernel), ('fc7', 1)):        # b 1 1 fc_width at the paper's size
-      x = layers.Conv(self.fc_width, kernel_size, padding=0, use_bias=not block.batch_norm, dtype=block.dtype,
+    for name, kernel_size in (('fc6', o.fc_kernel), ('fc7', 1)):           # b 1 1 fc_width at the paper's size
+      x = layers.Conv(o.fc_width, kernel_size, padding=0, use_bias=not block.batch_norm, dtype=block.dtype,
                       kernel_init=None, name=name)(x)
       x = block.norm_relu(x, f'norm_{name}', train=train)
     # At the paper's size every output pixel sums fc_width products (one tap of the window): hence this fan-in.
-    x = layers.ConvTranspose(bottom, self.fc_kernel, padding=0, use_bias=not block.batch_norm, dtype=block.dtype,
-                             kernel_init=layers.fan_in_normal(2.0, self.fc_kernel, transposed=True),
+    x = layers.ConvTranspose(bottom, o.fc_kernel, padding=0, use_bias=not block.batch_norm, dtype=block.dtype,
+                             kernel_init=layers.fan_in_normal(2.0, o.fc_kernel, transposed=True),
                              name='fc6_deconv')(x)
     x = block.norm_relu(x, 'norm_fc6_deconv', train=train)                 # b h/2**depth w/2**depth bottom
-    decoder = vgg.MirroredDecoder(self.convs, self.width, self.upsample, block,
-                                  side_classes=self.num_classes if self.side_scores else 0, name='decoder')
+    decoder = vgg.MirroredDecoder(o, o.upsample_kind('unpool'), block, 0, self.num_classes if self.side_scores else 0,
+                                  name='decoder')
     x = decoder(x, [stage.switches for stage in stages], train)            # b h w width
     return vgg.score(x, self.num_classes, 'score')
 
@@ -66,20 +60,13 @@ def _check_sides(sides, depth, fc_kernel):
                     'more, or lower model.fc_kernel or model.depth')
 
 
-def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), fc_kernel=3, fc_width=256,
-          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False,
-          dtype=None, batch_norm_axis=None):
-  """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
+def build(options, *, image_shape, num_classes, side_scores, dtype, batch_norm_axis):
+  """Returns the network for images of `image_shape` (height, width, channels); see deconv.models.
 
-  `upsample='paper'` is 'unpool'. `weights` is a path that vgg_weights.initialize reads later.
+  `upsample='paper'` is 'unpool'. The file `weights` is read later, by vgg_weights.initialize.
 
   Raises:
-    UserError: a field that does not fit, sides that are not multiples of 2**depth, or too small for fc6.
+    UserError: sides that are not multiples of 2**depth, or too small for fc6.
   """
-  convs = vgg.check_fields('deconvnet', image_shape=image_shape, depth=depth, width=width, convs=convs, pixels=pixels,
-                           weights=weights)
-  if fc_kernel < 1 or fc_width < 1:
-    raise UserError(f'deconvnet: model.fc_kernel={fc_kernel} and model.fc_width={fc_width} must be at least 1')
-  _check_sides(image_shape[:2], depth, fc_kernel)
-  return DeconvNet(num_classes, convs, width, fc_kernel, fc_width, vgg.resolve(upsample, 'unpool'),
-                   vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels, side_scores)
+  _check_sides(image_shape[:2], options.depth, options.fc_kernel)
+  return DeconvNet(options, num_classes, vgg.block_of(options, dtype, batch_norm_axis), side_scores)

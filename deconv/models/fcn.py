@@ -19,12 +19,11 @@ from flax import linen as nn
 import jax.numpy as jnp
 
 from deconv import layers
-from deconv.errors import UserError
 from deconv.models import vgg
+from deconv.options.models.segmenters import VGG16, FcnOptions
 
-PADDINGS = ('same', 'wide')
 BILINEAR = ('bilinear_deconv', 'bilinear_deconv_fixed')
-PAPER = dict(**vgg.VGG16, batch_norm=False, padding='wide', skips=2, fc_kernel=7, fc_width=4096, dropout=0.5,
+PAPER = dict(**VGG16, batch_norm=False, padding='wide', skips=2, fc_kernel=7, fc_width=4096, dropout=0.5,
              learned=False, scaled_skips=False, upsample='paper')
 
 
@@ -32,53 +31,38 @@ class Fcn(nn.Module):
   """Images (b, h, w, c) in [-1, 1] -> logits (b, h, w, num_classes) float32.
 
   Attributes:
+    options: FcnOptions.
     num_classes: channels of the logits.
-    convs, width, block, pixels: as in vgg.Encoder.
-    skips: how many finer poolings are scored too.
-    padding: 'same' (sides multiples of 2**depth) or 'wide' (any size).
-    fc_kernel: side of the window of fc6, odd.
-    fc_width: channels of fc6 and fc7.
-    dropout: share of the features of fc6 and fc7 dropped.
-    scaled_skips: multiply the features of the n-th skip by 0.01**n before they are scored, so that all can be trained
-      at once (the authors' FCN-8s-atonce) without stages.
-    upsample: kind of deconv.layers.Upsample.
+    block: what the layers have in common.
   """
+  options: FcnOptions
   num_classes: int
-  convs: tuple[int, ...]
-  width: int
-  skips: int = 2
-  padding: str = 'same'
-  fc_kernel: int = 3
-  fc_width: int = 256
-  dropout: float = 0.0
-  scaled_skips: bool = False
-  upsample: str = 'bilinear_deconv_fixed'
-  block: vgg.Block = vgg.Block()
-  pixels: str = 'signed'
+  block: vgg.Block
 
   @nn.compact
   def __call__(self, x, train):
-    depth, wide, sides = len(self.convs), self.padding == 'wide', x.shape[1:3]
+    o, sides = self.options, x.shape[1:3]
+    depth, wide = o.depth, o.padding == 'wide'
     if not wide:
       vgg.check_sides('fcn', *sides, 2**depth)
     border = wide_border(depth) if wide else 1
-    x, stages = vgg.Encoder(self.convs, self.width, self.block, self.pixels, border, name='encoder')(x, train)
-    for name, kernel_size in (('fc6', self.fc_kernel), ('fc7', 1)):
-      x = layers.Conv(self.fc_width, kernel_size, padding=0 if wide else kernel_size // 2,
+    x, stages = vgg.Encoder(o, self.block, border, name='encoder')(x, train)
+    for name, kernel_size in (('fc6', o.fc_kernel), ('fc7', 1)):
+      x = layers.Conv(o.fc_width, kernel_size, padding=0 if wide else kernel_size // 2,
                       use_bias=not self.block.batch_norm, dtype=self.block.dtype, kernel_init=None, name=name)(x)
       x = self.block.norm_relu(x, f'norm_{name}', train=train)
-      x = nn.Dropout(self.dropout, deterministic=not train)(x)
+      x = nn.Dropout(o.dropout, deterministic=not train)(x)
     x = self._score(x, 'score')                                            # b h/2**depth w/2**depth num_classes
     stages.pop()  # the last pooling is what has just been scored
-    for i in range(1, self.skips + 1):
-      skip = stages.pop().pooled * (0.01**i if self.scaled_skips else 1)
+    for i in range(1, o.skips + 1):
+      skip = stages.pop().pooled * (0.01**i if o.scaled_skips else 1)
       x = self._upsample(x, 2, f'up_{i}')
       skip = self._score(skip, f'score_pool{depth - i}')
       if wide:
-        skip = _window(skip, skip_offset(depth, i, self.fc_kernel), x.shape[1:3])
+        skip = _window(skip, skip_offset(depth, i, o.fc_kernel), x.shape[1:3])
       x = x + skip                                                         # b h/2**(depth-i) w/2**(depth-i) num_classes
-    x = self._upsample(x, 2**(depth - self.skips), 'up')
-    return _window(x, result_offset(depth, self.skips, self.fc_kernel), sides) if wide else x
+    x = self._upsample(x, 2**(depth - o.skips), 'up')
+    return _window(x, result_offset(depth, o.skips, o.fc_kernel), sides) if wide else x
 
   def _score(self, x, name):
     return vgg.score(x, self.num_classes, name, nn.initializers.zeros)
@@ -86,15 +70,17 @@ class Fcn(nn.Module):
   def _upsample(self, x, factor, name):
     """(b, h, w, c) -> (b, factor h, factor w, c); with padding 'wide' (factor (h + 1), factor (w + 1)), as a transposed
     convolution of side 2 factor without padding gives."""
-    if self.padding == 'wide':
+    o = self.options
+    kind = o.upsample_kind(BILINEAR[0] if o.learned else BILINEAR[1])
+    if o.padding == 'wide':
       x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    if self.upsample in BILINEAR:
-      x = layers.Upsample(self.num_classes, self.upsample, factor=factor, use_bias=False, name=name)(x)
+    if kind in BILINEAR:
+      x = layers.Upsample(self.num_classes, kind, factor=factor, use_bias=False, name=name)(x)
     else:
       for step in range(factor.bit_length() - 1):
-        x = layers.Upsample(self.num_classes, self.upsample, use_bias=False, kernel_init=None,
+        x = layers.Upsample(self.num_classes, kind, use_bias=False, kernel_init=None,
                             name=f'{name}_x{2**(step + 1)}')(x)
-    if self.padding == 'wide':
+    if o.padding == 'wide':
       x = x[:, factor // 2:-(factor // 2), factor // 2:-(factor // 2)]
     return x
 
@@ -121,12 +107,12 @@ def _score_start(depth, skips, fc_kernel):
   return start
 
 
-def skip_offset(depth, n, fc_kernel=7):
+def skip_offset(depth, n, fc_kernel):
   """Returns how many pixels are cropped from the top and the left of the scores of the n-th skip."""
   return round((_score_start(depth, n, fc_kernel) - _pool_start(depth, depth - n)) / 2**(depth - n))
 
 
-def result_offset(depth, skips, fc_kernel=7):
+def result_offset(depth, skips, fc_kernel):
   """Returns how many pixels are cropped from the top and the left of the upsampled scores."""
   return round(2**(depth - skips) - 0.5 - _score_start(depth, skips, fc_kernel))
 
@@ -136,30 +122,16 @@ def _window(x, offset, sides):
   return x[:, offset:offset + sides[0], offset:offset + sides[1]]
 
 
-def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), skips=2, padding='same',
-          fc_kernel=3, fc_width=256, dropout=0., learned=False, scaled_skips=False, batch_norm=True,
-          batch_norm_momentum=0.9, pixels='signed', weights='', dtype=None, batch_norm_axis=None):
-  """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
+def build(options, *, image_shape, num_classes, side_scores, dtype, batch_norm_axis):
+  """Returns the network for images of `image_shape` (height, width, channels); see deconv.models.
 
-  `upsample='paper'` is 'bilinear_deconv' where `learned`, else 'bilinear_deconv_fixed'. `weights` is a path that
-  vgg_weights.initialize reads later.
+  `upsample='paper'` is 'bilinear_deconv' where `learned`, else 'bilinear_deconv_fixed'. The file `weights` is read
+  later, by vgg_weights.initialize. `side_scores` is not asked for: FCN's scores are of coarse maps anyway.
 
   Raises:
-    UserError: a field that does not fit, or (padding 'same') sides that are not multiples of 2**depth.
+    UserError: (padding 'same') sides that are not multiples of 2**depth.
   """
-  convs = vgg.check_fields('fcn', image_shape=image_shape, depth=depth, width=width, convs=convs, pixels=pixels,
-                           weights=weights)
-  if padding not in PADDINGS:
-    raise UserError(f"model.padding of fcn is '{padding}'; choose one of: {', '.join(PADDINGS)}")
-  if not 0 <= skips < depth:
-    raise UserError(f'fcn: model.skips={skips} must be from 0 to model.depth - 1 = {depth - 1}: each is the score of a '
-                    'finer pooling (0, 1, 2 are FCN-32s, 16s, 8s)')
-  if fc_width < 1 or fc_kernel < 1 or fc_kernel % 2 == 0 or padding == 'wide' and fc_kernel > 7:
-    raise UserError(f"fcn: model.fc_kernel={fc_kernel} must be odd (and at most 7 with padding='wide'), and "
-                    f'model.fc_width={fc_width} at least 1')
-  upsample = vgg.resolve(upsample, BILINEAR[0] if learned else BILINEAR[1])
-  vgg.refuse_unpooling('fcn', upsample, 'it upsamples class scores, which were never pooled')
-  if padding == 'same':
-    vgg.check_sides('fcn', *image_shape[:2], 2**depth)
-  return Fcn(num_classes, convs, width, skips, padding, fc_kernel, fc_width, dropout, scaled_skips, upsample,
-             vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels)
+  assert not side_scores, 'the options refuse deep supervision for this network'
+  if options.padding == 'same':
+    vgg.check_sides('fcn', *image_shape[:2], 2**options.depth)
+  return Fcn(options, num_classes, vgg.block_of(options, dtype, batch_norm_axis))

@@ -14,9 +14,9 @@ class LatentDiscriminator(nn.Module):
     depth: number of hidden layers (paper: 6).
     leak: slope of LeakyReLU below zero (paper: 0.2).
   """
-  hidden: int = 1000
-  depth: int = 6
-  leak: float = 0.2
+  hidden: int
+  depth: int
+  leak: float
 
   @nn.compact
   def __call__(self, z):

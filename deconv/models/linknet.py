@@ -14,10 +14,9 @@ from flax import linen as nn
 
 from deconv import layers
 from deconv import ops
-from deconv.errors import UserError
 from deconv.models import vgg
+from deconv.options.models.segmenters import LinkNetOptions
 
-STEMS = ('plain', 'paper')
 PAPER = dict(depth=5, width=64, blocks=2, stem='paper', upsample='paper')
 
 
@@ -44,36 +43,29 @@ class LinkNet(nn.Module):
   """Images (b, h, w, c) in [-1, 1] -> logits (b, h, w, num_classes) float32; h and w multiples of 2**depth.
 
   Attributes:
+    options: LinkNetOptions; with the paper's stem two of the halvings are the stem's.
     num_classes: channels of the logits.
-    depth: how often the resolution is halved; with the paper's stem two of them are the stem's.
-    width: channels of the first stage, doubled at each stage up to 8 * width.
-    blocks: residual blocks of each stage.
-    stem: 'plain' or 'paper'.
-    upsample: kind of deconv.layers.Upsample, or 'paper'.
     block: what the layers have in common.
     side_scores: also score the map that each block of the decoder gets, see vgg.side_score.
   """
+  options: LinkNetOptions
   num_classes: int
-  depth: int
-  width: int
-  blocks: int = 2
-  stem: str = 'plain'
-  upsample: str = 'paper'
-  block: vgg.Block = vgg.Block()
-  side_scores: bool = False
+  block: vgg.Block
+  side_scores: bool
 
   @nn.compact
   def __call__(self, x, train):
-    vgg.check_sides('linknet', *x.shape[1:3], 2**self.depth)
-    block, paper = self.block, self.stem == 'paper'
+    o = self.options
+    vgg.check_sides('linknet', *x.shape[1:3], 2**o.depth)
+    block, paper = self.block, o.stem == 'paper'
     if paper:
-      x = block.conv(x, self.width, '_stem', train=train, kernel_size=7, padding=3, strides=2)
+      x = block.conv(x, o.width, '_stem', train=train, kernel_size=7, padding=3, strides=2)
       x, _ = ops.max_pool(x, 3, strides=2, padding=1)                      # b h/4 w/4 width
     else:
-      x = block.conv(x, self.width, '_stem', train=train)                  # b h w width
+      x = block.conv(x, o.width, '_stem', train=train)                  # b h w width
     skips = [x]
-    for i, features in enumerate(vgg.channels(self.width, self.depth - paper)):
-      for j in range(self.blocks):
+    for i, features in enumerate(vgg.channels(o.width, o.depth - paper)):
+      for j in range(o.blocks):
         strides = 2 if j == 0 and (i > 0 or not paper) else 1
         x = Residual(features, strides, block, name=f'stage{i + 1}_{j + 1}')(x, train)
       skips.append(x)
@@ -85,12 +77,12 @@ class LinkNet(nn.Module):
       x = skip + self._decode(x, skip.shape[-1], f'{i + 1}', double=i > 0 or not paper, train=train)
     assert not skips, 'a stage of the encoder was not used'
     if not paper:                                                          # b h w width
-      x = block.conv(x, self.width, '_head', train=train)
+      x = block.conv(x, o.width, '_head', train=train)
       return vgg.score(x, self.num_classes, 'score')
-    half = max(self.width // 2, 1)
-    x = block.upsample(x, half, 'up_head', train=train, kind=vgg.resolve(self.upsample, 'deconv3'))
+    half = max(o.width // 2, 1)
+    x = block.upsample(x, half, 'up_head', train=train, kind=self.options.upsample_kind('deconv3'))
     x = block.conv(x, half, '_head', train=train)                          # b h/2 w/2 width/2
-    return layers.Upsample(self.num_classes, vgg.resolve(self.upsample, 'deconv2'), kernel_init=None,
+    return layers.Upsample(self.num_classes, self.options.upsample_kind('deconv2'), kernel_init=None,
                            name='score')(x.astype('float32'))
 
   def _decode(self, x, features, name, *, double, train):
@@ -98,28 +90,20 @@ class LinkNet(nn.Module):
     block, narrow = self.block, max(x.shape[-1] // 4, 1)
     x = block.conv(x, narrow, f'_in{name}', train=train, kernel_size=1, padding=0)
     if double:
-      x = block.upsample(x, narrow, f'up{name}', train=train, kind=vgg.resolve(self.upsample, 'deconv3'))
+      x = block.upsample(x, narrow, f'up{name}', train=train, kind=self.options.upsample_kind('deconv3'))
     else:
       x = block.conv(x, narrow, f'_up{name}', train=train)
     return block.conv(x, features, f'_out{name}', train=train, kernel_size=1, padding=0)
 
 
-def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, blocks=2, stem='plain',
-          batch_norm_momentum=0.9, side_scores=False, dtype=None, batch_norm_axis=None):
-  """Returns the network for images of `image_shape` (height, width, channels); see configs/base.py.
+def build(options, *, image_shape, num_classes, side_scores, dtype, batch_norm_axis):
+  """Returns the network for images of `image_shape` (height, width, channels); see deconv.models.
 
   `upsample='paper'` is 'deconv3', and 'deconv2' for the last step of the paper's stem.
 
   Raises:
-    UserError: a field that does not fit, or sides that are not multiples of 2**depth.
+    UserError: sides that are not multiples of 2**depth.
   """
-  if stem not in STEMS:
-    raise UserError(f"model.stem is '{stem}'; choose one of: {', '.join(STEMS)}")
-  least = 3 if stem == 'paper' else 1
-  if depth < least or width < 1 or blocks < 1:
-    raise UserError(f"linknet with stem='{stem}': model.depth={depth} must be at least {least}, model.width={width} "
-                    f'and model.blocks={blocks} at least 1')
-  vgg.refuse_unpooling('linknet', upsample, 'its encoder halves by strides and leaves no switches')
-  vgg.check_sides('linknet', *image_shape[:2], 2**depth)
-  return LinkNet(num_classes, depth, width, blocks, stem, upsample,
-                 vgg.Block(True, batch_norm_momentum, batch_norm_axis, dtype), side_scores)
+  vgg.check_sides('linknet', *image_shape[:2], 2**options.depth)
+  block = vgg.Block(True, options.batch_norm_momentum, batch_norm_axis, dtype)
+  return LinkNet(options, num_classes, block, side_scores)

@@ -7,47 +7,42 @@ parameters). There are no dense layers between the two, which is what sets it ap
 from flax import linen as nn
 
 from deconv.models import vgg
+from deconv.options.models.segmenters import VGG16, SegNetOptions
 
-PAPER = dict(**vgg.VGG16, batch_norm=True, upsample='paper')
+PAPER = dict(**VGG16, batch_norm=True, upsample='paper')
 
 
 class SegNet(nn.Module):
   """Images (b, h, w, c) in [-1, 1] -> logits (b, h, w, num_classes) float32; h and w multiples of 2**depth.
 
   Attributes:
+    options: SegNetOptions.
     num_classes: channels of the logits.
-    convs, width, block, pixels: as in vgg.Encoder.
-    upsample: kind of deconv.layers.Upsample.
+    block: what the layers have in common.
     side_scores: also score the maps before each doubling, see vgg.side_score.
   """
+  options: SegNetOptions
   num_classes: int
-  convs: tuple[int, ...]
-  width: int
-  upsample: str = 'unpool'
-  block: vgg.Block = vgg.Block()
-  pixels: str = 'signed'
-  side_scores: bool = False
+  block: vgg.Block
+  side_scores: bool
 
   @nn.compact
   def __call__(self, x, train):
-    vgg.check_sides('segnet', *x.shape[1:3], 2**len(self.convs))
-    x, stages = vgg.Encoder(self.convs, self.width, self.block, self.pixels, name='encoder')(x, train)
-    decoder = vgg.MirroredDecoder(self.convs, self.width, self.upsample, self.block, self.num_classes,
+    o = self.options
+    vgg.check_sides('segnet', *x.shape[1:3], 2**o.depth)
+    x, stages = vgg.Encoder(o, self.block, name='encoder')(x, train)
+    decoder = vgg.MirroredDecoder(o, o.upsample_kind('unpool'), self.block, self.num_classes,
                                   self.num_classes if self.side_scores else 0, name='decoder')
     return decoder(x, [stage.switches for stage in stages], train)
 
 
-def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), batch_norm=True,
-          batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False, dtype=None, batch_norm_axis=None):
-  """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
+def build(options, *, image_shape, num_classes, side_scores, dtype, batch_norm_axis):
+  """Returns the network for images of `image_shape` (height, width, channels); see deconv.models.
 
-  `upsample='paper'` is 'unpool'. `weights` is a path that vgg_weights.initialize reads later.
+  `upsample='paper'` is 'unpool'. The file `weights` is read later, by vgg_weights.initialize.
 
   Raises:
-    UserError: a field that does not fit, or sides that are not multiples of 2**depth.
+    UserError: sides that are not multiples of 2**depth.
   """
-  convs = vgg.check_fields('segnet', image_shape=image_shape, depth=depth, width=width, convs=convs, pixels=pixels,
-                           weights=weights)
-  vgg.check_sides('segnet', *image_shape[:2], 2**depth)
-  return SegNet(num_classes, convs, width, vgg.resolve(upsample, 'unpool'),
-                vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels, side_scores)
+  vgg.check_sides('segnet', *image_shape[:2], 2**options.depth)
+  return SegNet(options, num_classes, vgg.block_of(options, dtype, batch_norm_axis), side_scores)

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from deconv.errors import UserError
 from deconv.models import vgg
+from deconv.options.models.segmenters import UNetOptions
 
-PADDINGS = ('same', 'valid')
 PAPER = dict(depth=4, width=64, convs=(2, 2, 2, 2), padding='valid', batch_norm=False, dropout=0.5, upsample='paper')
 
 
@@ -23,42 +23,35 @@ class UNet(nn.Module):
   The bottom has twice the channels of the encoder's last stage and as many convolutions.
 
   Attributes:
+    options: UNetOptions.
     num_classes: channels of the logits.
-    convs, width, block, pixels: as in vgg.Encoder.
-    padding: 'same' or 'valid'.
-    dropout: share of features dropped at the end of the contracting path.
-    upsample: kind of deconv.layers.Upsample.
+    block: what the layers have in common.
     side_scores: also score the maps before each doubling, see vgg.side_score.
   """
+  options: UNetOptions
   num_classes: int
-  convs: tuple[int, ...]
-  width: int
-  padding: str = 'same'
-  dropout: float = 0.0
-  upsample: str = 'deconv2'
-  block: vgg.Block = vgg.Block()
-  pixels: str = 'signed'
-  side_scores: bool = False
+  block: vgg.Block
+  side_scores: bool
 
   @nn.compact
   def __call__(self, x, train):
-    valid, depth = self.padding == 'valid', len(self.convs)
-    output = output_sides(x.shape[1:3], self.convs, self.padding)
+    o, convs = self.options, self.options.stages
+    valid, depth, upsample = o.padding == 'valid', len(convs), o.upsample_kind('deconv2')
+    output = output_sides(x.shape[1:3], convs, o.padding)
     pad = 0 if valid else 1
-    x, stages = vgg.Encoder(self.convs, self.width, self.block, self.pixels, valid=valid, dropout=self.dropout,
-                            name='encoder')(x, train)
-    for j in range(self.convs[-1]):
+    x, stages = vgg.Encoder(o, self.block, valid=valid, dropout=o.dropout, name='encoder')(x, train)
+    for j in range(convs[-1]):
       features = 2 * stages[-1].features.shape[-1]
       x = self.block.conv(x, features, f'{depth + 1}_{j + 1}', train=train, padding=pad)
-    x = nn.Dropout(self.dropout, deterministic=not train)(x)
+    x = nn.Dropout(o.dropout, deterministic=not train)(x)
     for i in reversed(range(depth)):
       if self.side_scores:
         vgg.side_score(self, x, self.num_classes, f'side_score{i + 1}')    # b h/2**(i+1) w/2**(i+1) num_classes
       skip = stages.pop()
       features = skip.features.shape[-1]
-      x = self.block.upsample(x, features, f'up{i + 1}', train=train, kind=self.upsample, switches=skip.switches)
+      x = self.block.upsample(x, features, f'up{i + 1}', train=train, kind=upsample, switches=skip.switches)
       x = jnp.concatenate([crop(skip.features, x.shape[1:3]), x], axis=-1)
-      for j in range(self.convs[i]):
+      for j in range(convs[i]):
         x = self.block.conv(x, features, f'_up{i + 1}_{j + 1}', train=train, padding=pad)   # b h/2**i w/2**i features
     assert not stages, 'a resolution of the encoder was not used'
     assert x.shape[1:3] == output
@@ -104,26 +97,13 @@ def _output_side(side, convs):
   return side if side > 0 else None
 
 
-def build(*, image_shape, num_classes, upsample='paper', depth=4, width=16, convs=(), padding='same', dropout=0.,
-          batch_norm=True, batch_norm_momentum=0.9, pixels='signed', weights='', side_scores=False,
-          dtype=None, batch_norm_axis=None):
-  """Returns the network for images of `image_shape` (height, width, channels); the fields are in configs/base.py.
+def build(options, *, image_shape, num_classes, side_scores, dtype, batch_norm_axis):
+  """Returns the network for images of `image_shape` (height, width, channels); see deconv.models.
 
-  `upsample='paper'` is 'deconv2'. `weights` is a path that vgg_weights.initialize reads later.
+  `upsample='paper'` is 'deconv2'. The file `weights` is read later, by vgg_weights.initialize.
 
   Raises:
-    UserError: a field that does not fit, or sides that cannot be halved `depth` times.
+    UserError: sides that cannot be halved `depth` times.
   """
-  convs = vgg.check_fields('unet', image_shape=image_shape, depth=depth, width=width, convs=convs, pixels=pixels,
-                           weights=weights)
-  if padding not in PADDINGS:
-    raise UserError(f"model.padding of unet is '{padding}'; choose one of: {', '.join(PADDINGS)}")
-  upsample = vgg.resolve(upsample, 'deconv2')
-  if padding == 'valid':
-    vgg.refuse_unpooling("unet with padding='valid'", upsample, 'its decoder has smaller maps than the poolings')
-  if side_scores and padding == 'valid':
-    raise UserError("unet with padding='valid' has no scores of coarser maps: set objective.deep_supervision=0, or "
-                    "model.padding='same'")
-  output_sides(image_shape[:2], convs, padding)
-  return UNet(num_classes, convs, width, padding, dropout, upsample,
-              vgg.Block(batch_norm, batch_norm_momentum, batch_norm_axis, dtype), pixels, side_scores)
+  output_sides(image_shape[:2], options.stages, options.padding)
+  return UNet(options, num_classes, vgg.block_of(options, dtype, batch_norm_axis), side_scores)

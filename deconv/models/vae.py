@@ -13,15 +13,10 @@ import jax.numpy as jnp
 
 from deconv import layers
 from deconv.errors import UserError
+from deconv.options.models.autoencoders import VaeConvOptions, VaeMlpOptions
 
 ACTIVATIONS = {'relu': nn.relu, 'tanh': nn.tanh, 'elu': nn.elu, 'leaky_relu': nn.leaky_relu, 'gelu': nn.gelu,
                'silu': nn.silu}
-
-
-def _activation(name):
-  if name not in ACTIVATIONS:
-    raise UserError(f"model.activation is '{name}'; choose one of: {', '.join(sorted(ACTIVATIONS))}")
-  return ACTIVATIONS[name]
 
 
 def _with_shared(module, outputs, shared):
@@ -36,50 +31,43 @@ class MlpEncoder(nn.Module):
   """Images (batch, h, w, c) -> (batch, 2 * latent_size) float32 (Kingma & Welling 2014, appendix C.2).
 
   Attributes:
-    latent_size: length of z.
-    hidden: units of each hidden layer.
-    depth: number of hidden layers.
-    activation: key of ACTIVATIONS.
+    options: VaeMlpOptions.
     dtype: type that is computed in.
   """
-  latent_size: int
-  hidden: int = 500
-  depth: int = 1
-  activation: str = 'relu'
-  dtype: Any = None
+  options: VaeMlpOptions
+  dtype: Any
 
   @nn.compact
   def __call__(self, x):
-    act = _activation(self.activation)
+    o, act = self.options, ACTIVATIONS[self.options.activation]
     # Black is 0 to the first layer: with -1 there, all the empty pixels would push its units together at every step.
     x = (x.reshape(x.shape[0], -1) + 1) / 2                                           # b (h * w * c)
-    for i in range(self.depth):
-      x = act(nn.Dense(self.hidden, dtype=self.dtype, name=f'hidden_{i + 1}')(x))
-    return nn.Dense(2 * self.latent_size, name='posterior')(x.astype(jnp.float32))
+    for i in range(o.depth):
+      x = act(nn.Dense(o.hidden, dtype=self.dtype, name=f'hidden_{i + 1}')(x))
+    return nn.Dense(2 * o.latent_size, name='posterior')(x.astype(jnp.float32))
 
 
 class MlpDecoder(nn.Module):
   """Codes (batch, latent) -> (batch, h, w, outputs + shared) float32 (Kingma & Welling 2014, appendix C.1).
 
   Attributes:
+    options: VaeMlpOptions.
     size: (height, width).
     outputs: numbers for each pixel.
     shared: numbers that all pixels share.
-    hidden, depth, activation, dtype: as in MlpEncoder.
+    dtype: type that is computed in.
   """
+  options: VaeMlpOptions
   size: tuple[int, int]
   outputs: int
-  shared: int = 0
-  hidden: int = 500
-  depth: int = 1
-  activation: str = 'relu'
-  dtype: Any = None
+  shared: int
+  dtype: Any
 
   @nn.compact
   def __call__(self, z):
-    act = _activation(self.activation)
-    for i in range(self.depth):
-      z = act(nn.Dense(self.hidden, dtype=self.dtype, name=f'hidden_{i + 1}')(z))
+    act = ACTIVATIONS[self.options.activation]
+    for i in range(self.options.depth):
+      z = act(nn.Dense(self.options.hidden, dtype=self.dtype, name=f'hidden_{i + 1}')(z))
     x = nn.Dense(math.prod(self.size) * self.outputs, dtype=self.dtype, name='pixels')(z)
     return _with_shared(self, x.astype(jnp.float32).reshape(-1, *self.size, self.outputs), self.shared)
 
@@ -106,11 +94,11 @@ def halvings(height, width):
 class Residual(nn.Module):
   """x + conv(act(conv(act(x)))), 3x3, the number of channels unchanged: (b, h, w, c) -> (b, h, w, c)."""
   activation: str
-  dtype: Any = None
+  dtype: Any
 
   @nn.compact
   def __call__(self, x):
-    act = _activation(self.activation)
+    act = ACTIVATIONS[self.activation]
     conv = functools.partial(layers.Conv, x.shape[-1], 3, padding=1, dtype=self.dtype)
     y = conv(kernel_init=layers.fan_in_normal(2.0), name='conv_1')(act(x))
     # A small second kernel: at first the block passes its input on, however many of them there are.
@@ -121,36 +109,26 @@ class ConvEncoder(nn.Module):
   """Images (batch, side, side, c) -> (batch, 2 * latent_size) float32, by n convolutions 4x4 of stride 2.
 
   Attributes:
-    latent_size: length of z.
-    width: channels after the first convolution, doubled at each halving of the resolution up to max_width.
-    max_width: upper limit of the channels.
-    hidden: units of the dense layer before the posterior.
-    blocks: residual blocks at each resolution below the image's.
-    activation: key of ACTIVATIONS.
+    options: VaeConvOptions.
     dtype: type that is computed in.
   """
-  latent_size: int
-  width: int = 32
-  max_width: int = 256
-  hidden: int = 256
-  blocks: int = 0
-  activation: str = 'relu'
-  dtype: Any = None
+  options: VaeConvOptions
+  dtype: Any
 
   @nn.compact
   def __call__(self, x):
-    act = _activation(self.activation)
+    o, act = self.options, ACTIVATIONS[self.options.activation]
     _, n = halvings(*x.shape[1:3])
     for i in range(1, n + 1):
-      features = min(self.width * 2**(i - 1), self.max_width)
+      features = min(o.width * 2**(i - 1), o.max_width)
       x = layers.Conv(features, 4, strides=2, padding=1, dtype=self.dtype, kernel_init=layers.fan_in_normal(2.0),
                       name=f'down_{i}')(x)                                 # b side/2**i side/2**i (width * 2**(i-1))
-      for j in range(self.blocks):
-        x = Residual(self.activation, self.dtype, name=f'block_{i}_{j + 1}')(x)
+      for j in range(o.blocks):
+        x = Residual(o.activation, self.dtype, name=f'block_{i}_{j + 1}')(x)
       x = act(x)
     x = x.reshape(x.shape[0], -1)                                          # b (smallest * smallest * width * 2**(n-1))
-    x = act(nn.Dense(self.hidden, dtype=self.dtype, name='hidden')(x))
-    return nn.Dense(2 * self.latent_size, name='posterior')(x.astype(jnp.float32))
+    x = act(nn.Dense(o.hidden, dtype=self.dtype, name='hidden')(x))
+    return nn.Dense(2 * o.latent_size, name='posterior')(x.astype(jnp.float32))
 
 
 class ConvDecoder(nn.Module):
@@ -160,73 +138,53 @@ class ConvDecoder(nn.Module):
   gives the outputs.
 
   Attributes:
+    options: VaeConvOptions.
     size: (side, side).
     outputs: numbers for each pixel.
     shared: numbers that all pixels share.
-    upsample: kind of deconv.layers.Upsample.
-    width: channels at half the image's resolution, doubled at each halving up to max_width; the image's own resolution
-      has half of it.
-    max_width, hidden, blocks, activation, dtype: as in ConvEncoder.
+    dtype: type that is computed in.
   """
+  options: VaeConvOptions
   size: tuple[int, int]
   outputs: int
-  shared: int = 0
-  upsample: str = 'deconv'
-  width: int = 32
-  max_width: int = 256
-  hidden: int = 256
-  blocks: int = 0
-  activation: str = 'relu'
-  dtype: Any = None
+  shared: int
+  dtype: Any
 
   @nn.compact
   def __call__(self, z):
-    act = _activation(self.activation)
+    o, act = self.options, ACTIVATIONS[self.options.activation]
     smallest, n = halvings(*self.size)
-    features = [max(self.width // 2, 1)] + [min(self.width * 2**i, self.max_width) for i in range(n)]
-    x = act(nn.Dense(self.hidden, dtype=self.dtype, name='hidden')(z))
+    features = [max(o.width // 2, 1)] + [min(o.width * 2**i, o.max_width) for i in range(n)]
+    x = act(nn.Dense(o.hidden, dtype=self.dtype, name='hidden')(z))
     x = act(nn.Dense(smallest * smallest * features[n], dtype=self.dtype, name='project')(x))
     x = x.reshape(-1, smallest, smallest, features[n])                     # b smallest smallest (width * 2**(n-1))
     for i in range(n - 1, -1, -1):
-      for j in range(self.blocks):
-        x = Residual(self.activation, self.dtype, name=f'block_{i + 1}_{j + 1}')(x)
-      x = act(x) if self.blocks else x
-      x = layers.Upsample(features[i], self.upsample, 4, 2, dtype=self.dtype, kernel_init=None, name=f'up_{n - i}')(x)
+      for j in range(o.blocks):
+        x = Residual(o.activation, self.dtype, name=f'block_{i + 1}_{j + 1}')(x)
+      x = act(x) if o.blocks else x
+      x = layers.Upsample(features[i], o.upsample, 4, 2, dtype=self.dtype, kernel_init=None, name=f'up_{n - i}')(x)
       x = act(x)                                                           # b side/2**i side/2**i features[i]
     x = layers.Conv(self.outputs, 3, padding=1, dtype=self.dtype, kernel_init=layers.fan_in_normal(1.0),
                     name='pixels')(x)
     return _with_shared(self, x.astype(jnp.float32), self.shared)          # b side side (outputs + shared)
 
 
-def build_mlp(*, image_shape, outputs, upsample='deconv', latent_size=20, hidden=500, depth=1, activation='relu',
-              dtype=None):
-  """Returns (encoder, decoder) of perceptrons for images of `image_shape` (height, width, channels).
+def build_mlp(options, *, image_shape, outputs, dtype):
+  """Returns (encoder, decoder) of perceptrons; see `build_conv`."""
+  return MlpEncoder(options, dtype), MlpDecoder(options, tuple(image_shape[:2]), *outputs, dtype)
+
+
+def build_conv(options, *, image_shape, outputs, dtype):
+  """Returns (encoder, decoder) of convolutions.
 
   Args:
+    options: VaeConvOptions.
+    image_shape: (side, side, channels).
     outputs: (numbers for each pixel, numbers that all pixels share), see deconv.objectives.likelihoods.
+    dtype: type that is computed in.
 
   Raises:
-    UserError: another `upsample` than the default, which would change nothing, or an unknown activation.
-  """
-  if upsample != 'deconv':
-    raise UserError(f"vae_mlp has no upsampling layer, so model.upsample='{upsample}' would change nothing; "
-                    'leave it out')
-  _activation(activation)
-  common = dict(hidden=hidden, depth=depth, activation=activation, dtype=dtype)
-  return MlpEncoder(latent_size, **common), MlpDecoder(tuple(image_shape[:2]), *outputs, **common)
-
-
-def build_conv(*, image_shape, outputs, upsample='deconv', latent_size=32, width=32, max_width=256, hidden=256,
-               blocks=0, activation='relu', dtype=None):
-  """Returns (encoder, decoder) of convolutions for images of `image_shape` (side, side, channels).
-
-  Args:
-    outputs: (numbers for each pixel, numbers that all pixels share), see deconv.objectives.likelihoods.
-
-  Raises:
-    UserError: a size that `halvings` does not accept, or an unknown activation.
+    UserError: a size that `halvings` does not accept.
   """
   halvings(*image_shape[:2])
-  _activation(activation)
-  common = dict(width=width, max_width=max_width, hidden=hidden, blocks=blocks, activation=activation, dtype=dtype)
-  return ConvEncoder(latent_size, **common), ConvDecoder(tuple(image_shape[:2]), *outputs, upsample=upsample, **common)
+  return ConvEncoder(options, dtype), ConvDecoder(options, tuple(image_shape[:2]), *outputs, dtype)

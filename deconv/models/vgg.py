@@ -18,8 +18,7 @@ import jax.numpy as jnp
 from deconv import layers
 from deconv import ops
 from deconv.errors import UserError
-
-VGG16 = dict(depth=5, width=64, convs=(2, 2, 3, 3, 3))
+from deconv.options.models.segmenters import VggOptions
 
 # How images in [-1, 1] are brought to the scale that an encoder's weights were trained on: (channels from which,
 # factor, offset), so that pixel = image[channels] * factor + offset.
@@ -42,10 +41,10 @@ class Block:
     axis_name: mapped axis over which batch norm takes its statistics, or None.
     dtype: type that is computed in.
   """
-  batch_norm: bool = True
-  momentum: float = 0.9
-  axis_name: str | None = None
-  dtype: Any = None
+  batch_norm: bool
+  momentum: float
+  axis_name: str | None
+  dtype: Any
 
   def conv(self, x, features, name, *, train, kernel_size=3, padding=1, strides=1):
     """Convolution, batch norm, ReLU: layers `conv{name}` and `norm{name}` of the module that calls."""
@@ -73,6 +72,11 @@ class Block:
     return nn.relu(x) if relu else x
 
 
+def block_of(options, dtype, batch_norm_axis):
+  """Returns the Block of VggOptions."""
+  return Block(options.batch_norm, options.batch_norm_momentum, batch_norm_axis, dtype)
+
+
 class Stage(NamedTuple):
   """What a decoder may take from a stage of the encoder: features (b, h, w, c) before its pooling, pooled (b, h/2, w/2,
   c) and the int32 switches of the pooling, of that shape."""
@@ -87,31 +91,28 @@ class Encoder(nn.Module):
   Layers are named as VGG's: conv1_1, conv1_2, conv2_1, ...
 
   Attributes:
-    convs: convolutions of each stage.
-    width: channels of the first stage; doubled at each stage up to 8 * width.
+    options: VggOptions.
     block: what the layers have in common.
-    pixels: key of PIXELS.
-    border: padding of the very first convolution (FCN: 100).
+    border: padding of the very first convolution (FCN: 100, others 1).
     valid: convolutions without padding (U-Net).
     dropout: share of the last stage's features dropped, before its pooling (U-Net).
   """
-  convs: tuple[int, ...]
-  width: int
-  block: Block = Block()
-  pixels: str = 'signed'
+  options: VggOptions
+  block: Block
   border: int = 1
   valid: bool = False
   dropout: float = 0.0
 
   @nn.compact
   def __call__(self, x, train):
-    x = scale_pixels(x, self.pixels)
+    all_convs = self.options.stages
+    x = scale_pixels(x, self.options.pixels)
     stages = []
-    for i, (features, convs) in enumerate(zip(channels(self.width, len(self.convs)), self.convs)):
+    for i, (features, convs) in enumerate(zip(channels(self.options.width, len(all_convs)), all_convs)):
       for j in range(convs):
         padding = 0 if self.valid else self.border if i == j == 0 else 1
         x = self.block.conv(x, features, f'{i + 1}_{j + 1}', train=train, padding=padding)
-      if self.dropout and i == len(self.convs) - 1:
+      if self.dropout and i == len(all_convs) - 1:
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
       # Caffe's sizes are rounded up: the last window of an odd side has one pixel. Even sides are not padded.
       pooled, switches = ops.max_pool(x, 2, padding=tuple((0, n % 2) for n in x.shape[1:3]))
@@ -128,33 +129,33 @@ class MirroredDecoder(nn.Module):
   them deconvolutions: at stride 1 a transposed convolution is a convolution with its kernel turned round.)
 
   Attributes:
-    convs, width, block: those of the encoder.
+    options: VggOptions.
     upsample: kind of deconv.layers.Upsample.
+    block: that of the encoder.
     num_classes: 0, or the channels of the very last convolution, which then has neither batch norm nor ReLU and is
       computed in float32 (SegNet).
     side_classes: 0, or the channels of a `side_score` before each doubling.
   """
-  convs: tuple[int, ...]
-  width: int
+  options: VggOptions
   upsample: str
-  block: Block = Block()
-  num_classes: int = 0
-  side_classes: int = 0
+  block: Block
+  num_classes: int
+  side_classes: int
 
   @nn.compact
   def __call__(self, x, switches, train):
     """Maps x (b, h, w, c), c channels of the encoder's last stage, by the list of its switches, to (b, H, W, c')."""
-    switches = list(switches)
-    wide = channels(self.width, len(self.convs))
-    for i in reversed(range(len(self.convs))):
+    switches, convs = list(switches), self.options.stages
+    wide = channels(self.options.width, len(convs))
+    for i in reversed(range(len(convs))):
       if self.side_classes:
         side_score(self, x, self.side_classes, f'side_score{i + 1}')       # b h w side_classes
-      for j in reversed(range(self.convs[i])):                             # numbered as in the encoder, so downwards
+      for j in reversed(range(convs[i])):                                  # numbered as in the encoder, so downwards
         last = j == 0
         features, name = wide[max(i - 1, 0)] if last else wide[i], f'{i + 1}_{j + 1}'
         if last and i == 0 and self.num_classes:
           return self._classify(x, switches, name)
-        if j == self.convs[i] - 1:
+        if j == convs[i] - 1:
           x = self.block.upsample(x, features, f'deconv{name}', train=train, kind=self.upsample,
                                   switches=switches.pop())                 # b 2h 2w features
         else:
@@ -214,37 +215,3 @@ def check_sides(model, height, width, multiple):
       raise UserError(f'{model} halves the image {multiple.bit_length() - 1} times, so its sides must be multiples of '
                       f'{multiple}, not {height}x{width}; set data.image_size (or augment.crop) to '
                       f'{" or ".join(map(str, near))}, or lower model.depth')
-
-
-def check_fields(model, *, image_shape, depth, width, convs, pixels, weights=''):
-  """Returns `convs` as a tuple, one number a stage.
-
-  Raises:
-    UserError: a depth, width or number of convolutions below 1, more or fewer numbers in convs than depth, an unknown
-      scale of pixels or one that needs colours, or weights for an encoder that has not VGG-16's shape.
-  """
-  convs = tuple(convs) or (2,) * depth
-  if depth < 1 or width < 1 or len(convs) != depth or min(convs) < 1:
-    raise UserError(f'{model}: model.depth={depth} and model.width={width} must be at least 1, and model.convs={convs} '
-                    f'must have one number of at least 1 for each of the {depth} stages, or be ()')
-  if pixels not in PIXELS:
-    raise UserError(f"model.pixels is '{pixels}'; choose one of: {', '.join(PIXELS)}")
-  if PIXELS[pixels] and image_shape[-1] != 3:
-    raise UserError(f"model.pixels='{pixels}' is a scale of RGB images, but data.channels is {image_shape[-1]}; choose "
-                    "'signed'")
-  if weights and dict(depth=depth, width=width, convs=convs) != VGG16:
-    raise UserError(f'model.weights is of VGG-16: set model.depth=5, model.width=64 and model.convs=(2, 2, 3, 3, 3); '
-                    f'they are {depth}, {width} and {convs}')
-  return convs
-
-
-def resolve(upsample, own):
-  """Returns the kind of Upsample that `model.upsample` names; 'paper' is the network's own."""
-  return own if upsample == 'paper' else upsample
-
-
-def refuse_unpooling(model, upsample, why):
-  """Raises UserError if the kind is 'unpool', which this network cannot do."""
-  if upsample == 'unpool':
-    raise UserError(f"{model} cannot upsample by 'unpool': {why}; choose another model.upsample, or one of the models "
-                    'deconvnet, segnet and unet')

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from deconv.errors import UserError
 from deconv.objectives.elbo import kl_standard_normal
 
 
@@ -75,61 +74,43 @@ def sampling_weights(batch, dataset_size, sampling):
   return jnp.where(place == 0, 1. / dataset_size, jnp.where(place == others, last, 1. / others))
 
 
-def beta_tc(beta=1., tc_sampling='weighted', dataset_size=0):
+def beta_tc(options):
   """KL + (beta - 1) TC, that is mutual information + beta TC + dimension-wise KL (Chen et al. 2018, equation 4 with
   alpha = gamma = 1): the KL in closed form, the total correlation by `decompose_kl`.
 
   Args:
-    beta: weight of the total correlation; 1 = the ELBO.
-    tc_sampling: 'weighted' or 'stratified', see `sampling_weights`.
-    dataset_size: number of training images; 0 = the batch, which with 'weighted' moves the reported value by a constant
-      and no gradient.
-
-  Raises:
-    UserError: a field out of range, or 'stratified' without the size of the data set.
+    options: `beta` is the weight of the total correlation, 1 = the ELBO; `tc_sampling` and `dataset_size` are those of
+      `sampling_weights`. A size of 0 is the batch, which with 'weighted' moves the reported value by a constant and no
+      gradient.
   """
-  _not_negative(beta=beta, dataset_size=dataset_size)
-  if tc_sampling not in ('weighted', 'stratified'):
-    raise UserError(f"objective.tc_sampling is '{tc_sampling}'; choose one of: weighted, stratified")
-  if tc_sampling == 'stratified' and not dataset_size:
-    raise UserError("objective.tc_sampling='stratified' needs the number of training images; "
-                    'set objective.dataset_size')
-
   def penalty(posterior, z, step):
     del step
-    size = max(dataset_size, len(z))
-    tc = decompose_kl(posterior.mean, posterior.log_variance, z, size, tc_sampling).total_correlation
-    return _mean_kl(posterior) + (beta - 1) * tc, {'total_correlation': tc}
+    size = max(options.dataset_size, len(z))
+    tc = decompose_kl(posterior.mean, posterior.log_variance, z, size, options.tc_sampling).total_correlation
+    return _mean_kl(posterior) + (options.beta - 1) * tc, {'total_correlation': tc}
   return penalty
 
 
-def dip_i(dip_off_diagonal=10., dip_diagonal=10.):
+def dip_i(options):
   """KL + a sum_{i != j} C_ij^2 + b sum_i (C_ii - 1)^2 with C = Cov_x[mean] (DIP-VAE-I, Kumar et al. 2018, equation 6).
 
   Args:
-    dip_off_diagonal: a (lambda_od of the paper).
-    dip_diagonal: b (lambda_d; the paper's DIP-VAE-I has b = 10 a, its DIP-VAE-II b = a).
-
-  Raises:
-    UserError: a negative field.
+    options: a is `dip_off_diagonal` (lambda_od of the paper), b `dip_diagonal` (lambda_d; the paper's DIP-VAE-I has b =
+      10 a, its DIP-VAE-II b = a).
   """
-  _not_negative(dip_off_diagonal=dip_off_diagonal, dip_diagonal=dip_diagonal)
-
   def penalty(posterior, z, step):
     del z, step
-    extra = _off_identity(_covariance(posterior.mean), dip_off_diagonal, dip_diagonal)
+    extra = _off_identity(_covariance(posterior.mean), options)
     return _mean_kl(posterior) + extra, {'dip': extra}
   return penalty
 
 
-def dip_ii(dip_off_diagonal=10., dip_diagonal=10.):
+def dip_ii(options):
   """As `dip_i` with C = Cov_x[mean] + E_x[diag(variance)], the covariance of q(z) (DIP-VAE-II, equation 7)."""
-  _not_negative(dip_off_diagonal=dip_off_diagonal, dip_diagonal=dip_diagonal)
-
   def penalty(posterior, z, step):
     del z, step
     variance = jnp.mean(jnp.exp(posterior.log_variance), axis=0)
-    extra = _off_identity(_covariance(posterior.mean) + jnp.diag(variance), dip_off_diagonal, dip_diagonal)
+    extra = _off_identity(_covariance(posterior.mean) + jnp.diag(variance), options)
     return _mean_kl(posterior) + extra, {'dip': extra}
   return penalty
 
@@ -143,16 +124,10 @@ def _covariance(x):
   return centred.T @ centred / len(x)
 
 
-def _off_identity(covariance, off_diagonal, diagonal):
+def _off_identity(covariance, options):
   variances = jnp.diag(covariance)
   off = covariance - jnp.diag(variances)
-  return off_diagonal * jnp.sum(off**2) + diagonal * jnp.sum((variances - 1)**2)
-
-
-def _not_negative(**fields):
-  for name, value in fields.items():
-    if not value >= 0:
-      raise UserError(f'objective.{name}={value} must not be negative; change it')
+  return options.dip_off_diagonal * jnp.sum(off**2) + options.dip_diagonal * jnp.sum((variances - 1)**2)
 
 
 # As those of deconv.objectives.regularizers, of which they are part: name -> builder of (posterior, z, step) ->

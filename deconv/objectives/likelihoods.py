@@ -7,9 +7,11 @@ A likelihood has
   log_prob(outputs, targets): (..., h, w, outputs), (h, w, c) broadcast against them -> (...);
   mean(outputs, channels): the expected image, in [-1, 1];
   counts_levels: whether p(x|z) is a distribution over the 256 levels of each pixel, so that bits per dimension mean
-    something.
+    something;
+  protocol(): {name: what JSON can hold}, what its targets are, to stand beside numbers.
 
-LIKELIHOODS maps `config.objective.likelihood` to a builder that takes those fields of `config.objective` that it names.
+LIKELIHOODS maps `config.objective.likelihood` to a builder that takes the options of the objective
+(deconv.options.objectives.vae.AutoencoderObjective).
 """
 import dataclasses
 import math
@@ -18,7 +20,6 @@ import jax
 import jax.numpy as jnp
 
 from deconv.data import to_signed
-from deconv.errors import UserError
 from deconv.objectives import binarization as binarize
 
 _PIXELS = (-3, -2, -1)
@@ -39,17 +40,10 @@ class Bernoulli:
       from `binarization_seed` and the image) or 'grey' (the level in [0, 1] itself: a cross-entropy that many papers
       report, but no likelihood of anything).
     binarization_seed: of 'static'.
-
-  Raises:
-    UserError: another binarisation.
   """
-  binarization: str = 'dynamic'
-  binarization_seed: int = 0
+  binarization: str
+  binarization_seed: int
   counts_levels = False
-
-  def __post_init__(self):
-    if self.binarization not in ('dynamic', 'static', 'grey'):
-      raise UserError(f"objective.binarization is '{self.binarization}'; choose one of: dynamic, static, grey")
 
   def outputs(self, channels):
     return channels, 0
@@ -74,6 +68,10 @@ class Bernoulli:
     del channels
     return 2 * jax.nn.sigmoid(logits.astype(jnp.float32)) - 1
 
+  def protocol(self):
+    seed = {'binarization_seed': self.binarization_seed} if self.binarization == 'static' else {}
+    return {'binarization': self.binarization, **seed}
+
 
 @dataclasses.dataclass(frozen=True)
 class Gaussian:
@@ -86,10 +84,10 @@ class Gaussian:
   Attributes:
     kind: 'fixed' (sigma = noise_scale), 'learned' (one sigma for all pixels of a channel, a parameter of the decoder;
       Dai & Wipf 2019) or 'pixel' (the decoder gives the log-variance of each pixel).
-    noise_scale: standard deviation of 'fixed', in units of the full range [0, 1].
+    noise_scale: standard deviation of 'fixed', in units of the full range [0, 1]; None for the others.
   """
   kind: str
-  noise_scale: float = 0.1
+  noise_scale: float | None
   counts_levels = True
 
   def outputs(self, channels):
@@ -118,6 +116,9 @@ class Gaussian:
     levels = (outputs[..., :channels].astype(jnp.float32) + 1) * 128 - 0.5
     return jnp.clip(levels / 127.5 - 1, -1, 1)
 
+  def protocol(self):
+    return {'binarization': 'grey'}
+
 
 @dataclasses.dataclass(frozen=True)
 class LogisticMixture:
@@ -129,7 +130,7 @@ class LogisticMixture:
   Attributes:
     mixtures: number of components.
   """
-  mixtures: int = 5
+  mixtures: int
   counts_levels = True
 
   def outputs(self, channels):
@@ -175,6 +176,9 @@ class LogisticMixture:
       means = _couple(means, couplings, red, means[..., 1, :] + couplings[..., 0, :] * red)
     return jnp.clip(jnp.sum(means * jax.nn.softmax(logits)[..., None, :], axis=-1), -1, 1)
 
+  def protocol(self):
+    return {'binarization': 'grey'}
+
 
 def _couple(means, couplings, red, green):
   """Means (..., 3, k) given the values of red and green (..., k or 1)."""
@@ -182,24 +186,10 @@ def _couple(means, couplings, red, green):
                     means[..., 2, :] + couplings[..., 1, :] * red + couplings[..., 2, :] * green], axis=-2)
 
 
-def _gaussian_fixed(noise_scale=0.1):
-  if not noise_scale > 0:
-    raise UserError(f'objective.noise_scale={noise_scale} must be above 0; change it')
-  return Gaussian('fixed', noise_scale)
-
-
-def _gaussian_learned():
-  return Gaussian('learned')
-
-
-def _gaussian_pixel():
-  return Gaussian('pixel')
-
-
 LIKELIHOODS = {
-    'bernoulli': Bernoulli,
-    'gaussian_fixed': _gaussian_fixed,
-    'gaussian_learned': _gaussian_learned,
-    'gaussian_pixel': _gaussian_pixel,
-    'logistic_mixture': LogisticMixture,
+    'bernoulli': lambda options: Bernoulli(options.binarization, options.binarization_seed),
+    'gaussian_fixed': lambda options: Gaussian('fixed', options.noise_scale),
+    'gaussian_learned': lambda options: Gaussian('learned', None),
+    'gaussian_pixel': lambda options: Gaussian('pixel', None),
+    'logistic_mixture': lambda options: LogisticMixture(options.mixtures),
 }

@@ -4,52 +4,10 @@ Every loss takes images (batch, h, w, c) on the scale of [-1, 1] and returns flo
 of each image, so that the mean over a batch does not depend on how it is divided over devices. `weights` (batch, h, w,
 1) weighs the pixels; an image whose weights are all 0 has loss 0.
 """
-import dataclasses
-
 import jax.numpy as jnp
 from jax import lax
 
-from deconv.errors import UserError
 from deconv.metrics.image_quality import ssim_maps
-
-TERMS = ('l2', 'l1', 'charbonnier', 'ssim', 'total_variation')
-
-
-@dataclasses.dataclass(frozen=True)
-class RestorationOptions:
-  """The fields of `config.objective` under task 'restoration'; see configs/base.py for what they mean.
-
-  Raises:
-    UserError: a field has a value that means nothing.
-  """
-  colour: str = 'rgb'
-  l2: float = 1.0
-  l1: float = 0.0
-  charbonnier: float = 0.0
-  charbonnier_eps: float = 1e-3
-  ssim: float = 0.0
-  total_variation: float = 0.0
-  shave: int = 0
-  outside: float = 1.0
-  ring: int = 0
-  ring_weight: float = 10.0
-  composite: bool = True
-  adversarial: float = 0.0
-  adversarial_name: str = 'non_saturating'
-  disc_learning_rate_scale: float = 1.0
-  disc_width: int = 64
-  last_learning_rate_scale: float = 1.0
-
-  def __post_init__(self):
-    if self.colour not in ('y', 'rgb', 'grey'):
-      raise UserError(f"objective.colour is '{self.colour}'; choose one of: y, rgb, grey")
-    for name in (*TERMS, 'shave', 'outside', 'ring', 'ring_weight', 'adversarial', 'last_learning_rate_scale'):
-      if not getattr(self, name) >= 0:
-        raise UserError(f'objective.{name}={getattr(self, name)} must not be negative; change it')
-    if not any(getattr(self, name) for name in TERMS[:-1]):
-      raise UserError('no loss compares the result with the truth; set objective.l2, l1, charbonnier or ssim above 0')
-    if not self.charbonnier_eps > 0:
-      raise UserError(f'objective.charbonnier_eps={self.charbonnier_eps} must be above 0; change it')
 
 
 def l2(images, targets, weights=None):
@@ -62,7 +20,7 @@ def l1(images, targets, weights=None):
   return _mean(jnp.abs(_difference(images, targets)), weights)
 
 
-def charbonnier(images, targets, weights=None, eps=1e-3):
+def charbonnier(images, targets, weights, eps):
   """Mean of sqrt(error^2 + eps^2), a smooth L1 (Charbonnier et al. 1994; Lai et al. 2017, equation 3): (batch,)."""
   return _mean(jnp.sqrt(jnp.square(_difference(images, targets)) + eps**2), weights)
 
@@ -80,7 +38,7 @@ def total_variation(images):
           + jnp.mean(jnp.abs(jnp.diff(images, axis=2)), axis=(1, 2, 3)))
 
 
-def hole_weights(hole, outside=1., ring=0, ring_weight=10.):
+def hole_weights(hole, outside, ring, ring_weight):
   """Weights of the pixels of images with holes (Pathak et al. 2016, section 3.2: "overlap").
 
   Args:
@@ -101,10 +59,10 @@ def hole_weights(hole, outside=1., ring=0, ring_weight=10.):
 
 
 class RestorationLoss:
-  """The sum of the losses whose weights in RestorationOptions are not 0.
+  """The sum of the losses whose weights in the options are not 0.
 
   Attributes:
-    options: RestorationOptions.
+    options: deconv.options.objectives.restoration.RestorationObjective.
   """
 
   def __init__(self, options):
@@ -127,7 +85,7 @@ class RestorationLoss:
         'l2': lambda: l2(images, targets, weights), 'l1': lambda: l1(images, targets, weights),
         'charbonnier': lambda: charbonnier(images, targets, weights, o.charbonnier_eps),
         'ssim': lambda: ssim(images, targets), 'total_variation': lambda: total_variation(images)}
-    terms = {name: jnp.mean(compute[name]()) for name in TERMS if getattr(o, name)}
+    terms = {name: jnp.mean(compute[name]()) for name in o.TERMS if getattr(o, name)}
     return sum(getattr(o, name) * value for name, value in terms.items()), terms
 
 

@@ -4,63 +4,23 @@ Every loss takes logits (batch, height, width, C) and a mask of integers (batch,
 scalar. A pixel counts if its mask is a class, 0 to C - 1; `ignore` (255) and other values have no part in value or
 gradient. Where nothing counts, a loss is 0.
 """
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deconv.errors import UserError
 from deconv.objectives.border import border_weights
-
-IGNORE = 255
-CLASS_WEIGHTS = ('none', 'median_frequency')
-_SUMMANDS = ('cross_entropy', 'dice', 'focal', 'lovasz')
+from deconv.options.data import IGNORE
 
 
-@dataclasses.dataclass(frozen=True)
 class SegmentationLoss:
-  """Weighted sum of losses; the fields are those of `config.objective` (configs/base.py).
+  """Weighted sum of losses.
 
   Attributes:
-    cross_entropy, dice, focal, lovasz: weights, at least 0, not all of them.
-    focal_gamma: see `focal`, at least 0.
-    lovasz_per_image: see `lovasz`.
-    class_weights: 'none' or 'median_frequency': whether the call takes weights; of cross-entropy and focal loss.
-    border_weight: w0 of `border_weights`, added to the class weights of the cross-entropy; 0 = off.
-    border_sigma: its sigma in pixels.
-    deep_supervision: weight of `deep`, at least 0.
-
-  Raises:
-    UserError: a value out of its range, or one without effect.
+    options: deconv.options.objectives.segmentation.SegmentationObjective.
   """
-  cross_entropy: float = 1.0
-  dice: float = 0.0
-  focal: float = 0.0
-  lovasz: float = 0.0
-  focal_gamma: float = 2.0
-  lovasz_per_image: bool = False
-  class_weights: str = 'none'
-  border_weight: float = 0.0
-  border_sigma: float = 5.0
-  deep_supervision: float = 0.0
 
-  def __post_init__(self):
-    weights = [getattr(self, name) for name in _SUMMANDS]
-    if min(weights) < 0 or not any(weights):
-      raise UserError(f'objective.{", ".join(_SUMMANDS)} are {", ".join(map(str, weights))}; set at least one above 0 '
-                      'and none below')
-    if self.class_weights not in CLASS_WEIGHTS:
-      raise UserError(f"objective.class_weights is '{self.class_weights}'; choose one of: {', '.join(CLASS_WEIGHTS)}")
-    if self.focal_gamma < 0 or self.border_weight < 0 or self.border_sigma <= 0:
-      raise UserError('objective.focal_gamma and border_weight must be at least 0 and border_sigma above 0, not '
-                      f'{self.focal_gamma}, {self.border_weight} and {self.border_sigma}')
-    if self.deep_supervision < 0:
-      raise UserError(f'objective.deep_supervision={self.deep_supervision} must be at least 0; change it')
-    if self.border_weight and not self.cross_entropy:
-      raise UserError('objective.border_weight weighs the cross-entropy, which is off; set objective.cross_entropy')
-    if self.class_weights != 'none' and not (self.cross_entropy or self.focal):
-      raise UserError('objective.class_weights weighs cross-entropy and focal loss, which are off; set one of them')
+  def __init__(self, options):
+    self.options = options
 
   def __call__(self, logits, mask, class_weights=None):
     """Returns (sum, {name: loss before its weight}) of the losses that have a weight; all float32 scalars.
@@ -73,22 +33,23 @@ class SegmentationLoss:
     Raises:
       ValueError: class weights missing or not asked for, or a mask that the logits do not fit into.
     """
-    if (class_weights is None) != (self.class_weights == 'none'):
-      raise ValueError(f"class_weights={class_weights} with objective.class_weights='{self.class_weights}'")
+    o = self.options
+    if (class_weights is None) != (o.class_weights == 'none'):
+      raise ValueError(f"class_weights={class_weights} with objective.class_weights='{o.class_weights}'")
     extra = None
-    if self.border_weight:  # before the crop: what lies beside it counts
-      extra = crop_to(border_weights(mask, self.border_weight, self.border_sigma, IGNORE), logits)
+    if o.border_weight:  # before the crop: what lies beside it counts
+      extra = crop_to(border_weights(mask, o.border_weight, o.border_sigma, IGNORE), logits)
     mask = crop_to(mask, logits)
     parts = {}
-    if self.cross_entropy:
+    if o.cross_entropy:
       parts['cross_entropy'] = cross_entropy(logits, mask, class_weights, extra)
-    if self.dice:
+    if o.dice:
       parts['dice'] = dice(logits, mask)
-    if self.focal:
-      parts['focal'] = focal(logits, mask, self.focal_gamma, class_weights)
-    if self.lovasz:
-      parts['lovasz'] = lovasz(logits, mask, self.lovasz_per_image)
-    return sum(getattr(self, name) * value for name, value in parts.items()), parts
+    if o.focal:
+      parts['focal'] = focal(logits, mask, o.focal_gamma, class_weights)
+    if o.lovasz:
+      parts['lovasz'] = lovasz(logits, mask, o.lovasz_per_image)
+    return sum(getattr(o, name) * value for name, value in parts.items()), parts
 
 
 def deep(scores, mask, class_weights=None):

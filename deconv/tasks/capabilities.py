@@ -42,6 +42,18 @@ class Encodes(abc.ABC):
     """Returns the codes float32 (n, latent) of uint8 images (n, height, width, channels), batch by batch (host)."""
 
 
+class TurnsKnobs(Encodes):
+  """Has latents that each stand for one factor of the scene.
+
+  Attributes:
+    num_factors: number of factors; the first latents are those of the first factors, the rest those of the last.
+  """
+
+  @abc.abstractmethod
+  def knobs(self, state, images):
+    """Returns a uint8 picture in which one factor at a time of a scene turns; `images` has the scene and another."""
+
+
 class ScoresImages(abc.ABC):
   """Judges single images."""
 
@@ -71,15 +83,20 @@ class PredictsClasses(abc.ABC):
 
   Attributes:
     class_names: in the order of the class numbers.
+    side: height and width in pixels of what the network sees at once.
   """
 
   @abc.abstractmethod
   def predict_image(self, state, image):
     """Returns class probabilities float32 (height, width, classes) of a uint8 picture (height, width, channels)."""
 
+  @abc.abstractmethod
+  def count_classes(self, masks, classes):
+    """Returns the integer sums over pixels of true and predicted classes (n, height, width) that `summarize` takes."""
+
 
 class RestoresPictures(abc.ABC):
-  """Undoes a degradation of whole pictures."""
+  """Undoes a degradation of whole pictures; see deconv/tasks/restoration.py for what an evaluator calls besides."""
 
   @abc.abstractmethod
   def predict_image(self, state, inputs):

@@ -19,61 +19,23 @@ import optax
 
 from deconv import data, plots
 from deconv.data.transforms.colour import luminance
-from deconv.data.transforms.degrade import DegradeOptions, degrade
+from deconv.data.transforms.degrade import degrade
 from deconv.data.transforms.turns import dihedral
-from deconv.errors import UserError
-from deconv.metrics import image_quality
+from deconv.metrics import baselines, image_quality
 from deconv.models import RESTORERS
 from deconv.models.dcgan import Discriminator
-from deconv.objectives import gan
-from deconv.objectives.restoration import RestorationLoss, RestorationOptions
-from deconv.rng import stream
+from deconv.objectives.gan import OBJECTIVES
+from deconv.objectives.restoration import RestorationLoss
+from deconv.options.degrade import DegradeOptions
+from deconv.options.models.gan import DcganOptions
+from deconv.rng import noise_keys, stream, streams
 from deconv.tasks import whole_pictures
 from deconv.tasks.adversary import update_discriminator
-from deconv.tasks.fields import check_fields, choose
+from deconv.tasks.capabilities import RestoresPictures, TransformsPictures
 from deconv.tasks.state import NetworkState, State
+from deconv.tasks.task import Task, means_of, weights_of
 
 _SHOWN = 6  # rows of the pictures
-
-
-def build(config, make_optimizer, batch_norm_axis=None):
-  """Returns the Restoration task of a whole config (configs/base.py); see deconv/tasks/__init__.py for the arguments.
-
-  Raises:
-    UserError: a name in the config that there is no entry for, fields that do not fit together, or a size that the
-      network cannot take.
-  """
-  objective, degradation = RestorationOptions(**config.objective), DegradeOptions(**config.degrade)
-  channels = 1 if objective.colour == 'grey' else 3
-  if config.data.channels != channels:
-    raise UserError(f"objective.colour='{objective.colour}' needs data.channels={channels}, not "
-                    f'{config.data.channels}; change one of them')
-  if degradation.has_hole and (degradation.scale > 1 or degradation.grey):
-    raise UserError('degrade.hole cannot be had with degrade.scale or degrade.grey: the result around a hole is taken '
-                    'from the input; leave one of them out')
-  side = config.data.image_size
-  degradation.input_shape((side, side, channels))
-  model = dict(config.model)
-  builder = choose(RESTORERS, model.pop('name'), 'model.name')
-  check_fields(builder, model, f"model.name='{config.model.name}'")
-  def network(axis):
-    return builder(image_shape=(side, side, 3 if objective.colour == 'rgb' else 1), scale=degradation.scale,
-                   dtype=jnp.dtype(config.train.dtype), batch_norm_axis=axis, **model)
-  optimizer = make_optimizer()
-  if objective.last_learning_rate_scale != 1:
-    optimizer = optax.chain(optimizer, _scale_last(objective.last_learning_rate_scale))
-  task = Restoration(
-      network(batch_norm_axis), network(None), side=side, objective=objective, degradation=degradation,
-      optimizer=optimizer, disc_optimizer=make_optimizer(objective.disc_learning_rate_scale),
-      gan_objective=choose(gan.OBJECTIVES, objective.adversarial_name, 'objective.adversarial_name'),
-      batch_norm_axis=batch_norm_axis, dtype=jnp.dtype(config.train.dtype), ema_decay=config.train.ema_decay,
-      use_ema=config.eval.use_ema, turns=config.augment.turns, whole_images=config.eval.whole_images,
-      tile_overlap=config.eval.tile_overlap, flips=config.eval.flips, quarter_turns=config.eval.quarter_turns)
-  for field, neutral in (('adversarial', 0), ('outside', 1), ('ring', 0)):
-    if getattr(objective, field) != neutral and not task.has_holes:
-      raise UserError(f'objective.{field}={getattr(objective, field)} is for holes, and the degradation makes none; '
-                      f'leave it at {neutral}')
-  return task
 
 
 def _scale_last(factor):
@@ -84,59 +46,52 @@ def _scale_last(factor):
   return optax.stateless(update)
 
 
-class Restoration:
+class Restoration(RestoresPictures, TransformsPictures, Task):
   """Trains one network 'net', with `objective.adversarial` also 'disc'; a Task (deconv/tasks/task.py).
 
   Attributes:
+    network: deconv.models.restorer.Restorer, images (batch, h / scale, w / scale, c') in [-1, 1] -> (batch, h, w, c).
+    eval_network: the same with no mapped axis in its batch norm.
+    side, scale, channels: of what is restored; `scale` is its size over the input's.
+    input_channels: of what the network sees.
+    objective, degradation: RestorationObjective and DegradeOptions.
+    loss: deconv.objectives.restoration.RestorationLoss.
     loss_names: 'loss', with a discriminator also 'loss_disc'.
     has_holes: whether the degradation makes holes.
-    input_channels: of what the network sees.
     observe_whole, measure_whole: compiled `observe` and `measure`, for whole pictures.
   """
 
-  def __init__(self, network, eval_network, *, side, objective, degradation, optimizer, disc_optimizer=None,
-               gan_objective=gan.OBJECTIVES['non_saturating'], batch_norm_axis=None, dtype=None, ema_decay=0.,
-               use_ema=True, turns=False, whole_images=0, tile_overlap=0.25, flips=False, quarter_turns=False):
-    """Makes the task.
+  def __init__(self, options, make_optimizer, batch_norm_axis):
+    """Makes the networks; see Task.
 
-    Args:
-      network: Linen module, images (batch, h / scale, w / scale, c') in [-1, 1] -> (batch, h, w, c).
-      eval_network: the same with no mapped axis in its batch norm.
-      side: height and width of the training images.
-      objective: RestorationOptions.
-      degradation: deconv.data.transforms.degrade.DegradeOptions.
-      optimizer: optax transformation.
-      disc_optimizer: that of the discriminator, where there is one.
-      gan_objective: deconv.objectives.gan.Objective.
-      batch_norm_axis: of the discriminator.
-      dtype: that the discriminator computes in.
-      ema_decay: decay a step of the averaged network, statistics included; 0 = none.
-      use_ema: evaluate and predict with the averaged network where there is one.
-      turns: training images are mirrored and turned, one of the eight ways at random.
-      whole_images: held-out images that an evaluation also restores at their own size; 0 = none.
-      tile_overlap: share of a tile's side by which its neighbours overlap it, for whole images.
-      flips: restore whole images also mirrored, and average.
-      quarter_turns: ... and turned; with both it is the self-ensemble of eight (Lim et al. 2017).
+    Raises:
+      UserError: a size that the network cannot take.
     """
-    self.network, self.eval_network = network, eval_network
-    self.side, self.scale = side, degradation.scale
-    self.objective, self.degradation = objective, degradation
-    self.loss = RestorationLoss(objective)
-    self.optimizer, self.disc_optimizer, self.gan_objective = optimizer, disc_optimizer, gan_objective
-    self.ema_decay, self.use_ema = ema_decay, use_ema
-    self.turns = turns
-    self.whole_images, self.tile_overlap = whole_images, tile_overlap
-    self.flips, self.quarter_turns = flips, quarter_turns
-    self.loss_names = ('loss', 'loss_disc') if objective.adversarial else ('loss',)
-    self.discriminator = Discriminator(width=objective.disc_width, kernel_size=4, axis_name=batch_norm_axis,
-                                       dtype=dtype)
-    self.channels = 3 if objective.colour == 'rgb' else 1
-    self.has_holes = degradation.has_hole
-    self.input_channels = degradation.input_shape((side, side, self.channels))[-1]
+    super().__init__(options, make_optimizer, batch_norm_axis)
+    self.objective, self.degradation = options.objective, options.degrade
+    self.side, self.scale, self.channels = options.data.image_size, options.degrade.scale, options.objective.channels
+    self.has_holes = self.degradation.has_hole
+    self.input_channels = self.degradation.input_shape((self.side, self.side, self.channels))[-1]
+    self.network, self.eval_network = self.make_network(batch_norm_axis), self.make_network(None)
+    self.loss, self.gan_objective = RestorationLoss(self.objective), OBJECTIVES[self.objective.adversarial_name]
+    self.loss_names = ('loss', 'loss_disc') if self.objective.adversarial else ('loss',)
+    self.optimizer = make_optimizer(1.)
+    if self.objective.last_learning_rate_scale != 1:
+      self.optimizer = optax.chain(self.optimizer, _scale_last(self.objective.last_learning_rate_scale))
+    self.disc_optimizer = make_optimizer(self.objective.disc_learning_rate_scale)
+    self.discriminator = Discriminator(options=DcganOptions(width=self.objective.disc_width, kernel_size=4),
+                                       axis_name=batch_norm_axis, dtype=jnp.dtype(options.train.dtype))
     self._run = jax.jit(self._apply)
     self.observe_whole = jax.jit(self.observe)
     self._show = jax.jit(self._shown)
     self.measure_whole = jax.jit(self.measure)
+
+  def make_network(self, batch_norm_axis):
+    """Returns the network, see deconv.models.RESTORERS."""
+    options = self.options
+    return RESTORERS[options.model.name](
+        options.model, image_shape=(self.side, self.side, self.channels), scale=self.scale,
+        dtype=jnp.dtype(options.train.dtype), batch_norm_axis=batch_norm_axis)
 
   # Network.
 
@@ -149,32 +104,23 @@ class Restoration:
     @jax.jit  # one small program instead of a hundred; lazy_init leaves the network's forward out of it
     def create(key):
       networks = {'net': NetworkState.create(self.network.lazy_init(stream(key, 'net'), images, train=False),
-                                             self.optimizer, ema=self.ema_decay > 0)}
+                                             self.optimizer, ema=self.options.train.ema_decay > 0)}
       if self.objective.adversarial:
-        side = self.side // (2 if self.centre_only else 1)
+        side = self.side // (2 if self.network.centre_only else 1)
         judged = jax.ShapeDtypeStruct((2, side, side, self.channels), jnp.float32)
         networks['disc'] = NetworkState.create(
             self.discriminator.lazy_init(stream(key, 'disc'), judged, train=False), self.disc_optimizer)
       return State(step=jnp.zeros((), jnp.int32), networks=networks)
     return create(key)
 
-  @property
-  def centre_only(self):
-    """Whether the network makes the middle of an image alone."""
-    return getattr(self.network, 'output', 'image') == 'centre'
-
-  def _eval_variables(self, state):
-    net = state.networks['net']
-    return net.ema if self.use_ema and net.ema is not None else net.variables
-
   def _apply(self, state, images):
-    return self.eval_network.apply(self._eval_variables(state), images, train=False)
+    return self.eval_network.apply(state.networks['net'].evaluated(self.options.eval.use_ema), images, train=False)
 
   # Degradation.
 
-  def draw(self, batch, key):
-    """Returns {'noise_key': uint32 (batch, 2)}: the data of one random key an image, for its degradation."""
-    return {'noise_key': jax.random.key_data(jax.random.split(key, len(batch['image'])))}
+  def random_inputs(self, batch, key):
+    """Returns {'noise_key': uint32 (batch, 2)}, see deconv.rng.noise_keys, for the degradation."""
+    return noise_keys(batch, key)
 
   def targets(self, images):
     """Images (..., channels) in [-1, 1] -> what is restored of them, (..., 3 or 1)."""
@@ -185,9 +131,9 @@ class Restoration:
     keys = jax.random.wrap_key_data(batch['noise_key'])
     images = data.to_signed(batch['image'])
     if turned:
-      images = dihedral(images, jax.vmap(lambda key: stream(key, 'turn'))(keys))
+      images = dihedral(images, streams(keys, 'turn'))
     targets = self.targets(images)
-    seen = degrade(targets, jax.vmap(lambda key: stream(key, 'degrade'))(keys), self.degradation)
+    seen = degrade(targets, streams(keys, 'degrade'), self.degradation)
     return seen['input'], seen['hole'], targets
 
   def composite(self, outputs, inputs, hole):
@@ -199,9 +145,7 @@ class Restoration:
   def baseline(self, inputs, hole):
     """What needs no network: bicubic enlargement; for holes the mean of the pixels around; else the input itself."""
     if hole is not None:
-      known = (hole == 0).astype(jnp.float32)
-      mean = jnp.sum(known * inputs, (1, 2), keepdims=True) / jnp.maximum(jnp.sum(known, (1, 2), keepdims=True), 1.)
-      return jnp.where(hole > 0, mean, inputs)
+      return baselines.mean_fill(inputs, hole)
     enlarged = image_quality.bicubic_baseline(inputs, self.scale)
     return jnp.broadcast_to(enlarged, (*enlarged.shape[:3], self.channels))
 
@@ -212,15 +156,15 @@ class Restoration:
 
     Args:
       state: State.
-      batch: 'image'; optional 'noise_key', see `draw`.
+      batch: 'image'; optional 'noise_key', see `random_inputs`.
       key: PRNG key of this step (and device).
 
     Returns:
       (State, scalars): 'loss', its terms before their weights, and 'psnr' of the training images (dB, by the raw
         output); with a discriminator also 'loss_gen', 'loss_disc' (nats), 'accuracy_real' and 'accuracy_fake'.
     """
-    batch = {**self.draw(batch, key), **batch}
-    inputs, hole, targets = self.observe(batch, turned=self.turns)
+    batch = {**self.random_inputs(batch, key), **batch}
+    inputs, hole, targets = self.observe(batch, turned=self.options.augment.turns)
     net = state.networks['net']
     rest = {name: network for name, network in state.networks.items() if name != 'net'}
 
@@ -245,7 +189,7 @@ class Restoration:
       return loss, {'loss': loss, **terms}
     gradient, scalars = jax.grad(loss_fn, has_aux=True)(outputs)
     grads, = pull(gradient)
-    net = net.update(self.optimizer, grads, stats).average(self.ema_decay, state.step)
+    net = net.update(self.optimizer, grads, stats).average(self.options.train.ema_decay, state.step)
     psnr = image_quality.psnr(self.composite(outputs, inputs, hole), targets, levels='clipped')
     scalars = {**scalars, **judged_scalars, 'psnr': jnp.mean(psnr)}
     return state.replace(step=state.step + 1, networks={'net': net, **rest}), scalars
@@ -253,7 +197,7 @@ class Restoration:
   def _judge(self, params, batch_stats, images, hole):
     """Discriminator in training mode, of the hole alone: ((batch,) logits, new running statistics)."""
     seen = jnp.where(hole > 0, images, 0.)
-    if self.centre_only:
+    if self.network.centre_only:
       edge = self.side // 4
       seen = seen[:, edge:-edge, edge:-edge]
     logits, new = self.discriminator.apply({'params': params, 'batch_stats': batch_stats}, seen, train=True,
@@ -264,10 +208,10 @@ class Restoration:
 
   def eval_step(self, state, batch, key):
     """Sums over the images whose batch['weight'] is 1 of `measure`, and their 'count'."""
-    batch = {**self.draw(batch, key), **batch}
+    batch = {**self.random_inputs(batch, key), **batch}
     inputs, hole, targets = self.observe(batch)
     values = self.measure(self._apply(state, inputs), inputs, hole, targets)
-    weight = batch['weight'] if 'weight' in batch else jnp.ones(len(targets))
+    weight = weights_of(batch)
     sums = {name: jnp.sum(jnp.where(weight > 0, value, 0.)) for name, value in values.items()}
     return {'count': jnp.sum(weight), **sums}
 
@@ -296,13 +240,13 @@ class Restoration:
 
   def summarize(self, sums):
     """Returns the means over the images of the sums of `eval_step`."""
-    return {name: float(value) / max(float(sums['count']), 1.) for name, value in sums.items() if name != 'count'}
+    return means_of(sums)
 
   def protocol(self, state):
     """Returns what stands beside the numbers."""
     quality = image_quality.protocol('y' if self.objective.colour == 'y' else 'rgb', self._quality['shave'])
     return {**quality, 'baseline': self.baseline_name, 'colour': self.objective.colour, 'scale': self.scale,
-            'ema': bool(self.use_ema and state.networks['net'].ema is not None)}
+            'ema': state.networks['net'].averaged(self.options.eval.use_ema)}
 
   @property
   def baseline_name(self):
@@ -312,23 +256,6 @@ class Restoration:
     if self.has_holes:
       return 'mean of the pixels around the hole'
     return 'bicubic' if self.scale > 1 else 'input'
-
-  def evaluate_samples(self, state, source, key, num, **options):
-    """Restores whole held-out images at their own size; see deconv.tasks.whole_pictures.evaluate.
-
-    Args:
-      state: State.
-      source: the training Source; its evaluation split is looked at.
-      key: PRNG key of the degradations.
-      num, **options: not used.
-
-    Returns:
-      ({'whole_psnr', ...}, {'whole_0': picture, ...}, protocol), all empty where `whole_images` is 0.
-    """
-    del num, options
-    if not self.whole_images:
-      return {}, {}, {}
-    return whole_pictures.evaluate(self, state, data.open_source(source.options, source.options.eval_split), key)
 
   def predict_image(self, state, inputs):
     """Runs the network on one image of any size, by overlapping tiles where it is large.
@@ -340,8 +267,8 @@ class Restoration:
     Returns:
       float32 (scale * h, scale * w, c), not clipped.
     """
-    return whole_pictures.predict(functools.partial(self._run, state), inputs, self.eval_network, scale=self.scale,
-                                  overlap=self.tile_overlap, flips=self.flips, quarter_turns=self.quarter_turns)
+    return whole_pictures.predict(functools.partial(self._run, state), inputs, self.eval_network, self.scale,
+                                  self.options.eval)
 
   def transform_image(self, state, image):
     """Restores a user's own picture; see deconv.tasks.whole_pictures.transform."""
@@ -352,7 +279,7 @@ class Restoration:
   def pictures(self, state, batch, key):
     """Returns {'restored': rows of input, baseline, result and truth}, degraded by the key alone."""
     shown = {'image': jnp.asarray(batch['image'][:_SHOWN])}
-    columns = self._show(state, {**shown, **self.draw(shown, key)})
+    columns = self._show(state, {**shown, **self.random_inputs(shown, key)})
     rows = np.asarray(data.to_uint8(jnp.stack(columns, axis=1)))
     return {'restored': plots.image_grid(rows.reshape(-1, *rows.shape[2:]), columns=4)}
 

@@ -1,6 +1,4 @@
 """Joint augmentation of images and their masks, on the device and inside of the step: one warp, then colours."""
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,58 +13,6 @@ _ELASTIC = 1  # name of another random stream
 _GRID = 3  # points of the elastic grid along each side (Ronneberger et al. 2015, section 3.1)
 # Rows: luma and the two chromas of YIQ (NTSC 1953).
 _YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-
-
-@dataclasses.dataclass(frozen=True)
-class AugmentOptions:
-  """What is varied and how far; `AugmentOptions(**config.augment)`. The defaults vary nothing.
-
-  Attributes:
-    flip: mirror left and right with probability 1/2.
-    scale_min: least factor of enlargement.
-    scale_max: greatest; the factor is uniform in its logarithm. The window that is kept, of the size of the image or of
-      `crop`, is drawn from the enlarged image, and lies in the middle where that is smaller.
-    rotate_degrees: the greatest angle, to either side; uniform.
-    crop: side in pixels of the square window that is kept; 0 is the height and width of the image.
-    elastic_sigma: standard deviation in pixels of the shifts, across and along, of the points of a 3x3 grid over the
-      window; in between they are interpolated by cubics (Ronneberger et al. 2015, section 3.1: 10 pixels).
-    brightness: the greatest shift of all levels, as a share of the range from black to white; uniform, as below.
-    contrast: the greatest change of the factor by which levels differ from the image's mean luma.
-    saturation: the greatest change of the factor by which colours differ from their luma.
-    hue: the greatest turn of the colours about the grey axis, in turns: 0.5 is the complement.
-
-  Raises:
-    UserError: a field has a value that means nothing.
-  """
-  flip: bool = False
-  scale_min: float = 1.0
-  scale_max: float = 1.0
-  rotate_degrees: float = 0.0
-  crop: int = 0
-  elastic_sigma: float = 0.0
-  brightness: float = 0.0
-  contrast: float = 0.0
-  saturation: float = 0.0
-  hue: float = 0.0
-
-  def __post_init__(self):
-    if not 0 < self.scale_min <= self.scale_max:
-      raise UserError(f'augment.scale_min is {self.scale_min} and augment.scale_max {self.scale_max}: they must be '
-                      'above 0, and the latter not below the former.')
-    limits = dict(rotate_degrees=180, crop=2**30, elastic_sigma=np.inf, brightness=1, contrast=1, saturation=1, hue=0.5)
-    for field, most in limits.items():
-      if not 0 <= getattr(self, field) <= most:
-        raise UserError(f'augment.{field} is {getattr(self, field)}: it must be from 0 to {most}.')
-
-  @property
-  def warps(self):
-    """Whether pixels move other than by mirroring."""
-    return bool(self.scale_min != 1 or self.scale_max != 1 or self.rotate_degrees or self.crop or self.elastic_sigma)
-
-  @property
-  def recolours(self):
-    """Whether levels change."""
-    return bool(self.brightness or self.contrast or self.saturation or self.hue)
 
 
 def augment(images, masks, keys, options):

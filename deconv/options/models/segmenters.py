@@ -21,9 +21,11 @@ class SegmenterOptions(ModelOptions):
 
   Class attributes:
     has_side_scores: whether its decoder has coarser maps, whose scores deep supervision trains.
+    weights: file of weights that its encoder starts from, where there is such a field; '' = none.
   """
   KINDS: ClassVar[tuple[str, ...]] = ('paper', *UPSAMPLE_KINDS)
   has_side_scores: ClassVar[bool] = True
+  weights: ClassVar[str] = ''
   upsample: str = 'paper'
 
   def _refuse_unpooling(self, what, why):
