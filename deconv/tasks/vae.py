@@ -27,7 +27,7 @@ _ACTIVE = 0.01  # variance of a latent's mean over the data above which it is ac
 
 
 class Bound(NamedTuple):
-  """The parts of a bound on log p(x) of a batch; see `Vae.bound`.
+  """The parts of a bound on log p(x) of a batch; see `Vae.bound`. One code per image may stand without its first axis.
 
   Attributes:
     targets: (batch, h, w, c), what the likelihood scores.
@@ -167,7 +167,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     Args:
       params: {'encoder', 'decoder'}.
       batch: 'image' and 'noise_key'.
-      samples: codes drawn per image.
+      samples: codes drawn per image; None = one, without an axis for them.
       change: Posterior -> Posterior, what is done to the encoder's before codes are drawn from it.
 
     Returns:
@@ -177,9 +177,9 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     targets = self.targets(batch, keys)
     encoded = self.encode(params, self.likelihood.inputs(targets))
     posterior = change(encoded)
-    noise = self.noise(keys, 'latent', samples)
+    noise = self.noise(keys, 'latent', 1)[0] if samples is None else self.noise(keys, 'latent', samples)
     z = elbo.reparameterize(posterior, noise)
-    log_likelihood = self.likelihood.log_prob(self.decode(params, z), targets)       # samples b
+    log_likelihood = self.likelihood.log_prob(self.decode(params, z), targets)
     rate = jnp.sum(elbo.kl_standard_normal(posterior), axis=-1)
     return Bound(targets, encoded, posterior, noise, z, log_likelihood, rate)
 
@@ -216,8 +216,8 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
 
   def _evaluate(self, params, batch, importance=False):
     """{name: (batch,) or (batch, latent)} of a batch that has its noise keys."""
-    bound = self.bound(params, batch, samples=1)
-    distortion, mean = -bound.log_likelihood[0], bound.posterior.mean
+    bound = self.bound(params, batch, samples=None)
+    distortion, mean = -bound.log_likelihood, bound.posterior.mean
     values = {'neg_elbo': distortion + bound.rate, 'distortion': distortion, 'rate': bound.rate, 'mean': mean,
               'mean_square': jnp.square(mean)}
     if importance:
