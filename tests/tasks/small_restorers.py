@@ -1,4 +1,4 @@
-"""What the tests of restoration share: small tasks of every kind, and pictures that there is something to restore in."""
+"""What the tests of restoration share: small tasks of every kind, and smooth pictures."""
 import jax
 import numpy as np
 

@@ -206,12 +206,19 @@ def test_pictures_show_input_baseline_result_truth(superres):
     (dict(colour='y', data__channels=1, degrade__scale=2), "objective.colour='y' needs data.channels=3"),
     (dict(model='rednet', data__channels=3), "objective.colour='grey' needs data.channels=1"),
     (dict(degrade__scale=3), 'multiple of 3'),
+    (dict(degrade__scale=4, side=8), 'data.image_size=8 leaves nothing to PSNR, which does without degrade.scale=4 '
+     'pixels at each border; make it at least 12'),
+    (dict(model='rednet', objective__shave=8), 'objective.shave=8 leaves too little of data.image_size=16 to the loss, '
+     'which needs 1 or more pixels per side; make data.image_size at least 17'),
+    (dict(model='rednet', objective__shave=3, objective__ssim=1.), 'to objective.ssim, which needs 11 or more pixels per '
+     'side; make data.image_size at least 17'),
     (dict(degrade__scale=2, model__depth=1, objective__adversarial=1.), 'objective.adversarial=1.0 is for holes'),
     (dict(degrade__scale=2, objective__ring=2), 'objective.ring=2 is for holes, and the degradation makes none; leave '
      'it at 0'),
     (dict(degrade__scale=2, objective__outside=0.5), 'objective.outside=0.5 is for holes, and the degradation makes '
      'none; leave it at 1'),
     (dict(model='rednet', colour='rgb', degrade__grey=True, degrade__hole='box'), 'degrade.hole cannot be had'),
+    (dict(model='rednet', degrade__scale=2, degrade__hole='box'), 'degrade.hole cannot be had'),
     (dict(model='rednet', degrade__noise_sigma=9., objective__adversarial_name='wgan'),
      "objective.adversarial_name is 'wgan'"),
 ], ids=str)
@@ -219,6 +226,16 @@ def test_mistakes_are_one_sentence(fields, part):
   with pytest.raises(UserError) as error:
     make_options(**fields)
   assert part in str(error.value) and '\n' not in str(error.value)
+
+
+def test_sizes_that_just_do_are_measured():
+  """What the options let through has a loss and a quality."""
+  for fields in (dict(degrade__scale=4, side=12), dict(model='rednet', objective__shave=8, side=17),
+                 dict(model='rednet', objective__shave=3, objective__ssim=1., side=17)):
+    task = build(**fields)
+    state, batch = jax.eval_shape(task.init, KEY, None), task.batch_shapes(2)
+    jax.eval_shape(task.train_step, state, batch, KEY)
+    assert 'psnr' in jax.eval_shape(task.eval_step, state, batch, KEY)
 
 
 def test_size_that_the_network_cannot_take():
@@ -274,7 +291,8 @@ def test_average_is_evaluated_where_there_is_one_and_it_is_wanted(decay, use_ema
 def test_protocol_says_how_decibels_are_measured():
   for fields, wanted in (
       (dict(colour='y', **SUPERRES), {'baseline': 'bicubic', 'colour': 'y', 'scale': 2, 'ema': False}),
-      (dict(model='rednet', degrade__noise_sigma=9.), {'baseline': 'input', 'colour': 'grey', 'scale': 1, 'ema': False}),
+      (dict(model='rednet', degrade__noise_sigma=9.),
+       {'baseline': 'input', 'colour': 'grey', 'scale': 1, 'ema': False}),
       (INPAINT, {'baseline': 'mean of the pixels around the hole', 'colour': 'grey', 'scale': 1, 'ema': False})):
     task = build(**fields)
     protocol = task.protocol(jax.eval_shape(task.init, KEY, None))

@@ -32,7 +32,7 @@ def inpaint():
 # Any size through any network.
 
 class Recorder:
-  """A network that repeats pixels, each with what lies one below and two to the right added; keeps the shapes it saw."""
+  """A network that repeats pixels, each with that one below and two to the right added; keeps the shapes it saw."""
 
   def __init__(self, scale=1):
     self.scale, self.shapes = scale, []
