@@ -20,7 +20,7 @@ class Decomposition(NamedTuple):
   dimension_kl: jax.Array
 
 
-def decompose_kl(mean, logvar, z, dataset_size, sampling='weighted'):
+def decompose_kl(mean, logvar, z, dataset_size, sampling):
   """Estimates the three parts from one minibatch.
 
   log q(z_i) is estimated by log sum_j w_ij q(z_i | x_j) over the minibatch, as is that of every coordinate. Both are
@@ -47,7 +47,7 @@ def decompose_kl(mean, logvar, z, dataset_size, sampling='weighted'):
 
 
 def log_normal(z, mean, logvar):
-  """Log density of a normal distribution, an element at a time, in nats."""
+  """Log density of a normal distribution, element by element, in nats."""
   return -0.5 * (math.log(2 * math.pi) + logvar + jnp.square(z - mean) * jnp.exp(-logvar))
 
 

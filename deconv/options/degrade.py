@@ -65,13 +65,14 @@ class DegradeOptions(Options):
                       'that to at least 1.')
 
   def check_experiment(self, experiment):
+    side = experiment.data.image_size
+    self.input_shape((side, side, experiment.data.channels))
     if self.has_hole and (self.scale > 1 or self.grey):
       raise UserError('degrade.hole cannot be had with degrade.scale or degrade.grey: the result around a hole is '
                       'taken from the input; leave one of them out')
-    self.input_shape(experiment.data.image_shape)
-    if self.scale > 1 and experiment.data.image_size <= 2 * self.scale:
-      raise UserError(f'data.image_size={experiment.data.image_size} leaves nothing to PSNR, which does without '
-                      f'degrade.scale={self.scale} pixels at each border; make it at least {3 * self.scale}')
+    if self.scale > 1 and side <= 2 * self.scale:
+      raise UserError(f'data.image_size={side} leaves nothing to measure inside of a border of '
+                      f'degrade.scale={self.scale} pixels; make it more than {2 * self.scale}')
 
   @property
   def has_hole(self):

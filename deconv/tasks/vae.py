@@ -305,7 +305,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
       reach: in standard deviations of the prior.
 
     Returns:
-      float32 images (min(rows, latents) * columns, height, width, channels), a row a latent.
+      float32 images (min(rows, latents) * columns, height, width, channels), a row per latent.
     """
     start = self.latent.sample(stream(key, 'latent'), 1)[0] if start is None else start
     rows = min(rows, self.latent.size)

@@ -1,22 +1,22 @@
-"""KL terms with hand-computed values."""
-import inspect
-
+"""KL terms with hand-computed values, and which fields of the options have an effect."""
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import base
 from deconv.errors import UserError
 from deconv.objectives import elbo
 from deconv.objectives.likelihoods import LIKELIHOODS
 from deconv.objectives.regularizers import REGULARIZERS
+from deconv.options.objectives.vae import VaeObjective
+from deconv.options.options import kinds
 
 # KL of the latents: mean^2 / 2 with unit variance, that is (2, 0.5) and (0, 0.5); their means over the batch (1, 0.5).
 POSTERIOR = elbo.Posterior(jnp.array([[2., 1.], [0., -1.]]), jnp.zeros((2, 2)))
 
 
 def penalty(name, step=0, **fields):
-  value, scalars = REGULARIZERS[name](**fields)(POSTERIOR, POSTERIOR.mean, jnp.int32(step))
+  value, scalars = REGULARIZERS[name](VaeObjective(name=name, **fields))(POSTERIOR, POSTERIOR.mean, jnp.int32(step))
   return float(value), {name: float(x) for name, x in scalars.items()}
 
 
@@ -41,18 +41,45 @@ def test_capacity_pulls_the_kl_to_a_rising_target(step, expected, target):
 
 def test_mistakes():
   with pytest.raises(UserError, match='beta=-1'):
-    REGULARIZERS['elbo'](beta=-1.)
+    VaeObjective(beta=-1.)
   with pytest.raises(UserError, match='capacity_steps'):
-    REGULARIZERS['capacity'](capacity_steps=0)
+    VaeObjective(name='capacity', capacity_steps=0)
 
 
-def test_config_fields_are_those_of_the_builders():
-  """A field that no builder names would be dead, and one whose default differs would be refused as set without effect.
-  """
-  fields = {name: parameter.default for table in (REGULARIZERS, LIKELIHOODS) for builder in table.values()
-            for name, parameter in inspect.signature(builder).parameters.items()}
-  known = dict(base.OBJECTIVES['vae'])
-  for name in ('name', 'likelihood', 'samples'):
-    known.pop(name)
-  assert set(fields) <= set(known)
-  assert {name: known[name] for name in fields} == fields
+class Recorder:
+  """Options that note which of their fields are read."""
+
+  def __init__(self, options):
+    self.options, self.read = options, set()
+
+  def __getattr__(self, field):
+    self.read.add(field)
+    return getattr(self.options, field)
+
+
+def with_effect(choice, value):
+  """The fields that, by the options, have an effect with this value of the field `choice`."""
+  return {field for field, choices in VaeObjective.EFFECT.items() if value in choices.get(choice, ())}
+
+
+@pytest.mark.parametrize('name', sorted(REGULARIZERS))
+def test_fields_of_regularizers_are_those_that_the_options_say(name):
+  """A field that nobody reads would be dead; one that is read and may not be set would be refused."""
+  options = Recorder(VaeObjective(name=name))
+  jax.eval_shape(REGULARIZERS[name](options), POSTERIOR, POSTERIOR.mean, jnp.int32(0))
+  assert options.read == with_effect('name', name)
+
+
+@pytest.mark.parametrize('name', sorted(LIKELIHOODS))
+def test_fields_of_likelihoods_are_those_that_the_options_say(name):
+  options = Recorder(VaeObjective(likelihood=name, binarization='grey'))
+  LIKELIHOODS[name](options)
+  own_check = {'binarization'} if name == 'bernoulli' else set()
+  assert options.read == with_effect('likelihood', name) | own_check
+
+
+def test_no_field_is_dead():
+  tables = (('name', REGULARIZERS), ('likelihood', LIKELIHOODS))
+  for_someone = set().union(*(with_effect(choice, value) for choice, table in tables for value in table))
+  of_every_bound = {'name', 'likelihood', 'binarization', 'samples'}
+  assert for_someone | of_every_bound == set(kinds(VaeObjective))

@@ -9,7 +9,8 @@ from deconv.errors import UserError
 from deconv.metrics import image_quality
 from deconv.objectives import restoration
 from deconv.objectives.restoration import RestorationLoss
-from deconv.options.objectives.restoration import SSIM_SIDE, RestorationObjective
+from deconv.options import Experiment
+from deconv.options.objectives.restoration import RestorationObjective
 
 RNG = np.random.default_rng(0)
 A, B = RNG.uniform(-1, 1, (2, 3, 16, 14, 2)).astype(np.float32)
@@ -33,9 +34,11 @@ def test_weights_weigh_pixels():
 
 
 def test_ssim_has_the_window_that_the_options_know():
-  assert SSIM_SIDE == image_quality.SSIM_SIDE
-  with pytest.raises(ValueError, match=f'its window has {SSIM_SIDE} a side'):
-    restoration.ssim(A[:, :SSIM_SIDE - 1], B[:, :SSIM_SIDE - 1])
+  side = image_quality.SSIM_SIDE
+  config = {'task': 'restoration', 'model': {'name': 'rednet'}, 'objective': {'colour': 'grey', 'ssim': 1.}}
+  Experiment.from_config({**config, 'data': {'image_size': side}})
+  with pytest.raises(UserError, match=f'leaves {side - 1} pixels .* the loss needs {side}'):
+    Experiment.from_config({**config, 'data': {'image_size': side - 1}})
 
 
 def test_ssim_is_scikit_images():

@@ -206,12 +206,12 @@ def test_pictures_show_input_baseline_result_truth(superres):
     (dict(colour='y', data__channels=1, degrade__scale=2), "objective.colour='y' needs data.channels=3"),
     (dict(model='rednet', data__channels=3), "objective.colour='grey' needs data.channels=1"),
     (dict(degrade__scale=3), 'multiple of 3'),
-    (dict(degrade__scale=4, side=8), 'data.image_size=8 leaves nothing to PSNR, which does without degrade.scale=4 '
-     'pixels at each border; make it at least 12'),
-    (dict(model='rednet', objective__shave=8), 'objective.shave=8 leaves too little of data.image_size=16 to the loss, '
-     'which needs 1 or more pixels per side; make data.image_size at least 17'),
-    (dict(model='rednet', objective__shave=3, objective__ssim=1.), 'to objective.ssim, which needs 11 or more pixels per '
-     'side; make data.image_size at least 17'),
+    (dict(degrade__scale=4, side=8), 'data.image_size=8 leaves nothing to measure inside of a border of '
+     'degrade.scale=4 pixels; make it more than 8'),
+    (dict(model='rednet', objective__shave=8), 'objective.shave=8 leaves 0 pixels of data.image_size=16, and the loss '
+     'needs 1; change one of them'),
+    (dict(model='rednet', objective__shave=3, objective__ssim=1.), 'objective.shave=3 leaves 10 pixels of '
+     'data.image_size=16, and the loss needs 11; change one of them'),
     (dict(degrade__scale=2, model__depth=1, objective__adversarial=1.), 'objective.adversarial=1.0 is for holes'),
     (dict(degrade__scale=2, objective__ring=2), 'objective.ring=2 is for holes, and the degradation makes none; leave '
      'it at 0'),

@@ -7,7 +7,7 @@ from deconv.options.objectives.gan import LOSSES
 from deconv.options.options import Options, default
 
 COLOURS = ('y', 'rgb', 'grey')
-SSIM_SIDE = 11  # pixels a side of SSIM's window (deconv.metrics.image_quality)
+_SSIM_SIDE = 11  # of the window of SSIM
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +76,10 @@ class RestorationObjective(Options):
     if experiment.data.channels != channels:
       raise UserError(f"objective.colour='{self.colour}' needs data.channels={channels}, not "
                       f'{experiment.data.channels}; change one of them')
-    side, least = experiment.data.image_size, SSIM_SIDE if self.ssim else 1
-    if side - 2 * self.shave < least:
-      what = 'objective.ssim' if self.ssim else 'the loss'
-      raise UserError(f'objective.shave={self.shave} leaves too little of data.image_size={side} to {what}, which needs '
-                      f'{least} or more pixels per side; make data.image_size at least {least + 2 * self.shave}')
+    inside, least = experiment.data.image_size - 2 * self.shave, _SSIM_SIDE if self.ssim else 1
+    if inside < least:
+      raise UserError(f'objective.shave={self.shave} leaves {inside} pixels of data.image_size='
+                      f'{experiment.data.image_size}, and the loss needs {least}; change one of them')
     for field in self.HOLE_FIELDS:
       neutral = default(type(self), field)
       if getattr(self, field) != neutral and not experiment.degrade.has_hole:
