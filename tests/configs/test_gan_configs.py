@@ -8,8 +8,9 @@ import pytest
 
 from deconv.options import Experiment
 from deconv.tasks import TASKS
+from tests.experiments.smoke import configs_of
 
-NAMES = ['dcgan_digits', 'dcgan_mnist', 'gan_mnist', 'dcgan_celeba', 'dcgan_anime', 'dcgan_folder', 'dcgan_cifar10']
+NAMES = configs_of('gan')
 
 
 def get_config(name, variant=''):

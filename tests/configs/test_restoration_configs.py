@@ -1,37 +1,41 @@
-"""What the restoration configs promise: full-size steps that fit together, the papers' numbers, small smoke runs."""
+"""What the restoration configs promise: steps and evaluations that fit together, the papers' numbers, small smoke runs.
+
+That a step of every config and variant fits together at its full size is in test_full_size.
+"""
 import importlib
 
 import jax
 import numpy as np
 import pytest
 
-from deconv import data
-from deconv.tasks import TASKS
-from deconv.training import optimizers
+from deconv.options import Experiment
+from deconv.training import experiment
+from deconv.training.parallel import Parallel
+from tests.configs.test_full_size import variants_of
+from tests.experiments.smoke import configs_of
 
-NAMES = ['superres_photos', 'superres_conv_deconv', 'fsrcnn_x2', 'fsrcnn_x3', 'fsrcnn_x4', 'espcn_x3',
-         'rednet_denoise_photos', 'inpaint_digits', 'inpaint_celeba', 'colorize_folder', 'autoencoder_digits']
-VARIANTS = [('superres_photos', 'subpixel'), ('superres_photos', 'resize'), ('superres_conv_deconv', 'residual'),
-            ('espcn_x3', 'deconv'), ('rednet_denoise_photos', 'paper'), ('rednet_denoise_photos', 'fast'),
-            ('rednet_denoise_photos', 'blind'), ('inpaint_digits', 'adversarial'), ('inpaint_digits', 'box'),
-            ('inpaint_digits', 'strokes'), ('inpaint_celeba', 'channelwise'), ('autoencoder_digits', 'denoise')]
+NAMES = configs_of('restoration')
+CASES = [(name, variant) for name in NAMES for variant in variants_of(name)]
 
 
 def get_config(name, variant=''):
   return importlib.import_module(f'configs.{name}').get_config(variant)
 
 
+def shapes_of(config):
+  """(task, batch, state) of a config, as shapes."""
+  options = Experiment.from_config(config)
+  task = experiment.build_task(options, Parallel(options.parallel, jax.devices()[:1]), 10)
+  batch = task.batch_shapes(2)
+  return task, batch, jax.eval_shape(task.init, jax.random.key(0), batch)
+
+
 def trace(config):
   """(task, state, scalars) of a whole step, traced and not run."""
-  data.DataOptions(**config.data)
-  options = optimizers.OptimizerOptions(**config.optimizer)
-  task = TASKS[config.task](config, lambda scale=1.0: optimizers.make_optimizer(options, 10, scale))
-  batch = {'image': np.zeros((2, config.data.image_size, config.data.image_size, config.data.channels), np.uint8)}
-  state = jax.eval_shape(task.init, jax.random.key(0), batch)
+  task, batch, state = shapes_of(config)
   new, scalars = jax.eval_shape(task.train_step, state, batch, jax.random.key(0))
   assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
   assert set(task.loss_names) <= set(scalars)
-  jax.eval_shape(task.eval_step, state, batch, jax.random.key(0))
   return task, state, scalars
 
 
@@ -40,16 +44,26 @@ def weights(state):
   return sum(int(np.prod(leaf.shape)) for path, leaf in leaves if path[-1].key == 'kernel')
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_full_size_and_smoke_steps_fit_together(name):
-  for variant in ('', 'smoke'):
-    trace(get_config(name, variant))
+def test_every_config_is_there():
+  assert set(NAMES) >= {
+      'superres_photos', 'superres_conv_deconv', 'fsrcnn_x2', 'fsrcnn_x3', 'fsrcnn_x4', 'espcn_x3',
+      'rednet_denoise_photos', 'inpaint_digits', 'inpaint_celeba', 'colorize_folder', 'autoencoder_digits'}
+  assert {('superres_photos', 'subpixel'), ('espcn_x3', 'deconv'), ('rednet_denoise_photos', 'blind'),
+          ('inpaint_digits', 'strokes'), ('inpaint_celeba', 'channelwise')} <= set(CASES)
 
 
-@pytest.mark.parametrize('name, variant', VARIANTS)
-def test_variants_fit_together(name, variant):
-  trace(get_config(name, variant))
-  get_config(name, f'{variant},smoke')
+@pytest.mark.parametrize('name, variant', CASES)
+def test_evaluations_fit_together(name, variant):
+  task, batch, state = shapes_of(get_config(name, variant))
+  sums = jax.eval_shape(task.eval_step, state, batch, jax.random.key(0))
+  assert {'count', 'psnr', 'ssim'} <= set(sums) and ('l1_hole' in sums) == task.has_holes
+  assert ('psnr_baseline' in sums) == bool(task.baseline_name)
+  assert all(x.shape == () for x in sums.values())
+
+
+@pytest.mark.parametrize('name, variant', CASES)
+def test_smoke_steps_fit_together(name, variant):
+  trace(get_config(name, f'{variant},smoke'))
 
 
 @pytest.mark.parametrize('scale', [2, 3, 4])
@@ -76,11 +90,11 @@ def test_inpaint_celeba_is_train_lua():
   assert (config.objective.l2, config.objective.adversarial, config.objective.disc_learning_rate_scale) == (
       0.999, 0.001, 0.1)
   task, state, _ = trace(config)
-  assert task.loss_names == ('loss', 'loss_disc') and task.centre_only
+  assert task.loss_names == ('loss', 'loss_disc') and task.network.centre_only
   assert state.networks['net'].params['code']['kernel'].shape == (4, 4, 512, 4000)
   assert state.networks['disc'].params['down_1']['kernel'].shape == (4, 4, 3, 64)
   images = {'image': np.zeros((1, 128, 128, 3), np.uint8)}
-  _, hole, _ = jax.jit(task.observe)({**images, **task.draw(images, jax.random.key(0))})
+  _, hole, _ = jax.jit(task.observe)({**images, **task.random_inputs(images, jax.random.key(0))})
   rows = np.flatnonzero(np.asarray(hole)[0, :, 64, 0])
   assert (rows[0], rows[-1]) == (36, 91)  # 56 pixels, 4 within the 64 that the decoder makes
 

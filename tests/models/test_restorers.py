@@ -6,11 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import base
 from deconv import ops
 from deconv.errors import UserError
 from deconv.models import RESTORERS
+from deconv.models.restorer import Restorer
 from deconv.ops.resample import upsample_bicubic
+from deconv.options import Experiment
+from deconv.options.models import restorers
 
 KEY = jax.random.key(0)
 SCALES = {'conv_deconv': 4, 'srcnn': 2, 'fsrcnn': 3, 'espcn': 3, 'rednet': 1, 'context_encoder': 1, 'autoencoder': 1}
@@ -21,9 +23,10 @@ SMALL = {'conv_deconv': dict(widths=(4, 6, 4)), 'srcnn': dict(widths=(6, 4)),
          'autoencoder': dict(width=4, depth=2)}
 
 
-def build(name, side=32, channels=1, **fields):
-  fields = {**base.MODELS[name], 'scale': SCALES[name], **fields}
-  return RESTORERS[name](image_shape=(side, side, channels), **fields)
+def build(name, side=32, channels=1, scale=None, dtype=None, axis=None, **fields):
+  """The network of the options of these fields, at the scale of SCALES where none is given."""
+  return RESTORERS[name](restorers.MODELS[name](**fields), image_shape=(side, side, channels),
+                         scale=scale or SCALES[name], dtype=dtype, batch_norm_axis=axis)
 
 
 def shapes(module, side, channels=1):
@@ -205,23 +208,141 @@ def test_autoencoder_sees_nothing_but_the_code():
   np.testing.assert_allclose(decoded, jax.jit(module.apply)(variables, x), atol=1e-6)
 
 
+# What the task and whole pictures ask of a network.
+
+@pytest.mark.parametrize('name, scale, fields, multiple, fixed_side, centre_only', [
+    ('conv_deconv', 4, {}, 1, None, False),
+    ('srcnn', 2, {}, 1, None, False),
+    ('srcnn', 1, {}, 1, None, False),
+    ('fsrcnn', 3, {}, 1, None, False),
+    ('espcn', 3, {}, 1, None, False),
+    ('rednet', 1, {}, 1, None, False),
+    ('rednet', 3, {}, 1, None, False),
+    ('rednet', 1, {'stride': 2}, 2, None, False),
+    ('rednet', 2, {'stride': 2}, 1, None, False),  # enlarged at first, to an even size
+    ('rednet', 3, {'stride': 2}, 2, None, False),
+    ('autoencoder', 1, {'depth': 2}, 4, None, False),
+    ('autoencoder', 2, {'depth': 2}, 2, None, False),
+    ('autoencoder', 4, {'depth': 2}, 1, None, False),
+    ('autoencoder', 3, {'depth': 2}, 4, None, False),
+    ('autoencoder', 8, {'depth': 2}, 1, None, False),
+    ('context_encoder', 1, {}, 1, 16, False),
+    ('context_encoder', 1, {'output': 'centre'}, 1, 16, True),
+], ids=str)
+def test_a_network_says_which_sizes_it_takes(name, scale, fields, multiple, fixed_side, centre_only):
+  """And takes these, and no others than the multiples, as the shape of its result says."""
+  module = build(name, 48 if name != 'context_encoder' else 16, scale=scale, **{**SMALL[name], **fields})
+  assert isinstance(module, Restorer)
+  assert (module.multiple, module.fixed_side, module.centre_only) == (multiple, fixed_side, centre_only)
+  for side in (fixed_side,) if fixed_side else range(4, 4 + 2 * multiple):
+    try:
+      y, _ = jax.eval_shape(module.init_with_output, KEY, jnp.zeros((1, side, side, 1)))
+      fits = y.shape == (1, scale * side, scale * side, 1)
+    except (TypeError, ValueError):
+      fits = False
+    assert fits == (side % multiple == 0), side
+
+
+@pytest.mark.parametrize('name', RESTORERS)
+def test_networks_are_static(name):
+  """Hashable, so that they may be arguments of a compiled function; equal where their options are."""
+  module, again = build(name, **SMALL[name]), build(name, **SMALL[name])
+  assert hash(module) == hash(again) and module == again
+  assert module.options == restorers.MODELS[name](**SMALL[name]) and module != build(name, channels=3, **SMALL[name])
+
+
+@pytest.mark.parametrize('name', RESTORERS)
+def test_bfloat16_computes_in_bfloat16_and_keeps_float32(name):
+  side = 24 if SCALES[name] > 1 else 16
+  module = build(name, side, dtype=jnp.bfloat16, **SMALL[name])
+  x = jnp.zeros((1, side // SCALES[name], side // SCALES[name], 1))
+  def run(x):
+    variables = module.init(KEY, x)
+    y, captured = module.apply(variables, x, capture_intermediates=True, mutable=['intermediates'])
+    return y, captured['intermediates']['last']['__call__'][0], variables
+  y, last, variables = jax.eval_shape(run, x)
+  assert y.dtype == jnp.float32 and last.dtype == jnp.bfloat16
+  assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype('float32')}
+
+
+def test_batch_norm_takes_the_statistics_of_all_devices():
+  """Of the mapped axis that the builder is given, and of each device's own share without."""
+  images, means = jax.random.normal(KEY, (2, 3, 16, 16, 1)), []
+  for axis in ('batch', None):
+    module = build('context_encoder', 16, axis=axis, **SMALL['context_encoder'])
+    variables = drawn(module.clone(axis_name=None), images[0])
+    step = lambda x: module.apply(variables, x, train=True, mutable=['batch_stats'])[1]['batch_stats']['norm_down_2']
+    means.append(np.asarray(jax.jit(jax.vmap(step, axis_name='batch'))(images)['mean']))
+  np.testing.assert_allclose(means[0], np.broadcast_to(means[1].mean(0), (2, 4)), rtol=1e-4, atol=1e-6)
+  assert np.abs(means[1][0] - means[1][1]).max() > 1e-5
+
+
+# Mistakes: in the options of a network, beside the scale, and in the size of the images.
+
 @pytest.mark.parametrize('name, fields, part', [
-    ('conv_deconv', dict(scale=3), 'by 2, 4, 8, ..., not by 3'),
-    ('fsrcnn', dict(scale=1), 'by 2 or more, not by 1'),
-    ('espcn', dict(residual='bilinear'), "model.residual is 'bilinear'"),
-    ('espcn', dict(widths=(8,)), 'has two'),
+    ('conv_deconv', dict(widths=()), 'must be one or more numbers of at least 1'),
+    ('conv_deconv', dict(widths=(8, 0)), 'must be one or more numbers of at least 1'),
+    ('conv_deconv', dict(kernel_size=0), 'model.kernel_size=0 must be at least 1'),
+    ('conv_deconv', dict(residual='nearest'), "model.residual is 'nearest'"),
     ('srcnn', dict(upsample='subpixel'), "model.upsample='subpixel' has no effect"),
     ('srcnn', dict(kernel_sizes=(9, 5)), 'one more than'),
+    ('srcnn', dict(widths=(8, 0)), 'must be at least 1'),
+    ('srcnn', dict(residual='bilinear'), "model.residual is 'bilinear'"),
+    ('fsrcnn', dict(depth=-1), 'model.depth=-1 must not be negative'),
+    ('fsrcnn', dict(shrunk=0), 'model.shrunk=0 must be at least 1'),
+    ('fsrcnn', dict(residual='bilinear'), "model.residual is 'bilinear'"),
+    ('espcn', dict(residual='bilinear'), "model.residual is 'bilinear'"),
+    ('espcn', dict(widths=(8,)), 'has two'),
+    ('espcn', dict(widths=(8, 0)), 'must be at least 1'),
     ('rednet', dict(depth=7), 'model.depth=7 must be even'),
+    ('rednet', dict(depth=2), 'model.depth=2 must be even and at least 4'),
     ('rednet', dict(stride=3), 'model.stride=3'),
-    ('rednet', dict(side=33, stride=2), 'must be even'),
+    ('rednet', dict(skip_step=0), 'model.skip_step=0 must be at least 1'),
     ('rednet', dict(upsample='subpixel'), 'set model.stride=2'),
-    ('context_encoder', dict(side=48), 'not 48x48'),
-    ('context_encoder', dict(scale=2), 'does not enlarge by 2'),
     ('context_encoder', dict(output='center'), "model.output is 'center'"),
+    ('context_encoder', dict(bottleneck=-1), 'model.bottleneck=-1 must not be negative'),
+    ('context_encoder', dict(batch_norm_momentum=1.), 'model.batch_norm_momentum=1.0 must be at least 0 and below 1'),
+    ('autoencoder', dict(depth=0), 'model.depth=0 and model.code=8 must both be at least 1'),
+    ('autoencoder', dict(code=0), 'model.depth=3 and model.code=0 must both be at least 1'),
+    ('autoencoder', dict(width=0), 'model.width=0 must be at least 1'),
+], ids=str)
+def test_mistakes_in_the_options_are_one_sentence(name, fields, part):
+  with pytest.raises(UserError) as error:
+    restorers.MODELS[name](**fields)
+  assert part in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('name, scale, part', [
+    ('conv_deconv', 3, 'by 2, 4, 8, ..., not by 3'),
+    ('conv_deconv', 1, 'by 2, 4, 8, ..., not by 1'),
+    ('fsrcnn', 1, 'by 2 or more, not by 1'),
+    ('espcn', 1, 'by 2 or more, not by 1'),
+    ('context_encoder', 2, 'does not enlarge by 2'),
+])
+def test_scales_that_a_network_does_not_have(name, scale, part):
+  config = {'task': 'restoration', 'model': {'name': name}, 'degrade': {'scale': scale},
+            'data': {'channels': 3, 'image_size': 48}}
+  with pytest.raises(UserError) as error:
+    Experiment.from_config(config)
+  assert f"model.name='{name}'" in str(error.value) and part in str(error.value)
+
+
+@pytest.mark.parametrize('name', RESTORERS)
+def test_scales_that_a_network_has(name):
+  """Where the network enlarges by itself, more than 1; where it is enlarged before, any."""
+  for scale in {'conv_deconv': (2, 4, 8), 'fsrcnn': (2, 3), 'espcn': (2, 3), 'context_encoder': (1,)}.get(name, (1, 3)):
+    experiment = Experiment.from_config({'task': 'restoration', 'model': {'name': name}, 'degrade': {'scale': scale},
+                                         'data': {'channels': 3, 'image_size': 48}})
+    assert experiment.degrade.scale == scale
+
+
+@pytest.mark.parametrize('name, fields, part', [
+    ('rednet', dict(side=33, stride=2), 'model.stride=2 halves the image, whose sides 33x33 must be even'),
+    ('context_encoder', dict(side=48), 'not 48x48'),
+    ('context_encoder', dict(side=8), 'not 8x8'),
     ('autoencoder', dict(side=36), 'multiple of 8'),
 ], ids=str)
-def test_mistakes_are_one_sentence(name, fields, part):
+def test_sizes_that_a_network_cannot_take(name, fields, part):
   with pytest.raises(UserError) as error:
     build(name, **fields)
   assert part in str(error.value)

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from configs import base
 from deconv.errors import UserError
+from deconv.metrics import image_quality
 from deconv.objectives import restoration
-from deconv.objectives.restoration import RestorationLoss, RestorationOptions
+from deconv.objectives.restoration import RestorationLoss
+from deconv.options import Experiment
+from deconv.options.objectives.restoration import RestorationObjective
 
 RNG = np.random.default_rng(0)
 A, B = RNG.uniform(-1, 1, (2, 3, 16, 14, 2)).astype(np.float32)
@@ -19,7 +21,7 @@ def test_losses_are_means_over_the_pixels():
   error = np.float64(A) - B
   np.testing.assert_allclose(restoration.l2(A, B), (error**2).mean((1, 2, 3)), rtol=1e-5)
   np.testing.assert_allclose(restoration.l1(A, B), abs(error).mean((1, 2, 3)), rtol=1e-5)
-  np.testing.assert_allclose(restoration.charbonnier(A, B, eps=0.1), np.hypot(error, 0.1).mean((1, 2, 3)), rtol=1e-5)
+  np.testing.assert_allclose(restoration.charbonnier(A, B, None, 0.1), np.hypot(error, 0.1).mean((1, 2, 3)), rtol=1e-5)
   down, right = abs(np.diff(A, axis=1)), abs(np.diff(A, axis=2))
   np.testing.assert_allclose(restoration.total_variation(A), down.mean((1, 2, 3)) + right.mean((1, 2, 3)), rtol=1e-5)
 
@@ -29,6 +31,14 @@ def test_weights_weigh_pixels():
     wanted = [np.average(abs(a - b)**power, weights=np.broadcast_to(w, a.shape)) for a, b, w in zip(A, B, WEIGHTS)]
     np.testing.assert_allclose(getattr(restoration, name)(A, B, WEIGHTS), wanted, rtol=1e-5)
   assert restoration.l2(A, B, 0 * WEIGHTS).tolist() == [0, 0, 0]
+
+
+def test_ssim_has_the_window_that_the_options_know():
+  side = image_quality.SSIM_SIDE
+  config = {'task': 'restoration', 'model': {'name': 'rednet'}, 'objective': {'colour': 'grey', 'ssim': 1.}}
+  Experiment.from_config({**config, 'data': {'image_size': side}})
+  with pytest.raises(UserError, match=f'leaves {side - 1} pixels .* the loss needs {side}'):
+    Experiment.from_config({**config, 'data': {'image_size': side - 1}})
 
 
 def test_ssim_is_scikit_images():
@@ -47,38 +57,52 @@ def test_ring_is_a_dilation(ring):
   hole = np.zeros((1, 16, 14, 1), np.float32)
   hole[0, 5:9, 0:4] = 1
   near = ndimage.binary_dilation(hole[0, ..., 0] > 0, np.ones((3, 3)), iterations=ring) if ring else hole[0, ..., 0]
-  wanted = np.where(hole[0, ..., 0] > 0, 1., np.where(near, 10., 0.25))
-  np.testing.assert_array_equal(restoration.hole_weights(jnp.asarray(hole), 0.25, ring)[0, ..., 0], wanted)
+  wanted = np.where(hole[0, ..., 0] > 0, 1., np.where(near, 7., 0.25))
+  np.testing.assert_array_equal(restoration.hole_weights(jnp.asarray(hole), 0.25, ring, 7.)[0, ..., 0], wanted)
 
 
 def test_sum_of_losses():
   hole = (WEIGHTS > 1).astype(np.float32)
-  options = RestorationOptions(l2=0.5, l1=2., charbonnier=1., ssim=3., total_variation=0.1, outside=0.)
+  options = RestorationObjective(l2=0.5, l1=2., charbonnier=1., ssim=3., total_variation=0.1, outside=0.)
   loss, terms = jax.jit(RestorationLoss(options))(A, B, hole)
-  assert set(terms) == set(restoration.TERMS)
+  assert set(terms) == set(RestorationObjective.TERMS)
   assert loss == pytest.approx(sum(getattr(options, name) * float(value) for name, value in terms.items()), rel=1e-6)
   assert terms['l1'] == pytest.approx(
       np.mean([abs(a - b)[h[..., 0] > 0].mean() for a, b, h in zip(A, B, hole)]), rel=1e-5)
-  loss, terms = RestorationLoss(RestorationOptions())(A, B)
+  loss, terms = RestorationLoss(RestorationObjective())(A, B)
   assert list(terms) == ['l2'] and loss == terms['l2'] == pytest.approx(((A - B)**2).mean(), rel=1e-5)
 
 
 def test_shave_leaves_the_border_out():
   changed = A.copy()
   changed[:, :2] = changed[:, -2:] = changed[:, :, :2] = changed[:, :, -2:] = 7.
-  loss = RestorationLoss(RestorationOptions(shave=2, l1=1., total_variation=1.))
+  loss = RestorationLoss(RestorationObjective(shave=2, l1=1., total_variation=1.))
   np.testing.assert_allclose(loss(changed, B)[0], loss(A, B)[0], rtol=1e-6)
-  assert RestorationLoss(RestorationOptions(shave=1))(changed, B)[0] > loss(A, B)[1]['l2'] + 1
+  assert RestorationLoss(RestorationObjective(shave=1))(changed, B)[0] > loss(A, B)[1]['l2'] + 1
 
 
-def test_options_are_the_fields_of_the_config():
-  assert RestorationOptions(**base.OBJECTIVES['restoration']) == RestorationOptions()
+def test_numbers_of_the_losses_are_those_of_the_options():
+  """The softness of the Charbonnier loss, and the ring around a hole."""
+  loss = RestorationLoss(RestorationObjective(l2=0., charbonnier=1., charbonnier_eps=0.3))
+  assert loss(A, B)[0] == pytest.approx(np.hypot(np.float64(A) - B, 0.3).mean(), rel=1e-5)
+  hole = np.zeros((3, 16, 14, 1), np.float32)
+  hole[:, 5:9, 4:8] = 1
+  loss = RestorationLoss(RestorationObjective(outside=0.25, ring=2, ring_weight=3.))
+  weights = np.full(hole.shape, 0.25)
+  weights[:, 3:11, 2:10] = 3
+  weights[:, 5:9, 4:8] = 1
+  assert loss(A, B, hole)[0] == pytest.approx(
+      np.average((np.float64(A) - B)**2, weights=np.broadcast_to(weights, A.shape)), rel=1e-5)
 
 
 @pytest.mark.parametrize('fields, part', [
     (dict(colour='gray'), "objective.colour is 'gray'"), (dict(l1=-1.), 'objective.l1=-1.0 must not be negative'),
-    (dict(l2=0., total_variation=1.), 'no loss compares'), (dict(charbonnier_eps=0.), 'must be above 0')], ids=str)
+    (dict(l2=0., total_variation=1.), 'no loss compares'), (dict(charbonnier_eps=0.), 'must be above 0'),
+    (dict(disc_learning_rate_scale=0.), 'objective.disc_learning_rate_scale=0.0 must be above 0'),
+    (dict(disc_width=0), 'objective.disc_width=0 must be at least 1'),
+    (dict(adversarial_name='wgan'), "objective.adversarial_name is 'wgan'"),
+    (dict(shave=-1), 'objective.shave=-1 must not be negative')], ids=str)
 def test_mistakes_are_one_sentence(fields, part):
   with pytest.raises(UserError) as error:
-    RestorationOptions(**fields)
-  assert part in str(error.value)
+    RestorationObjective(**fields)
+  assert part in str(error.value) and '\n' not in str(error.value)

@@ -1,53 +1,21 @@
-"""The restoration task: what a step minimises, sums that do not depend on batches, devices, holes, whole pictures."""
+"""The restoration task: what a step minimises, sums that do not depend on batches, devices, holes, colours."""
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from configs import base
 from deconv import data
 from deconv.errors import UserError
 from deconv.metrics import image_quality
 from deconv.ops.resample import downsample, upsample_bicubic
-from deconv.tasks import TASKS, whole_pictures
-from deconv.training import optimizers
+from deconv.options import ParallelOptions
+from deconv.tasks import TASKS
+from deconv.tasks.capabilities import RestoresPictures, TransformsPictures
 from deconv.training.parallel import Parallel
-
-KEY = jax.random.key(0)
-RNG = np.random.default_rng(0)
-
-
-def smooth(number, side, channels):
-  """Random pictures without pixel noise: a few waves in each channel."""
-  at = np.arange(side) / side
-  waves = [np.cos(2 * np.pi * (f * at[:, None] + g * at + p)) for f, g, p in RNG.uniform(0, 3, (5, 3))]
-  mix = RNG.normal(size=(number, channels, len(waves))) / 3
-  return np.clip(127.5 + 90 * np.einsum('nck,khw->nhwc', mix, waves), 0, 255).astype(np.uint8)
-
-
-def config_of(model='fsrcnn', colour='grey', side=16, **fields):
-  config = base.get_config(model=model, task='restoration')
-  config.objective.colour = colour
-  config.data.channels = 1 if colour == 'grey' else 3
-  config.data.image_size = side
-  small = {'fsrcnn': dict(width=6, shrunk=4, depth=1), 'rednet': dict(depth=6, width=6),
-           'context_encoder': dict(width=4, bottleneck=8), 'autoencoder': dict(width=4, depth=2)}
-  config.model.update(small.get(model, {}))
-  config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in fields.items()})
-  return config
-
-
-def build(*args, parallel=None, **fields):
-  config = config_of(*args, **fields)
-  options = optimizers.OptimizerOptions(**config.optimizer)
-  wrap = parallel.wrap_optimizer if parallel else lambda x: x
-  return TASKS['restoration'](config, lambda scale=1.0: wrap(optimizers.make_optimizer(options, 10, scale)),
-                              batch_norm_axis=parallel.batch_norm_axis if parallel else None)
-
-
-SUPERRES = dict(degrade__scale=2, model__residual='bicubic', optimizer__learning_rate=3e-3)
-INPAINT = dict(model='context_encoder', degrade__hole='box', objective__outside=0., objective__ring=1,
-               objective__adversarial=0.01, objective__disc_width=4, objective__l2=0.99)
+from tests.tasks.small_restorers import INPAINT, KEY, SUPERRES, build, make_options, smooth
 
 
 @pytest.fixture(scope='module')
@@ -93,7 +61,7 @@ def test_degraded_and_baseline_are_aligned():
   image = np.zeros((1, 16, 16, 1), np.uint8)
   image[0, 4:8, 6:12] = 255
   batch = {'image': image}
-  inputs, _, targets = jax.jit(task.observe)({**batch, **task.draw(batch, KEY)})
+  inputs, _, targets = jax.jit(task.observe)({**batch, **task.random_inputs(batch, KEY)})
   state = task.init(KEY, batch)
   def centre(x):
     mass = (np.float64(x) + 1)[0, ..., 0]
@@ -106,7 +74,7 @@ def test_degraded_and_baseline_are_aligned():
 def check_sums(task, images):
   """Eight images at once, and as 3 + 3 + 2 with padding and another key."""
   batch = {'image': images}
-  batch.update(task.draw(batch, KEY))
+  batch.update(task.random_inputs(batch, KEY))
   state, evaluate = task.init(KEY, batch), jax.jit(task.eval_step)
   whole, parts = evaluate(state, batch, KEY), []
   for first in (0, 3, 6):
@@ -131,10 +99,10 @@ def test_pmap_equals_jit():
   fields.update(optimizer__name='sgd', optimizer__learning_rate=0.1)
   plain, found = build(**fields), []
   start = plain.init(KEY, batch)
-  batch.update(plain.draw(batch, KEY))
+  batch.update(plain.random_inputs(batch, KEY))
   batch['weight'] = np.array([1, 1, 1, 0, 1, 1, 1, 1], np.float32)
   for mode in ('jit', 'pmap'):
-    parallel = Parallel(mode, devices=jax.devices()[:2])
+    parallel = Parallel(ParallelOptions(mode), jax.devices()[:2])
     task = build(parallel=parallel, **fields)
     put = parallel.put_batch(batch)
     state, scalars = parallel.train_step(task)(parallel.put_state(start), put, KEY)
@@ -148,7 +116,7 @@ def test_pmap_equals_jit():
 @pytest.fixture(scope='module')
 def inpaint():
   task, batch = build(**INPAINT), {'image': smooth(4, 16, 1)}
-  batch.update(task.draw(batch, KEY))
+  batch.update(task.random_inputs(batch, KEY))
   return task, task.init(KEY, batch), batch
 
 
@@ -193,7 +161,7 @@ def test_adversarial_step_moves_both_networks(inpaint):
 def test_luminance_network_restores_matlabs_y():
   task = build(colour='y', **SUPERRES)
   batch = {'image': smooth(2, 16, 3)}
-  inputs, _, targets = jax.jit(task.observe)({**batch, **task.draw(batch, KEY)})
+  inputs, _, targets = jax.jit(task.observe)({**batch, **task.random_inputs(batch, KEY)})
   r, g, b = np.moveaxis(batch['image'] / 255., -1, 0)
   wanted = 16 + 65.481 * r + 128.553 * g + 24.966 * b
   np.testing.assert_allclose((np.asarray(targets)[..., 0] + 1) * 127.5, wanted, atol=1e-3)
@@ -202,13 +170,14 @@ def test_luminance_network_restores_matlabs_y():
 
 def test_colours_out_of_grey():
   task = build('rednet', colour='rgb', degrade__grey=True)
-  batch = {'image': smooth(2, 16, 3)}
-  state = task.init(KEY, batch)
+  state = jax.eval_shape(task.init, KEY, None)
   assert task.input_channels == 1 and state.networks['net'].params['last']['kernel'].shape[2:] == (6, 3)
-  picture = RNG.integers(0, 256, (9, 11, 1), dtype=np.uint8)
-  result = task.transform_image(state, picture)['']
-  assert result.shape == (9, 11, 3)
-  assert np.abs(result - np.int32(picture)).max() < 20  # untrained: nearly the grey picture
+  batch = {'image': smooth(2, 16, 3)}
+  inputs, _, targets = jax.jit(task.observe)({**batch, **task.random_inputs(batch, KEY)})
+  luma = batch['image'] @ np.array([0.299, 0.587, 0.114])
+  np.testing.assert_allclose((np.asarray(inputs)[..., 0] + 1) * 127.5, luma, atol=1e-3)
+  assert inputs.shape == (2, 16, 16, 1) and targets.shape == (2, 16, 16, 3)
+  assert jax.eval_shape(task.baseline, inputs, None).shape == (2, 16, 16, 3)
 
 
 def test_last_layer_may_learn_slower():
@@ -223,90 +192,7 @@ def test_last_layer_may_learn_slower():
   np.testing.assert_allclose(steps[1]['conv_1']['kernel'], steps[0]['conv_1']['kernel'], rtol=1e-3, atol=1e-7)
 
 
-# Whole pictures.
-
-def test_tiled_is_untiled_in_the_interior(superres, monkeypatch):
-  task, _, state, _, _ = superres
-  image = np.asarray(data.to_signed(smooth(1, 40, 1)[0]))
-  whole = task.predict_image(state, image)
-  monkeypatch.setattr(whole_pictures, '_TILE', 24)
-  task.tile_overlap = 0.75  # the receptive field reaches 2 + 1 + 2 pixels
-  tiled = task.predict_image(state, image)
-  np.testing.assert_allclose(tiled[8:-8, 8:-8], whole[8:-8, 8:-8], atol=1e-5)
-  task.tile_overlap = 0.25
-
-
-def test_self_ensemble_turns_with_the_picture(superres):
-  task, _, state, _, _ = superres
-  image = np.asarray(data.to_signed(smooth(1, 12, 1)[0]))
-  plain = task.predict_image(state, image)
-  task.flips = task.quarter_turns = True
-  averaged, turned = task.predict_image(state, image), task.predict_image(state, np.rot90(image).copy())
-  task.flips = task.quarter_turns = False
-  np.testing.assert_allclose(np.rot90(averaged), turned, atol=1e-5)
-  assert np.abs(plain - averaged).max() > 1e-4
-
-
-@pytest.mark.parametrize('dtype, channels', [(np.uint8, 4), (np.uint16, 2), (np.uint16, 3)])
-def test_own_picture_keeps_type_and_alpha(superres, dtype, channels):
-  task, _, state, _, _ = superres
-  peak = np.iinfo(dtype).max
-  picture = np.repeat(np.repeat(smooth(1, 5, channels)[0], 2, 0), 3, 1).astype(dtype) * dtype(peak // 255)
-  if channels in (2, 4):
-    picture[..., -1] = peak
-    picture[:, 8:, -1] = 0
-  result = task.transform_image(state, picture)['']
-  assert result.shape == (20, 30, channels) and result.dtype == dtype
-  small = result.reshape(10, 2, 15, 2, channels).mean((1, 3))
-  assert np.abs(small - picture)[2:-2, 2:-2].mean() < 0.05 * peak
-  if channels in (2, 4):
-    assert np.all(result[:, :12, -1] == peak) and np.all(result[:, 20:, -1] == 0)
-
-
-def test_luminance_network_keeps_the_colours_of_a_picture():
-  """An untrained residual network is bicubic, in every channel."""
-  task = build(colour='y', **SUPERRES)
-  picture = smooth(1, 12, 3)[0]
-  state = task.init(KEY, {'image': picture[None]})
-  result = task.transform_image(state, picture)['']
-  bicubic = data.to_uint8(np.asarray(jax.jit(lambda x: upsample_bicubic(x, 2))(data.to_signed(picture[None]))[0]))
-  assert np.abs(result - np.int32(bicubic)).max() <= 12
-
-
-def test_transparent_pixels_are_the_hole(inpaint):
-  task, state, _ = inpaint
-  picture = np.concatenate([smooth(1, 16, 1)[0], np.full((16, 16, 1), 255, np.uint8)], axis=-1)
-  with pytest.raises(UserError, match='make what is missing transparent'):
-    task.transform_image(state, picture)
-  picture[3:7, 4:9, 1] = 0
-  result = task.transform_image(state, picture)['']
-  kept = picture[..., 1] > 0
-  assert result.shape == (16, 16, 1) and np.array_equal(result[kept], picture[kept][:, :1])
-  other = picture.copy()
-  other[3:7, 4:9, 0] = 99  # what is under the hole does not matter
-  np.testing.assert_array_equal(task.transform_image(state, other)[''], result)
-
-
-def test_whole_pictures_are_measured_and_drawn(superres):
-  task, _, state, _, _ = superres
-  images = [smooth(1, 21, 1)[0][:, :18], smooth(1, 26, 1)[0]]
-  class Source:
-    def __len__(self):
-      return 2
-    def load_full(self, i):
-      return {'image': images[i]}
-  task.whole_images = 5
-  numbers, pictures, protocol = whole_pictures.evaluate(task, state, Source(), KEY)
-  task.whole_images = 0
-  assert protocol['whole_images'] == 2 and set(pictures) == {'whole_0', 'whole_1'}
-  found = []
-  for image in images:
-    target = np.asarray(data.to_signed(image[None, :image.shape[0] // 2 * 2]))
-    output = task.predict_image(state, np.asarray(jax.jit(lambda x: downsample(x, 2))(target)[0]))[None]
-    found.append(float(image_quality.psnr(output, target, shave=2)[0]))
-  assert numbers['whole_psnr'] == pytest.approx(np.mean(found), abs=1e-2)
-  assert all(picture.dtype == np.uint8 and picture.std() > 0 for picture in pictures.values())
-
+# Pictures and mistakes.
 
 def test_pictures_show_input_baseline_result_truth(superres):
   task, _, state, _, batch = superres
@@ -317,46 +203,103 @@ def test_pictures_show_input_baseline_result_truth(superres):
 
 
 @pytest.mark.parametrize('fields, part', [
-    (dict(colour='y', data__channels=1), "objective.colour='y' needs data.channels=3"),
+    (dict(colour='y', data__channels=1, degrade__scale=2), "objective.colour='y' needs data.channels=3"),
+    (dict(model='rednet', data__channels=3), "objective.colour='grey' needs data.channels=1"),
     (dict(degrade__scale=3), 'multiple of 3'),
+    (dict(degrade__scale=4, side=8), 'data.image_size=8 leaves nothing to measure inside of a border of '
+     'degrade.scale=4 pixels; make it more than 8'),
+    (dict(model='rednet', objective__shave=8), 'objective.shave=8 leaves 0 pixels of data.image_size=16, and the loss '
+     'needs 1; change one of them'),
+    (dict(model='rednet', objective__shave=3, objective__ssim=1.), 'objective.shave=3 leaves 10 pixels of '
+     'data.image_size=16, and the loss needs 11; change one of them'),
     (dict(degrade__scale=2, model__depth=1, objective__adversarial=1.), 'objective.adversarial=1.0 is for holes'),
-    (dict(degrade__scale=2, objective__ring=2), 'objective.ring=2 is for holes'),
+    (dict(degrade__scale=2, objective__ring=2), 'objective.ring=2 is for holes, and the degradation makes none; leave '
+     'it at 0'),
+    (dict(degrade__scale=2, objective__outside=0.5), 'objective.outside=0.5 is for holes, and the degradation makes '
+     'none; leave it at 1'),
     (dict(model='rednet', colour='rgb', degrade__grey=True, degrade__hole='box'), 'degrade.hole cannot be had'),
-    (dict(model='rednet', degrade__noise_sigma=9., objective__adversarial_name='wgan'), 'objective.adversarial_name'),
+    (dict(model='rednet', degrade__scale=2, degrade__hole='box'), 'degrade.hole cannot be had'),
+    (dict(model='rednet', degrade__noise_sigma=9., objective__adversarial_name='wgan'),
+     "objective.adversarial_name is 'wgan'"),
 ], ids=str)
 def test_mistakes_are_one_sentence(fields, part):
   with pytest.raises(UserError) as error:
-    build(**fields)
-  assert part in str(error.value)
+    make_options(**fields)
+  assert part in str(error.value) and '\n' not in str(error.value)
 
 
-def test_classical_methods_stand_beside():
-  pytest.importorskip('skimage')
-  noisy = build('rednet', degrade__noise_sigma=25.)
-  noise = RNG.normal(size=(1, 24, 24, 1)).astype(np.float32) * 25 / 127.5
-  found = whole_pictures.classical(noisy.degradation, noise, None)
-  assert set(found) == {'median', 'nlm', 'nlm_default'}
-  assert all(image.std() < 0.6 * noise.std() for image in found.values())
-  assert set(whole_pictures.classical(build('rednet', degrade__noise_sigma=5., degrade__noise_sigma_max=9.).degradation,
-                                      noise, None)) == {'median', 'nlm_default'}
-  assert not whole_pictures.classical(build(**SUPERRES).degradation, noise, None)
-  hole = np.zeros((1, 24, 24, 1), np.float32)
-  hole[:, 8:12, 8:12] = 1
-  ramp = np.broadcast_to(np.linspace(-1, 1, 24, dtype=np.float32)[:, None], (1, 24, 24))[..., None]
-  filled = whole_pictures.classical(build(**INPAINT).degradation, ramp * (1 - hole), hole)['biharmonic']
-  np.testing.assert_allclose(filled, ramp, atol=1e-3)
+def test_sizes_that_just_do_are_measured():
+  """What the options let through has a loss and a quality."""
+  for fields in (dict(degrade__scale=4, side=12), dict(model='rednet', objective__shave=8, side=17),
+                 dict(model='rednet', objective__shave=3, objective__ssim=1., side=17)):
+    task = build(**fields)
+    state, batch = jax.eval_shape(task.init, KEY, None), task.batch_shapes(2)
+    jax.eval_shape(task.train_step, state, batch, KEY)
+    assert 'psnr' in jax.eval_shape(task.eval_step, state, batch, KEY)
 
 
-def test_hole_elsewhere_than_in_the_middle_is_refused():
-  task = build(**{**INPAINT, 'degrade__hole': 'centre', 'model__output': 'centre', 'objective__ring': 0})
-  picture = np.full((16, 16, 2), 255, np.uint8)
-  picture[2, 2, 1] = 0
-  with pytest.raises(UserError, match='the middle 8 pixels each way of pictures of 16x16'):
-    task.transform_image(None, picture)
+def test_size_that_the_network_cannot_take():
+  with pytest.raises(UserError, match='data.image_size=18 must be a multiple of 4'):
+    build('autoencoder', side=18)
 
 
 def test_nothing_degraded_has_no_baseline():
   task = build('autoencoder')
   batch = {'image': smooth(2, 16, 1)}
   sums = jax.eval_shape(task.eval_step, jax.eval_shape(task.init, KEY, batch), batch, KEY)
-  assert set(sums) == {'count', 'psnr', 'ssim'}
+  assert set(sums) == {'count', 'psnr', 'ssim'} and task.baseline_name == ''
+
+
+# What the task takes from its options.
+
+def test_each_optimizer_has_its_learning_rate():
+  scales = []
+  def make_optimizer(scale):
+    scales.append(scale)
+    return optax.sgd(scale)
+  options = make_options(**INPAINT, objective__disc_learning_rate_scale=0.1)
+  task = TASKS['restoration'](options, make_optimizer, None)
+  assert scales == [1., 0.1]
+  for optimizer, rate in ((task.optimizer, 1.), (task.disc_optimizer, 0.1)):
+    updates, _ = optimizer.update({'p': 1.}, optimizer.init({'p': 0.}))
+    assert updates['p'] == -rate
+
+
+def test_networks_have_the_type_and_the_axis():
+  """The network that evaluates has no mapped axis: it is run on one device."""
+  task = TASKS['restoration'](make_options(**INPAINT, train__dtype='bfloat16'), optax.sgd, 'batch')
+  assert task.network.dtype == task.eval_network.dtype == task.discriminator.dtype == jnp.bfloat16
+  assert task.network.axis_name == task.discriminator.axis_name == 'batch' and task.eval_network.axis_name is None
+  assert task.discriminator.options.width == 4
+
+
+@pytest.mark.parametrize('decay, use_ema, averaged', [(0.5, True, True), (0.5, False, False), (0., True, False)])
+def test_average_is_evaluated_where_there_is_one_and_it_is_wanted(decay, use_ema, averaged):
+  task = build('autoencoder', train__ema_decay=decay, eval__use_ema=use_ema)
+  state = jax.eval_shape(task.init, KEY, None)
+  assert (state.networks['net'].ema is None) == (not decay)
+  constant = lambda tree, value: jax.tree.map(lambda x: np.full(x.shape, value, x.dtype), tree)
+  params, average = constant(state.networks['net'].params, 0.05), constant(state.networks['net'].ema, 0.06)
+  state = state.replace(networks={'net': state.networks['net'].replace(params=params, ema=average)})
+  image = np.asarray(data.to_signed(smooth(1, 16, 1)[0]))
+  variables = average if averaged else {'params': params}
+  wanted = jax.jit(task.eval_network.apply)(variables, image[None])[0]
+  np.testing.assert_allclose(task.predict_image(state, image), wanted, rtol=1e-5)
+  assert task.protocol(state)['ema'] is averaged
+
+
+def test_protocol_says_how_decibels_are_measured():
+  for fields, wanted in (
+      (dict(colour='y', **SUPERRES), {'baseline': 'bicubic', 'colour': 'y', 'scale': 2, 'ema': False}),
+      (dict(model='rednet', degrade__noise_sigma=9.),
+       {'baseline': 'input', 'colour': 'grey', 'scale': 1, 'ema': False}),
+      (INPAINT, {'baseline': 'mean of the pixels around the hole', 'colour': 'grey', 'scale': 1, 'ema': False})):
+    task = build(**fields)
+    protocol = task.protocol(jax.eval_shape(task.init, KEY, None))
+    shave = 2 if task.scale == 2 else 0
+    assert protocol == {**image_quality.protocol('y' if task.objective.colour == 'y' else 'rgb', shave), **wanted}
+    assert json.loads(json.dumps(protocol)) == protocol
+
+
+def test_it_restores_whole_pictures_and_ones_own():
+  assert issubclass(TASKS['restoration'], RestoresPictures) and issubclass(TASKS['restoration'], TransformsPictures)

@@ -79,7 +79,7 @@ class RestorationObjective(Options):
     inside, least = experiment.data.image_size - 2 * self.shave, _SSIM_SIDE if self.ssim else 1
     if inside < least:
       raise UserError(f'objective.shave={self.shave} leaves {inside} pixels of data.image_size='
-                      f'{experiment.data.image_size}, and the loss needs {least}; lower it')
+                      f'{experiment.data.image_size}, and the loss needs {least}; change one of them')
     for field in self.HOLE_FIELDS:
       neutral = default(type(self), field)
       if getattr(self, field) != neutral and not experiment.degrade.has_hole:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from configs import base
-from deconv.data.transforms.degrade import DegradeOptions, degrade, draw_hole, gaussian_blur
+from deconv.data.transforms.degrade import degrade, draw_hole, gaussian_blur
 from deconv.errors import UserError
-from deconv.ops.resample import downsample
+from deconv.ops import resample
+from deconv.options import DegradeOptions, defaults
+from deconv.options.degrade import DOWN, HOLES
 
 run = jax.jit(degrade, static_argnums=2)
 
@@ -29,10 +30,8 @@ EVERYTHING = DegradeOptions(
     levels='rounded', jpeg_quality=40, jpeg_quality_max=90, hole='box')
 
 
-def test_defaults_are_those_of_the_config_and_do_nothing():
-  config = base.get_config(model='dcgan', task='gan')
-  assert 'degrade' not in config  # only for tasks that read it
-  assert DegradeOptions(**base.DEGRADE['restoration']) == DegradeOptions()
+def test_defaults_do_nothing():
+  assert 'degrade' not in defaults('gan') and 'degrade' in defaults('restoration')  # only for tasks that read it
   x = images()
   result = degrade(x, keys(2), DegradeOptions())
   np.testing.assert_array_equal(result['input'], x)
@@ -57,11 +56,15 @@ def test_parts_do_not_share_their_numbers():
   np.testing.assert_array_equal(alone, run(x, k, DegradeOptions(hole='box', noise_sigma=9, salt_pepper=.3))['hole'])
 
 
-@pytest.mark.parametrize('down', ['bicubic', 'area', 'nearest'])
+def test_ways_of_down_sampling_are_those_that_there_are():
+  assert DOWN == resample.METHODS
+
+
+@pytest.mark.parametrize('down', DOWN)
 def test_down_sampling(down):
   x = images(side=12)
   found = run(x, keys(2), DegradeOptions(scale=3, down=down))['input']
-  np.testing.assert_allclose(found, downsample(x, 3, down), atol=1e-6)
+  np.testing.assert_allclose(found, resample.downsample(x, 3, down), atol=1e-6)
   assert DegradeOptions(scale=3).input_shape((12, 24, 3)) == (4, 8, 3)
   assert DegradeOptions(grey=True).input_shape((12, 24, 3)) == (12, 24, 1)
   with pytest.raises(UserError, match='image_size to a multiple of 5'):
@@ -127,7 +130,7 @@ def test_jpeg_quality_is_drawn_for_each_image():
   assert len(np.unique(errors)) > 3
 
 
-@pytest.mark.parametrize('kind', ['centre', 'box', 'strokes', 'pixels'])
+@pytest.mark.parametrize('kind', HOLES[1:])
 def test_holes(kind):
   options = DegradeOptions(hole=kind, hole_share=0.25, hole_value=-1.0)
   x = images(12, side=20) * 0.5
@@ -165,12 +168,16 @@ def test_the_hole_is_where_the_small_image_lacks_pixels():
 
 
 @pytest.mark.parametrize('fields,message', [
-    (dict(down='cubic'), "degrade.down is 'cubic': it must be one of bicubic, area, nearest"),
-    (dict(hole='circle'), 'degrade.hole is'), (dict(levels='8bit'), 'degrade.levels is'),
-    (dict(scale=0), 'degrade.scale is 0: it must be from 1'), (dict(scale=1.5), 'whole number'),
-    (dict(jpeg_quality=101), 'degrade.jpeg_quality is 101: it must be from 0 to 100'),
-    (dict(jpeg_quality_max=50), 'set that to at least 1'), (dict(salt_pepper=-0.1), 'degrade.salt_pepper'),
-    (dict(noise_sigma=-1), 'degrade.noise_sigma'), (dict(hole_share=0.0), 'above 0 and below 1')])
+    (dict(down='cubic'), r"degrade.down is 'cubic' \(did you mean 'bicubic'\?\); choose one of: bicubic, area, "
+     'nearest'),
+    (dict(hole='circle'), "degrade.hole is 'circle'.*; choose one of: none, centre, box, strokes, pixels"),
+    (dict(levels='8bit'), "degrade.levels is '8bit'; choose one of: raw, clipped, rounded"),
+    (dict(scale=0), 'degrade.scale=0 must be from 1 to 64'), (dict(scale=1.5), 'degrade.scale=1.5: .* a whole number'),
+    (dict(jpeg_quality=101), 'degrade.jpeg_quality=101 must be from 0 to 100'),
+    (dict(jpeg_quality_max=50), 'set that to at least 1'), (dict(salt_pepper=-0.1), 'degrade.salt_pepper=-0.1'),
+    (dict(noise_sigma=-1), 'degrade.noise_sigma=-1.0'), (dict(poisson_peak=-1), 'degrade.poisson_peak=-1.0'),
+    (dict(blur_sigma=101), 'degrade.blur_sigma=101.0 must be from 0 to 100'),
+    (dict(hole_value=2), 'degrade.hole_value=2.0 must be from -1 to 1'), (dict(hole_share=0.0), 'above 0 and below 1')])
 def test_mistakes(fields, message):
   with pytest.raises(UserError, match=message):
     DegradeOptions(**fields)
