@@ -126,7 +126,8 @@ def test_lovasz_is_the_integral_of_the_set_function(seed):
 
 def test_packed_sort_of_a_cpu_is_the_sort():
   random = np.random.default_rng(0)
-  errors = np.concatenate([random.random(4000), np.round(random.random(4000), 2), np.full(50, -1), [0., -0., 1., 1e-40]])
+  errors = np.concatenate([random.random(4000), np.round(random.random(4000), 2), np.full(50, -1),
+                           [0., -0., 1., 1e-40]])
   errors = random.permuted(np.tile(errors, (2, 3, 1)), axis=-1).astype(np.float32)
   order = np.asarray(jax.jit(segmentation._descending_packed)(errors))
   np.testing.assert_array_equal(order, np.argsort(-errors, axis=-1, kind='stable'))
