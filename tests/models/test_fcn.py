@@ -131,6 +131,7 @@ def test_mistakes():
   for wrong, message in ((dict(skips=3), 'from 0 to model.depth - 1 = 2'), (dict(padding='valid'), 'same, wide'),
                          (dict(fc_kernel=4), 'odd'), (dict(fc_kernel=9, padding='wide'), 'at most 7'),
                          (dict(fc_width=0), 'fc_width=0'), (dict(dropout=1.), 'model.dropout=1.0'),
+                         (dict(learned=True, upsample='subpixel'), 'model.learned=True has no effect'),
                          (dict(upsample='unpool'), 'class scores, which were never pooled')):
     with pytest.raises(UserError, match=message):
       FcnOptions(**{**SMALL, **wrong})

@@ -267,3 +267,11 @@ def test_crop_takes_the_middle():
 def test_fields_out_of_range_or_without_effect_are_a_users_mistake(fields):
   with pytest.raises(UserError, match='objective.'):
     SegmentationObjective(**fields)
+
+
+@pytest.mark.parametrize('field, value, weight', [
+    ('focal_gamma', 1., 'focal'), ('lovasz_per_image', True, 'lovasz'), ('border_sigma', 3., 'border_weight')])
+def test_settings_of_a_loss_that_is_off_have_no_effect(field, value, weight):
+  with pytest.raises(UserError, match=f'objective.{field}={value} has no effect without objective.{weight}; leave it'):
+    SegmentationObjective(**{field: value})
+  assert getattr(SegmentationObjective(**{field: value, weight: 1.}), field) == value
