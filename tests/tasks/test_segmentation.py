@@ -17,7 +17,7 @@ from deconv.objectives import segmentation as objectives
 from deconv.options import Experiment, ParallelOptions
 from deconv.options.models.segmenters import VGG16
 from deconv.rng import noise_keys
-from deconv.tasks import TASKS
+from deconv.tasks import TASKS, tiling
 from deconv.tasks.state import State
 from deconv.training.parallel import Parallel
 
@@ -233,6 +233,24 @@ def test_pictures_of_any_size(shape):
   np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
   mirrored = task.predict_image(state, pixels[:, ::-1])[:, ::-1]
   np.testing.assert_allclose(mirrored, probabilities, atol=1e-5)
+
+
+def test_the_options_say_how_pictures_are_predicted():
+  """Their overlap, flips and scales, each of which is seen in the probabilities."""
+  evaluations = [{}, {'tile_overlap': 0.5}, {'flips': True}, {'scales': (1., 0.75)}]
+  tasks = [make_task(eval=evaluation) for evaluation in evaluations]
+  state, image = tasks[0].init(KEY, None), RNG.integers(0, 256, (33, 21, 3)).astype(np.uint8)
+  predict = jax.jit(lambda v, x: jax.nn.softmax(tasks[0].eval_network.apply(v, x, train=False)))
+  found = []
+  for task, evaluation in zip(tasks, evaluations):
+    overlap = round(16 * evaluation.get('tile_overlap', 0.25))
+    expected = tiling.ensemble(
+        lambda x: tiling.predict_tiled(lambda tiles: predict(state.networks['net'].variables, tiles), x, tile=16,
+                                       overlap=overlap),
+        flips=evaluation.get('flips', False), scales=evaluation.get('scales', (1.,)))(np.asarray(data.to_signed(image)))
+    found.append(task.predict_image(state, image))
+    np.testing.assert_allclose(found[-1], expected, atol=1e-6)
+  assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(found) for b in found[:i])
 
 
 def test_a_network_without_padding_sees_more_than_it_names():
