@@ -25,7 +25,7 @@ def measure(task, state, source, key, options):
   del key
   if not options.whole_images:
     return {}, {}, {}
-  number, total, shown = min(options.whole_images, len(source)), None, {}
+  number, total, shown = min(options.whole_images, source.num_full), None, {}
   for i in range(number):
     item = source.load_full(i)
     classes = task.predict_image(state, item['image']).argmax(-1).astype(np.uint8)

@@ -7,8 +7,10 @@ import math
 import jax
 import jax.numpy as jnp
 
+from deconv.options.data import IGNORE
 
-def border_weights(mask, weight=10.0, sigma=5.0, ignore=255):
+
+def border_weights(mask, weight, sigma, ignore=IGNORE):
   """Weights of the ground between regions: weight * exp(-(d1 + d2)^2 / (2 sigma^2)) (Ronneberger et al. 2015, eq. 2).
 
   d1 and d2 are the distances in pixels, from pixel to pixel, to the nearest and the second nearest region. Regions are
@@ -31,7 +33,7 @@ def border_weights(mask, weight=10.0, sigma=5.0, ignore=255):
   return jnp.where(mask == 0, weight * jnp.exp(-jnp.square(near) / (2 * sigma**2)), 0)
 
 
-def components(mask, ignore=255):
+def components(mask, ignore=IGNORE):
   """Numbers the connected regions of one class; neighbours are the four pixels above, below, left and right.
 
   Args:

@@ -38,7 +38,7 @@ class SegmentationLoss:
       raise ValueError(f"class_weights={class_weights} with objective.class_weights='{o.class_weights}'")
     extra = None
     if o.border_weight:  # before the crop: what lies beside it counts
-      extra = crop_to(border_weights(mask, o.border_weight, o.border_sigma, IGNORE), logits)
+      extra = crop_to(border_weights(mask, o.border_weight, o.border_sigma), logits)
     mask = crop_to(mask, logits)
     parts = {}
     if o.cross_entropy:
@@ -105,7 +105,7 @@ def cross_entropy(logits, mask, class_weights=None, extra_weight=None, ignore=IG
   return _mean(-weight * _select(true, log_p), counts)
 
 
-def focal(logits, mask, gamma=2.0, class_weights=None, ignore=IGNORE):
+def focal(logits, mask, gamma, class_weights=None, ignore=IGNORE):
   """Mean of -w_c (1 - p_c)^gamma log p_c over the pixels that count (Lin et al. 2017, equation 5, for a softmax).
 
   Args:
@@ -132,7 +132,7 @@ def dice(logits, mask, ignore=IGNORE):
   return _mean(lost, pixels > 0)
 
 
-def lovasz(logits, mask, per_image=False, ignore=IGNORE):
+def lovasz(logits, mask, per_image, ignore=IGNORE):
   """Lovasz-Softmax (Berman et al. 2018, equations 8, 9 and 11): the convex extension of 1 - IoU at the errors 1 - p.
 
   Mean over the classes that occur in the mask, of the batch or of each image.

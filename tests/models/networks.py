@@ -3,7 +3,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv.models import SEGMENTERS
+from deconv.options.models import segmenters
+
 KEY = jax.random.key(0)
+
+
+def build(name, image_shape, num_classes, *, side_scores=False, dtype=jnp.float32, batch_norm_axis=None, **fields):
+  """The network of this name with these fields of its options."""
+  return SEGMENTERS[name](segmenters.MODELS[name](**fields), image_shape=image_shape, num_classes=num_classes,
+                          side_scores=side_scores, dtype=dtype, batch_norm_axis=batch_norm_axis)
 
 
 def shapes(module, sides, channels=3):

@@ -4,6 +4,7 @@ import pytest
 
 from deconv.errors import UserError
 from deconv.models import deconvnet
+from deconv.options.models.segmenters import DeconvNetOptions
 from tests.models import networks
 
 VGG16 = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
@@ -16,7 +17,7 @@ def kernels(c_in, *features, side=3):
 
 
 def test_paper_layer_by_layer():
-  module = deconvnet.build(image_shape=(224, 224, 3), num_classes=21, **deconvnet.PAPER)
+  module = networks.build('deconvnet', (224, 224, 3), 21, **deconvnet.PAPER)
   found, logits, variables = networks.shapes(module, (224, 224))
   assert logits == (224, 224, 21)
   assert [found[name] for name in ('fc6', 'fc7', 'fc6_deconv')] == [(1, 1, 4096), (1, 1, 4096), (7, 7, 512)]
@@ -34,8 +35,8 @@ def test_paper_layer_by_layer():
 
 def test_only_maxima_come_through_and_where_they_were():
   """All kernels pass on: what comes out is the maximum of each 4x4 block, at its own pixel, and zero elsewhere."""
-  module = deconvnet.build(image_shape=(8, 12, 1), num_classes=1, depth=2, width=1, convs=(1, 2), fc_kernel=1,
-                           fc_width=2, batch_norm=False)
+  module = networks.build('deconvnet', (8, 12, 1), 1, depth=2, width=1, convs=(1, 2), fc_kernel=1, fc_width=2,
+                          batch_norm=False)
   variables = networks.passing(module, (8, 12))
   x = np.abs(networks.images(2, (8, 12), 1))
   blocks = x.reshape(2, 2, 4, 3, 4, 1).max((2, 4), keepdims=True)
@@ -45,8 +46,8 @@ def test_only_maxima_come_through_and_where_they_were():
 
 def test_the_bottom_is_undone_at_its_own_place():
   """fc6 and its counterpart are adjoint: a pixel of the smallest map comes back at its own place, at any size."""
-  module = deconvnet.build(image_shape=(8, 8, 1), num_classes=1, depth=1, width=1, convs=(1,), fc_kernel=3, fc_width=1,
-                           batch_norm=False, upsample='resize_nearest')
+  module = networks.build('deconvnet', (8, 8, 1), 1, depth=1, width=1, convs=(1,), fc_kernel=3, fc_width=1,
+                          batch_norm=False, upsample='resize_nearest')
   variables = networks.passing(module, (8, 8))
   x = np.abs(networks.images(1, (10, 12), 1))
   pooled = x.reshape(1, 5, 2, 6, 2).max((2, 4))
@@ -56,11 +57,12 @@ def test_the_bottom_is_undone_at_its_own_place():
 
 
 def test_mistakes():
-  fields = dict(image_shape=(64, 64, 3), num_classes=3)
-  for wrong, message in ((dict(image_shape=(32, 64, 3)), 'data.image_size to 48'), (dict(fc_kernel=0), 'at least 1'),
-                         (dict(image_shape=(72, 64, 3)), 'multiples of 16')):
+  for wrong in (dict(fc_kernel=0), dict(fc_width=0)):
+    with pytest.raises(UserError, match='at least 1'):
+      DeconvNetOptions(**wrong)
+  for shape, message in (((32, 64, 3), 'data.image_size to 48'), ((72, 64, 3), 'multiples of 16')):
     with pytest.raises(UserError, match=message):
-      deconvnet.build(**{**fields, **wrong})
-  module = deconvnet.build(**fields)
+      networks.build('deconvnet', shape, 3)
+  module = networks.build('deconvnet', (64, 64, 3), 3)
   with pytest.raises(UserError, match='smallest map of a 32x64'):
     networks.shapes(module, (32, 64))

@@ -6,10 +6,11 @@ import pytest
 
 from deconv.errors import UserError
 from deconv.models import fcn
+from deconv.options.models.segmenters import FcnOptions
 from tests.models import networks
 
 VGG16 = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
-SMALL = dict(num_classes=3, depth=3, width=2, convs=(1, 1, 1), fc_width=5)
+SMALL = dict(depth=3, width=2, convs=(1, 1, 1), fc_width=5)
 
 
 def test_paper_parameters():
@@ -18,28 +19,28 @@ def test_paper_parameters():
   skips = [0, networks.convs(512, 21, side=1), networks.convs(256, 21, side=1)]
   published = {}
   for n in range(3):
-    module = fcn.build(image_shape=(500, 375, 3), num_classes=21, **{**fcn.PAPER, 'skips': n})
+    module = networks.build('fcn', (500, 375, 3), 21, **{**fcn.PAPER, 'skips': n})
     found, logits, variables = networks.shapes(module, (500, 375))
     published[n] = networks.count(variables)
     assert published[n] == encoder + head + sum(skips[:n + 1])
     assert logits == (500, 375, 21)  # any size
     assert (found['fc6'], found['score']) == ((16, 12, 4096), (16, 12, 21))
   assert published == {0: 134_346_581, 1: 134_357_354, 2: 134_362_751}
-  learned = fcn.build(image_shape=(64, 64, 3), num_classes=21, **{**fcn.PAPER, 'learned': True})
+  learned = networks.build('fcn', (64, 64, 3), 21, **{**fcn.PAPER, 'learned': True})
   _, _, variables = networks.shapes(learned, (64, 64))
   assert networks.count(variables) - published[2] == 21 * 21 * (4 * 4 + 4 * 4 + 16 * 16)
 
 
 def test_paper_sizes_and_crops():
   """The sizes of Caffe's blobs for a 500x500 image, and the offsets of the authors' crop layers."""
-  module = fcn.build(image_shape=(500, 500, 3), num_classes=21, **fcn.PAPER)
+  module = networks.build('fcn', (500, 500, 3), 21, **fcn.PAPER)
   found, _, _ = networks.shapes(module, (500, 500))
   assert found['encoder/conv1_1'] == (698, 698, 64)
   assert [found[f'encoder/conv{i}_1'][0] for i in (2, 3, 4, 5)] == [349, 175, 88, 44]
   assert (found['fc6'][0], found['score_pool4'][0], found['score_pool3'][0]) == (16, 44, 88)
   assert fcn.wide_border(5) == 100
-  assert [fcn.skip_offset(5, 1), fcn.skip_offset(5, 2)] == [5, 9]
-  assert [fcn.result_offset(5, n) for n in range(3)] == [19, 27, 31]
+  assert [fcn.skip_offset(5, 1, 7), fcn.skip_offset(5, 2, 7)] == [5, 9]
+  assert [fcn.result_offset(5, n, 7) for n in range(3)] == [19, 27, 31]
 
 
 def _relu_conv(x, layer, pad):
@@ -62,8 +63,8 @@ def _deconvolution(x, f):
 def test_wide_fcn8s_is_the_authors_network():
   """FCN-8s at once, written out as in the authors' net.py with its numbers: 100, 5, 9, 31; poolings rounded up."""
   sides = (33, 50)
-  module = fcn.build(image_shape=(*sides, 3), **{**fcn.PAPER, 'num_classes': 3, 'width': 1, 'convs': (1,) * 5,
-                                                 'fc_width': 4, 'scaled_skips': True})
+  module = networks.build('fcn', (*sides, 3), 3, **{**fcn.PAPER, 'width': 1, 'convs': (1,) * 5, 'fc_width': 4,
+                                                    'scaled_skips': True})
   variables = networks.random(module, sides)
   for name, scale in (('score_pool4', 100), ('score_pool3', 10_000)):  # else their scores would hardly be seen
     variables['params'][name]['kernel'] *= scale
@@ -90,15 +91,15 @@ def test_wide_fcn8s_is_the_authors_network():
 @pytest.mark.parametrize('depth', [1, 2, 3, 4])
 def test_wide_covers_any_size_at_any_depth(depth):
   for fc_kernel, skips in ((1, 0), (7, min(depth - 1, 2))):
-    module = fcn.build(image_shape=(40, 23, 3), num_classes=2, depth=depth, width=1, padding='wide', skips=skips,
-                       fc_kernel=fc_kernel, convs=(1,) * depth, batch_norm=False)
+    module = networks.build('fcn', (40, 23, 3), 2, depth=depth, width=1, padding='wide', skips=skips,
+                            fc_kernel=fc_kernel, convs=(1,) * depth, batch_norm=False)
     assert networks.shapes(module, (40, 23))[1] == (40, 23, 2)
 
 
 @pytest.mark.parametrize('learned', [False, True])
 def test_a_constant_score_stays_constant_inside(learned):
   """8-fold bilinear upsampling: constant but within half a stride of the border, where zeros are mixed in."""
-  module = fcn.build(image_shape=(32, 32, 3), **SMALL, skips=0, learned=learned)
+  module = networks.build('fcn', (32, 32, 3), 3, **SMALL, skips=0, learned=learned)
   variables = networks.init(module, (32, 32))
   assert not np.any(variables['params']['score']['kernel'])
   variables['params']['score']['bias'] = jnp.array([1., -2., 3.])
@@ -108,8 +109,8 @@ def test_a_constant_score_stays_constant_inside(learned):
 
 
 def test_only_learned_kernels_are_parameters():
-  fixed = networks.shapes(fcn.build(image_shape=(16, 16, 3), **SMALL), (16, 16))[2]['params']
-  learned = networks.shapes(fcn.build(image_shape=(16, 16, 3), learned=True, **SMALL), (16, 16))[2]['params']
+  fixed = networks.shapes(networks.build('fcn', (16, 16, 3), 3, **SMALL), (16, 16))[2]['params']
+  learned = networks.shapes(networks.build('fcn', (16, 16, 3), 3, learned=True, **SMALL), (16, 16))[2]['params']
   assert set(learned) - set(fixed) == {'up', 'up_1', 'up_2'}
   assert learned['up']['kernel'].shape == (4, 4, 3, 3)
 
@@ -117,19 +118,22 @@ def test_only_learned_kernels_are_parameters():
 def test_strides_follow_skips():
   """The last step's factor: 2**(depth - skips), at once where bilinear, by doublings otherwise."""
   for skips, side in ((0, 16), (1, 8), (2, 4)):
-    module = fcn.build(image_shape=(16, 16, 3), **SMALL, skips=skips, learned=True)
+    module = networks.build('fcn', (16, 16, 3), 3, **SMALL, skips=skips, learned=True)
     found, logits, variables = networks.shapes(module, (16, 16))
     assert variables['params']['up']['kernel'].shape[0] == side and logits == (16, 16, 3)
     assert {name for name in found if name.startswith('score_pool')} == {'score_pool2', 'score_pool1'} - {
         f'score_pool{2 - i}' for i in range(skips, 2)}
-  module = fcn.build(image_shape=(16, 16, 3), **SMALL, skips=0, upsample='subpixel')
+  module = networks.build('fcn', (16, 16, 3), 3, **SMALL, skips=0, upsample='subpixel')
   assert {'up_x2', 'up_x4', 'up_x8'} <= set(networks.shapes(module, (16, 16))[0])
 
 
 def test_mistakes():
   for wrong, message in ((dict(skips=3), 'from 0 to model.depth - 1 = 2'), (dict(padding='valid'), 'same, wide'),
                          (dict(fc_kernel=4), 'odd'), (dict(fc_kernel=9, padding='wide'), 'at most 7'),
-                         (dict(upsample='unpool'), 'class scores, which were never pooled'),
-                         (dict(image_shape=(20, 16, 3)), 'not 20x16')):
+                         (dict(fc_width=0), 'fc_width=0'), (dict(dropout=1.), 'model.dropout=1.0'),
+                         (dict(learned=True, upsample='subpixel'), 'model.learned=True has no effect'),
+                         (dict(upsample='unpool'), 'class scores, which were never pooled')):
     with pytest.raises(UserError, match=message):
-      fcn.build(**{'image_shape': (16, 16, 3), **SMALL, **wrong})
+      FcnOptions(**{**SMALL, **wrong})
+  with pytest.raises(UserError, match='not 20x16'):
+    networks.build('fcn', (20, 16, 3), 3, **SMALL)

@@ -3,6 +3,7 @@ import pytest
 
 from deconv.errors import UserError
 from deconv.models import linknet
+from deconv.options.models.segmenters import LinkNetOptions
 from tests.models import networks
 
 
@@ -12,7 +13,7 @@ def bare(c_in, c_out, side):
 
 
 def test_paper_layer_by_layer():
-  module = linknet.build(image_shape=(256, 320, 3), num_classes=21, **linknet.PAPER)
+  module = networks.build('linknet', (256, 320, 3), 21, **linknet.PAPER)
   found, logits, variables = networks.shapes(module, (256, 320))
   assert logits == (256, 320, 21)
   assert found['conv_stem'] == (128, 160, 64)
@@ -30,7 +31,7 @@ def test_paper_layer_by_layer():
 
 
 def test_plain_stem_keeps_the_resolution():
-  module = linknet.build(image_shape=(24, 16, 3), num_classes=5, depth=3, width=8, blocks=1)
+  module = networks.build('linknet', (24, 16, 3), 5, depth=3, width=8, blocks=1)
   found, logits, _ = networks.shapes(module, (24, 16))
   assert logits == (24, 16, 5)
   assert found['conv_stem'] == (24, 16, 8)
@@ -40,6 +41,9 @@ def test_plain_stem_keeps_the_resolution():
 
 def test_mistakes():
   for wrong, message in ((dict(stem='resnet'), 'plain, paper'), (dict(stem='paper', depth=2), 'at least 3'),
-                         (dict(upsample='unpool'), 'no switches'), (dict(image_shape=(40, 64, 3)), 'multiples of 16')):
+                         (dict(blocks=0), 'model.blocks=0'), (dict(batch_norm_momentum=1.), 'below 1'),
+                         (dict(upsample='unpool'), 'no switches')):
     with pytest.raises(UserError, match=message):
-      linknet.build(**{'image_shape': (64, 64, 3), 'num_classes': 2, **wrong})
+      LinkNetOptions(**wrong)
+  with pytest.raises(UserError, match='multiples of 16'):
+    networks.build('linknet', (40, 64, 3), 2)

@@ -7,19 +7,21 @@ import numpy as np
 import pytest
 
 from configs import base
-from deconv import layers
+from deconv import layers, ops
 from deconv.errors import UserError
 from deconv.models import SEGMENTERS
+from deconv.options import Experiment
+from deconv.options.models import segmenters
 from tests.models import networks
 
-TINY = dict(num_classes=3, depth=2, width=4)
+TINY = dict(depth=2, width=4)
 # FCN's scores start at zero, so that hardly anything would reach its output.
 FIELDS = {'fcn': dict(skips=1, fc_width=6), 'deconvnet': dict(fc_kernel=1, fc_width=6), 'segnet': {}, 'unet': {},
           'linknet': dict(blocks=1)}
 
 
 def build(name, **fields):
-  return SEGMENTERS[name](**{'image_shape': (16, 16, 3), **TINY, **FIELDS[name], **fields})
+  return networks.build(name, (16, 16, 3), 3, **{**TINY, **FIELDS[name], **fields})
 
 
 @functools.cache
@@ -55,25 +57,48 @@ def test_own_kinds():
 
 
 @pytest.mark.parametrize('name', SEGMENTERS)
-def test_config_fields_are_the_builders(name):
-  config = base.get_config(model=name)
+def test_the_fields_of_a_config_are_the_builders(name):
+  config = base.get_config(model=name, task='segmentation')
   assert config.model.upsample == 'paper'
-  fields = {field: value for field, value in config.model.items() if field != 'name'}
-  module = SEGMENTERS[name](image_shape=(64, 64, 3), num_classes=6, dtype=jnp.float32, batch_norm_axis=None, **fields)
+  config.data.class_names = ('a', 'b')
+  options = Experiment.from_config(config).model
+  module = SEGMENTERS[name](options, image_shape=(64, 64, 3), num_classes=6, side_scores=False, dtype=jnp.float32,
+                            batch_norm_axis=None)
+  assert module.options == options == segmenters.MODELS[name]()
+  assert hash(module) == hash(module.clone())  # may be a static argument
   assert networks.shapes(module, (64, 64))[1] == (64, 64, 6)
 
 
+@pytest.mark.parametrize('name', SEGMENTERS)
+def test_side_scores_are_there_where_they_are_asked_for(name):
+  """A score of the map before each doubling; without them, and in FCN always, no parameter and no output of theirs."""
+  def side_scores(module):
+    def run(x):
+      variables = module.init(networks.KEY, x, train=False)
+      return variables, module.apply(variables, x, train=False, mutable=['side_scores'])[1]
+    variables, sown = jax.eval_shape(run, jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32))
+    layers_ = {'/'.join(part.key for part in path) for path, _ in jax.tree_util.tree_leaves_with_path(variables)}
+    return ([path for path in layers_ if 'side_score' in path],
+            sorted(leaf.shape for leaf in jax.tree.leaves(sown)))
+  assert side_scores(build(name)) == ([], [])
+  if not segmenters.MODELS[name].has_side_scores:
+    with pytest.raises(AssertionError, match='refuse deep supervision'):
+      build(name, side_scores=True)
+    return
+  params, sown = side_scores(build(name, side_scores=True))
+  assert len(params) == 4 and sown == [(1, 4, 4, 3), (1, 8, 8, 3)]
+
+
 def test_another_model_keeps_the_encoder():
-  config = base.get_config(model='unet')
+  config = base.get_config(model='unet', task='segmentation')
   config.model.width = 8
   base.set_model(config, 'fcn')
   assert (config.model.name, config.model.width, config.model.upsample) == ('fcn', 8, 'paper')
   config.model.upsample = 'subpixel'
   base.set_model(config, 'segnet')
   assert config.model.upsample == 'subpixel'
-  config.model.upsample = 'paper'
-  base.set_model(config, 'dcgan')
-  assert config.model.upsample == 'deconv'
+  with pytest.raises(UserError, match="model.name is 'dcgan'; choose one of: fcn, deconvnet, segnet, unet, linknet"):
+    base.set_model(config, 'dcgan')
 
 
 @pytest.mark.parametrize('name', SEGMENTERS)
@@ -122,6 +147,19 @@ def test_training_reaches_every_parameter_and_moves_the_statistics(name):
     assert np.all(np.isfinite(leaf)) and np.any(leaf != 0), path
   changed = jax.tree.map(lambda a, b: np.any(a != b), stats, variables['batch_stats'])
   assert all(jax.tree.leaves(changed))
+
+
+@pytest.mark.parametrize('name', ['unet', 'linknet'])  # linknet makes a block of its own
+def test_momentum_is_the_decay_of_the_statistics(name):
+  """By the first layer: 0.75 of the old statistics and a quarter of those of its convolution's output."""
+  def first(tree, kind):
+    return tree['encoder'][f'{kind}1_1'] if name == 'unet' else tree[f'{kind}_stem']
+  module, (_, variables), x = build(name, batch_norm_momentum=0.75), noisy(name), networks.images(4, (16, 16))
+  new = jax.jit(lambda x: first(module.apply(variables, x, train=True, mutable=['batch_stats'])[1]['batch_stats'],
+                                'norm'))(x)
+  old, y = first(variables['batch_stats'], 'norm'), ops.conv(x, first(variables['params'], 'conv')['kernel'], padding=1)
+  np.testing.assert_allclose(new['mean'], 0.75 * old['mean'] + 0.25 * y.mean((0, 1, 2)), atol=1e-5)
+  np.testing.assert_allclose(new['var'], 0.75 * old['var'] + 0.25 * y.var((0, 1, 2)), rtol=1e-4)
 
 
 @pytest.mark.parametrize('name', ['fcn', 'unet'])

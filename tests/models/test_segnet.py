@@ -10,7 +10,7 @@ VGG16 = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 
 
 def test_paper_layer_by_layer():
-  module = segnet.build(image_shape=(352, 480, 3), num_classes=11, **segnet.PAPER)
+  module = networks.build('segnet', (352, 480, 3), 11, **segnet.PAPER)
   found, logits, variables = networks.shapes(module, (352, 480))
   assert logits == (352, 480, 11)
   decoder = [name for name in found if name.startswith('decoder/deconv')]
@@ -30,7 +30,7 @@ def test_paper_layer_by_layer():
 @pytest.mark.parametrize('convs', [(1, 1), (2, 1)])
 def test_only_maxima_come_through_and_where_they_were(convs):
   """All kernels pass on: what comes out is the maximum of each 4x4 block, at its own pixel, and zero elsewhere."""
-  module = segnet.build(image_shape=(8, 12, 1), num_classes=1, depth=2, width=1, convs=convs, batch_norm=False)
+  module = networks.build('segnet', (8, 12, 1), 1, depth=2, width=1, convs=convs, batch_norm=False)
   variables = networks.passing(module, (8, 12))
   x = np.abs(networks.images(2, (8, 12), 1))
   blocks = x.reshape(2, 2, 4, 3, 4, 1).max((2, 4), keepdims=True)
@@ -43,10 +43,10 @@ def test_only_maxima_come_through_and_where_they_were(convs):
 
 
 def test_logits_may_be_negative():
-  module = segnet.build(image_shape=(16, 16, 3), num_classes=4, depth=2, width=4)
+  module = networks.build('segnet', (16, 16, 3), 4, depth=2, width=4)
   assert networks.apply(module, networks.random(module, (16, 16)), networks.images(1, (16, 16))).min() < 0
 
 
 def test_mistakes():
   with pytest.raises(UserError, match='segnet halves the image 4 times'):
-    segnet.build(image_shape=(40, 64, 3), num_classes=4)
+    networks.build('segnet', (40, 64, 3), 4)

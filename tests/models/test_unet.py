@@ -5,11 +5,12 @@ import pytest
 
 from deconv.errors import UserError
 from deconv.models import unet
+from deconv.options.models.segmenters import UNetOptions
 from tests.models import networks
 
 
 def test_paper_layer_by_layer():
-  module = unet.build(image_shape=(572, 572, 1), num_classes=2, **unet.PAPER)
+  module = networks.build('unet', (572, 572, 1), 2, **unet.PAPER)
   found, logits, variables = networks.shapes(module, (572, 572), 1)
   down = {1: (570, 568, 64), 2: (282, 280, 128), 3: (138, 136, 256), 4: (66, 64, 512)}
   for stage, (first, second, features) in down.items():
@@ -31,7 +32,7 @@ def test_paper_layer_by_layer():
 
 def test_skip_is_the_middle_of_the_encoders_map():
   """Kernels that pass on: the decoder's first channel is the image itself, cropped by the margin on every side."""
-  module = unet.build(image_shape=(28, 32, 1), num_classes=1, depth=1, width=1, padding='valid', batch_norm=False)
+  module = networks.build('unet', (28, 32, 1), 1, depth=1, width=1, padding='valid', batch_norm=False)
   variables = networks.passing(module, (28, 32))
   x = np.abs(networks.images(1, (28, 32), 1))
   y = networks.apply(module, variables, x)
@@ -41,7 +42,7 @@ def test_skip_is_the_middle_of_the_encoders_map():
 
 def test_upsampled_features_lie_over_the_same_pixels():
   """The other channel: the pooled image, every value over the 2x2 pixels that it is the maximum of."""
-  module = unet.build(image_shape=(28, 32, 1), num_classes=1, depth=1, width=1, padding='valid', batch_norm=False)
+  module = networks.build('unet', (28, 32, 1), 1, depth=1, width=1, padding='valid', batch_norm=False)
   variables = networks.passing(module, (28, 32))
   params = variables['params']
   params['up1']['kernel'] = jnp.ones((2, 2, 2, 1)) * jnp.array([1., 0.])[:, None]
@@ -52,7 +53,7 @@ def test_upsampled_features_lie_over_the_same_pixels():
 
 
 def test_unpooling_matches_channels_and_switches():
-  module = unet.build(image_shape=(16, 16, 3), num_classes=2, depth=2, width=4, upsample='unpool')
+  module = networks.build('unet', (16, 16, 3), 2, depth=2, width=4, upsample='unpool')
   found, logits, variables = networks.shapes(module, (16, 16))
   assert logits == (16, 16, 2)
   assert (found['match_up2'], found['match_up1']) == ((4, 4, 8), (8, 8, 4))
@@ -61,15 +62,16 @@ def test_unpooling_matches_channels_and_switches():
 
 @pytest.mark.parametrize('side, near', [(571, '556 or 572'), (30, '188'), (187, '188')])
 def test_sizes_without_padding(side, near):
-  fields = {**unet.PAPER, 'num_classes': 2}
   with pytest.raises(UserError, match=f'{side}x{side} does not; .* to {near}$'):
-    unet.build(image_shape=(side, side, 1), **fields)
+    networks.build('unet', (side, side, 1), 2, **unet.PAPER)
   for good in map(int, near.split(' or ')):
     assert unet.output_sides((good, good), (2,) * 4, 'valid') == (good - 184, good - 184)
 
 
 def test_mistakes():
-  for wrong, message in ((dict(padding='wide'), 'same, valid'), (dict(image_shape=(40, 64, 3)), 'multiples of 16'),
-                         (dict(padding='valid', upsample='unpool', image_shape=(188, 188, 3)), 'smaller maps')):
+  for wrong, message in ((dict(padding='wide'), 'same, valid'), (dict(dropout=-.1), 'model.dropout=-0.1'),
+                         (dict(padding='valid', upsample='unpool'), 'smaller maps')):
     with pytest.raises(UserError, match=message):
-      unet.build(**{'image_shape': (64, 64, 3), 'num_classes': 2, **wrong})
+      UNetOptions(**wrong)
+  with pytest.raises(UserError, match='multiples of 16'):
+    networks.build('unet', (40, 64, 3), 2)

@@ -6,13 +6,18 @@ import pytest
 
 from deconv.errors import UserError
 from deconv.models import vgg
+from deconv.options import Experiment
+from deconv.options.models.segmenters import VGG16, FcnOptions, UNetOptions, VggOptions
 from tests.models import networks
 
-PLAIN = vgg.Block(batch_norm=False)
+
+def make_encoder(convs, width, *, batch_norm=False, pixels='signed'):
+  options = VggOptions(depth=len(convs), width=width, convs=convs, batch_norm=batch_norm, pixels=pixels)
+  return vgg.Encoder(options, vgg.block_of(options, jnp.float32, None))
 
 
 def test_vgg16_layer_by_layer():
-  encoder = vgg.Encoder((2, 2, 3, 3, 3), 64, PLAIN)
+  encoder = make_encoder((2, 2, 3, 3, 3), 64)
   def run(x):
     variables = encoder.init(networks.KEY, x, train=False)
     return variables, encoder.apply(variables, x, train=False)
@@ -28,7 +33,7 @@ def test_vgg16_layer_by_layer():
 
 
 def test_batch_norm_takes_the_place_of_the_bias():
-  variables = networks.random(vgg.Encoder((1, 2), 4), (8, 8))
+  variables = networks.random(make_encoder((1, 2), 4, batch_norm=True), (8, 8))
   assert set(variables['params']) == {'conv1_1', 'norm1_1', 'conv2_1', 'norm2_1', 'conv2_2', 'norm2_2'}
   assert set(variables['params']['conv1_1']) == {'kernel'}
   assert set(variables['params']['norm2_1']) == {'scale', 'bias'}
@@ -40,13 +45,13 @@ def test_channels_stop_at_eight_times_the_width():
 
 
 def test_kernels_are_he_normal():
-  kernel = np.asarray(networks.init(vgg.Encoder((2,), 64, PLAIN), (8, 8))['params']['conv1_2']['kernel'])
+  kernel = np.asarray(networks.init(make_encoder((2,), 64), (8, 8))['params']['conv1_2']['kernel'])
   assert abs(kernel.std() / np.sqrt(2 / (9 * 64)) - 1) < 0.03
 
 
 def test_odd_sides_pool_as_caffe_does():
   x = networks.images(1, (5, 7), 1)
-  encoder = vgg.Encoder((1,), 1, PLAIN)
+  encoder = make_encoder((1,), 1)
   variables = networks.passing(encoder, (5, 7))
   pooled = networks.apply(encoder, variables, x)[0]
   expected = [[max(0, x[0, i:i + 2, j:j + 2, 0].max()) for j in range(0, 7, 2)] for i in range(0, 5, 2)]
@@ -55,7 +60,9 @@ def test_odd_sides_pool_as_caffe_does():
 
 def test_decoder_puts_values_where_its_switches_say():
   """With kernels that pass on, the decoder is unpooling: a moved switch moves the output, the rest stays zero."""
-  decoder = vgg.MirroredDecoder((1, 1), 1, 'unpool', PLAIN)
+  options = VggOptions(depth=2, width=1, convs=(1, 1), batch_norm=False)
+  decoder = vgg.MirroredDecoder(options, 'unpool', vgg.block_of(options, jnp.float32, None), num_classes=0,
+                                side_classes=0)
   x = jnp.full((1, 1, 1, 2), 3.)  # the stage above has half the channels
   deep = jnp.array([3, 0]).reshape(1, 1, 1, 2)              # pixel (1, 1) of 2x2 for channel 0
   shallow = jnp.array([[1, 2], [8, 15]]).reshape(1, 2, 2, 1)  # the window of (1, 1) chose (3, 3) of 4x4
@@ -82,25 +89,39 @@ def test_scales_of_pixels():
 
 def test_the_encoder_scales_its_pixels():
   x, pixels = networks.images(1, (2, 2)), 'caffe'
-  plain = vgg.Encoder((1,), 4, PLAIN)
+  plain = make_encoder((1,), 4)
   variables = networks.random(plain, (2, 2))
-  pooled = networks.apply(vgg.Encoder((1,), 4, PLAIN, pixels), variables, x)[0]
+  pooled = networks.apply(make_encoder((1,), 4, pixels=pixels), variables, x)[0]
   np.testing.assert_allclose(pooled, networks.apply(plain, variables, vgg.scale_pixels(x, pixels))[0], rtol=1e-4)
 
 
-FIELDS = dict(image_shape=(32, 32, 3), depth=2, width=4, convs=(), pixels='signed')
+FIELDS = dict(depth=2, width=4, convs=(), pixels='signed')
 
 
 def test_fields():
-  assert vgg.check_fields('unet', **FIELDS) == (2, 2)
-  assert vgg.check_fields('unet', **{**FIELDS, 'convs': [1, 3]}) == (1, 3)
-  assert vgg.check_fields('unet', **{**FIELDS, **vgg.VGG16, 'weights': 'vgg.npz'}) == (2, 2, 3, 3, 3)
-  for wrong, message in ((dict(depth=0), 'model.depth=0'), (dict(convs=(2,)), 'one number.*each of the 2'),
-                         (dict(convs=(2, 0)), 'at least 1'), (dict(pixels='rgb'), 'signed, imagenet, caffe'),
-                         (dict(pixels='caffe', image_shape=(32, 32, 1)), 'data.channels is 1'),
+  assert UNetOptions(**FIELDS).stages == (2, 2)
+  assert UNetOptions(**{**FIELDS, 'convs': [1, 3]}).stages == (1, 3)
+  assert UNetOptions(**{**FIELDS, **VGG16, 'weights': 'vgg.npz'}).stages == (2, 2, 3, 3, 3)
+  for wrong, message in ((dict(depth=0), 'unet: model.depth=0'), (dict(width=0), 'model.width=0'),
+                         (dict(convs=(2,)), 'one number.*each of the 2'), (dict(convs=(2, 0)), 'at least 1'),
+                         (dict(pixels='rgb'), 'signed, imagenet, caffe'),
+                         (dict(batch_norm_momentum=1.), 'batch_norm_momentum=1.0 must be at least 0 and below 1'),
                          (dict(weights='vgg.npz'), r'\(2, 2, 3, 3, 3\); they are 2, 4')):
     with pytest.raises(UserError, match=message):
-      vgg.check_fields('unet', **{**FIELDS, **wrong})
+      UNetOptions(**{**FIELDS, **wrong})
+
+
+@pytest.mark.parametrize('name', ['fcn', 'deconvnet', 'segnet', 'unet'])
+def test_scales_of_rgb_need_colours(name):
+  config = {'task': 'segmentation', 'model': {'name': name, 'pixels': 'caffe'}}
+  Experiment.from_config({**config, 'data': {'class_names': ('a', 'b'), 'channels': 3}})
+  with pytest.raises(UserError, match='data.channels is 1'):
+    Experiment.from_config({**config, 'data': {'class_names': ('a', 'b'), 'channels': 1}})
+
+
+def test_a_block_is_what_the_options_say():
+  block = vgg.block_of(FcnOptions(batch_norm=False, batch_norm_momentum=0.75), jnp.bfloat16, 'batch')
+  assert block == vgg.Block(batch_norm=False, momentum=0.75, axis_name='batch', dtype=jnp.bfloat16)
 
 
 @pytest.mark.parametrize('height, width, near', [(33, 32, '32 or 48'), (16, 8, '16'), (64, 70, '64 or 80')])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deconv.errors import UserError
-from deconv.models import fcn, linknet, vgg_weights
+from deconv.models import vgg_weights
 from tests.models import networks
 
 WIDTHS = (2, 2, 4, 4, 8, 8, 8, 16, 16, 16, 16, 16, 16)  # VGG-16 at 1/32 of its width
@@ -29,8 +29,9 @@ def state_dict(seed=0):
 
 def network(**fields):
   """Parameter shapes of FCN-32s at this width, filled with ones."""
-  module = fcn.build(**{'image_shape': (32, 32, 3), 'num_classes': 2, 'depth': 5, 'width': 2, 'convs': (2, 2, 3, 3, 3),
-                        'fc_kernel': 7, 'fc_width': 6, 'skips': 0, 'batch_norm': False, **fields})
+  module = networks.build('fcn', (32, 32, 3), 2, **{
+      'depth': 5, 'width': 2, 'convs': (2, 2, 3, 3, 3), 'fc_kernel': 7, 'fc_width': 6, 'skips': 0, 'batch_norm': False,
+      **fields})
   _, _, variables = networks.shapes(module, (32, 32))
   return networks.edit(variables['params'], lambda _, leaf: np.ones(leaf.shape, leaf.dtype))
 
@@ -151,6 +152,6 @@ def test_files_that_do_not_fit(tmp_path, npz):
     vgg_weights.initialize(network(width=4), npz)
   with pytest.raises(UserError, match='this network conv1_1, conv1_2.*model.convs'):
     vgg_weights.initialize(network(convs=()), npz)
-  _, _, variables = networks.shapes(linknet.build(image_shape=(16, 16, 3), num_classes=2, width=2), (16, 16))
+  _, _, variables = networks.shapes(networks.build('linknet', (16, 16, 3), 2, width=2), (16, 16))
   with pytest.raises(UserError, match='no VGG encoder'):
     vgg_weights.initialize(variables['params'], npz)

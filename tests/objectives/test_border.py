@@ -76,7 +76,7 @@ def test_weights_are_those_of_scipys_distances(weight, sigma):
 def test_two_squares_by_hand():
   mask = np.zeros((1, 9, 20), np.uint8)
   mask[0, 2:7, 2:6], mask[0, 2:7, 9:14] = 1, 1
-  weights = np.asarray(jax.jit(border.border_weights)(mask))
+  weights = np.asarray(jax.jit(lambda m: border.border_weights(m, weight=10., sigma=5.))(mask))
   between = 10 * np.exp(-(1 + 3)**2 / 50)  # column 6: one pixel from the left square, three from the right one
   np.testing.assert_allclose(weights[0, 4, 6:9], [between] * 3, rtol=1e-5)
   assert not weights[mask > 0].any()

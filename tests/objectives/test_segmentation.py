@@ -1,5 +1,4 @@
 """Losses against float64 loops and scikit-learn; gradients; what does not count."""
-import dataclasses
 import itertools
 
 import jax
@@ -8,19 +7,23 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from configs import base
 from deconv.errors import UserError
 from deconv.objectives import segmentation
 from deconv.objectives.segmentation import SegmentationLoss
+from deconv.options.objectives.segmentation import SegmentationObjective
 
 LOSSES = {
     'cross_entropy': segmentation.cross_entropy,
     'dice': segmentation.dice,
     'focal': lambda logits, mask: segmentation.focal(logits, mask, 0.5),
-    'lovasz': segmentation.lovasz,
+    'lovasz': lambda logits, mask: segmentation.lovasz(logits, mask, per_image=False),
     'lovasz_per_image': lambda logits, mask: segmentation.lovasz(logits, mask, per_image=True),
 }
 LOSSES = {name: (jax.jit(loss), jax.jit(jax.value_and_grad(loss))) for name, loss in LOSSES.items()}
+
+
+def make_loss(**fields):
+  return SegmentationLoss(SegmentationObjective(**fields))
 
 
 def _case(seed=0, shape=(2, 4, 5), classes=3, ignored=True):
@@ -123,7 +126,8 @@ def test_lovasz_is_the_integral_of_the_set_function(seed):
 
 def test_packed_sort_of_a_cpu_is_the_sort():
   random = np.random.default_rng(0)
-  errors = np.concatenate([random.random(4000), np.round(random.random(4000), 2), np.full(50, -1), [0., -0., 1., 1e-40]])
+  errors = np.concatenate([random.random(4000), np.round(random.random(4000), 2), np.full(50, -1),
+                           [0., -0., 1., 1e-40]])
   errors = random.permuted(np.tile(errors, (2, 3, 1)), axis=-1).astype(np.float32)
   order = np.asarray(jax.jit(segmentation._descending_packed)(errors))
   np.testing.assert_array_equal(order, np.argsort(-errors, axis=-1, kind='stable'))
@@ -204,7 +208,7 @@ def test_median_frequency_by_hand():
 
 def test_the_sum_weighs_its_parts_and_leaves_out_those_at_zero():
   logits, mask = _case(12)
-  loss = SegmentationLoss(cross_entropy=0.5, lovasz=2.0, focal=1.5, focal_gamma=1.0, lovasz_per_image=True)
+  loss = make_loss(cross_entropy=0.5, lovasz=2.0, focal=1.5, focal_gamma=1.0, lovasz_per_image=True)
   total, parts = loss(logits, mask)
   expected = {'cross_entropy': segmentation.cross_entropy(logits, mask), 'focal': segmentation.focal(logits, mask, 1.),
               'lovasz': segmentation.lovasz(logits, mask, True)}
@@ -220,7 +224,7 @@ def test_border_weights_come_from_the_whole_mask_and_are_cropped():
   mask[0, :, 0], mask[0, 5, 6:9] = 1, 2  # the first region lies outside of the logits' map
   mask[0, 4, 4] = 255
   logits = rng.normal(size=(1, 8, 8, 3)).astype(np.float32)
-  loss = SegmentationLoss(border_weight=10., border_sigma=3.)
+  loss = make_loss(border_weight=10., border_sigma=3.)
   (total, parts), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(logits, mask)
   inner, p = mask[:, 2:-2, 2:-2], _softmax(logits)
   pixels, entropy, plain = 0, 0., 0.
@@ -238,13 +242,13 @@ def test_border_weights_come_from_the_whole_mask_and_are_cropped():
 def test_class_weights_reach_both_losses():
   logits, mask = _case(14)
   weights = np.array([1., 2., 3.])
-  _, parts = SegmentationLoss(focal=1., class_weights='median_frequency')(logits, mask, weights)
+  _, parts = make_loss(focal=1., class_weights='median_frequency')(logits, mask, weights)
   assert parts['cross_entropy'] == pytest.approx(float(segmentation.cross_entropy(logits, mask, weights)))
   assert parts['focal'] == pytest.approx(float(segmentation.focal(logits, mask, 2., weights)))
   with pytest.raises(ValueError, match='class_weights'):
-    SegmentationLoss(class_weights='median_frequency')(logits, mask)
+    make_loss(class_weights='median_frequency')(logits, mask)
   with pytest.raises(ValueError, match='class_weights'):
-    SegmentationLoss()(logits, mask, weights)
+    make_loss()(logits, mask, weights)
 
 
 def test_crop_takes_the_middle():
@@ -257,13 +261,17 @@ def test_crop_takes_the_middle():
 
 @pytest.mark.parametrize('fields', [
     dict(cross_entropy=0.), dict(dice=-1.), dict(class_weights='inverse'), dict(focal_gamma=-1.),
-    dict(border_sigma=0.), dict(cross_entropy=0., dice=1., border_weight=10.),
+    dict(border_weight=-1.), dict(border_sigma=0.), dict(deep_supervision=-1.),
+    dict(cross_entropy=0., dice=1., border_weight=10.),
     dict(cross_entropy=0., dice=1., class_weights='median_frequency')])
 def test_fields_out_of_range_or_without_effect_are_a_users_mistake(fields):
   with pytest.raises(UserError, match='objective.'):
-    SegmentationLoss(**fields)
+    SegmentationObjective(**fields)
 
 
-def test_the_config_has_these_fields_and_defaults():
-  assert SegmentationLoss(**base.OBJECTIVES['segmentation']) == SegmentationLoss()
-  assert [field.name for field in dataclasses.fields(SegmentationLoss)] == list(base.OBJECTIVES['segmentation'])
+@pytest.mark.parametrize('field, value, weight', [
+    ('focal_gamma', 1., 'focal'), ('lovasz_per_image', True, 'lovasz'), ('border_sigma', 3., 'border_weight')])
+def test_settings_of_a_loss_that_is_off_have_no_effect(field, value, weight):
+  with pytest.raises(UserError, match=f'objective.{field}={value} has no effect without objective.{weight}; leave it'):
+    SegmentationObjective(**{field: value})
+  assert getattr(SegmentationObjective(**{field: value, weight: 1.}), field) == value

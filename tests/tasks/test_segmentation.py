@@ -8,30 +8,35 @@ import optax
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from configs import base
 from deconv import data
 from deconv.data.source import ArraySource
 from deconv.errors import UserError
+from deconv.metrics import segmentation as metrics
+from deconv.models import vgg_weights
 from deconv.objectives import segmentation as objectives
-from deconv.tasks import TASKS
+from deconv.options import Experiment, ParallelOptions
+from deconv.options.models.segmenters import VGG16
+from deconv.rng import noise_keys
+from deconv.tasks import TASKS, tiling
+from deconv.tasks.state import State
 from deconv.training.parallel import Parallel
 
 KEY = jax.random.key(0)
 NAMES = ('black', 'red', 'green')
 RNG = np.random.default_rng(0)
+DATA = {'image_size': 16, 'channels': 3, 'class_names': NAMES}
+UNET = {'name': 'unet', 'depth': 1, 'width': 4, 'batch_norm': False}
 
 
-def make_config(**overrides):
-  config = base.get_config(model='unet', task='segmentation')
-  config.data.image_size, config.data.channels, config.data.class_names = 16, 3, NAMES
-  config.model.depth, config.model.width, config.model.batch_norm = 1, 4, False
-  config.update_from_flattened_dict(overrides)
-  return config
+def make_options(model=None, data=None, **sections):
+  """The experiment of a small U-Net with these fields; a `model` with a name is that network, with these alone."""
+  model = model if model and 'name' in model else {**UNET, **(model or {})}
+  return Experiment.from_config({'task': 'segmentation', 'model': model, 'data': {**DATA, **(data or {})}, **sections})
 
 
-def make_task(parallel=None, **overrides):
-  wrap = parallel.wrap_optimizer if parallel else lambda tx: tx
-  return TASKS['segmentation'](make_config(**overrides), lambda scale=1.: wrap(optax.adam(1e-2 * scale)))
+def make_task(parallel=None, **sections):
+  wrap, axis = (parallel.wrap_optimizer, parallel.batch_norm_axis) if parallel else (lambda tx: tx, None)
+  return TASKS['segmentation'](make_options(**sections), lambda scale: wrap(optax.adam(1e-2 * scale)), axis)
 
 
 def make_batch(number, side=16):
@@ -45,7 +50,7 @@ def make_batch(number, side=16):
 
 
 def test_it_learns_what_the_colours_mean():
-  task = make_task(**{'model.width': 8, 'model.batch_norm': True})
+  task = make_task(model={'width': 8, 'batch_norm': True})
   state = task.init(KEY, make_batch(1))
   step = jax.jit(task.train_step)
   for i in range(100):
@@ -69,11 +74,23 @@ def test_the_sums_are_those_of_scikit_learn():
   assert sums['pixels'] == counted.sum() and jnp.issubdtype(sums['confusion'].dtype, jnp.integer)
 
 
+@pytest.mark.parametrize('shape', [(1, 16, 16), (2, 9, 40)])
+def test_classes_of_pictures_of_any_size_are_counted(shape):
+  """What whole pictures are measured by: the sums of `eval_step` but for those of probabilities."""
+  task, truth, found = make_task(), RNG.integers(0, 3, shape).astype(np.uint8), RNG.integers(0, 3, shape)
+  truth[0, 2:5, 3:9] = data.IGNORE
+  sums = task.count_classes(truth, found)
+  seen = truth != data.IGNORE
+  np.testing.assert_array_equal(sums['confusion'], confusion_matrix(truth[seen], found[seen], labels=range(3)))
+  width = metrics.boundary_width(*shape[1:])
+  np.testing.assert_array_equal(sums['boundary'], metrics.boundary_counts(truth, found, 3, width))
+  assert 'cross_entropy' not in task.summarize(jax.tree.map(np.asarray, sums))
+
+
 @functools.cache
 def held_out():
   batch = make_batch(10)
-  options = data.DataOptions(image_size=16, channels=3, class_names=NAMES)
-  return ArraySource('blocks', batch['image'], None, options, masks=batch['mask'], mask_names=NAMES)
+  return ArraySource('blocks', batch['image'], None, data.DataOptions(**DATA), masks=batch['mask'], mask_names=NAMES)
 
 
 def counts(parallel, batch_size):
@@ -89,8 +106,8 @@ def counts(parallel, batch_size):
 
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
 def test_evaluation_over_devices_is_that_of_one_exactly(mode):
-  alone = counts(Parallel('jit', 'sync', jax.devices()[:1]), 10)
-  shared = counts(Parallel(mode, 'sync'), 4)
+  alone = counts(Parallel(ParallelOptions('jit'), jax.devices()[:1]), 10)
+  shared = counts(Parallel(ParallelOptions(mode)), 4)
   for name in ('confusion', 'boundary', 'pixels'):
     np.testing.assert_array_equal(shared[name], alone[name])
   np.testing.assert_allclose(shared['nats'], alone['nats'], rtol=1e-5)
@@ -102,8 +119,8 @@ def test_pmap_trains_as_jit_does():
   batch['noise_key'] = np.asarray(jax.random.key_data(jax.random.split(KEY, 8)))
   states = []
   for mode in ('jit', 'pmap'):
-    parallel = Parallel(mode, 'sync')
-    task = make_task(parallel, **{'augment.flip': True, 'augment.rotate_degrees': 0.})
+    parallel = Parallel(ParallelOptions(mode))
+    task = make_task(parallel, augment={'flip': True, 'rotate_degrees': 0.})
     state = parallel.put_state(task.init(KEY, batch))
     step = parallel.train_step(task)
     for _ in range(2):
@@ -122,13 +139,79 @@ def test_pixels_without_truth_do_not_train():
 
 
 def test_classes_are_weighed_by_the_frequencies_of_the_training_source():
-  task = make_task(**{'objective.class_weights': 'median_frequency'})
-  task.see(held_out())
+  task = make_task(objective={'class_weights': 'median_frequency'})
+  assert task.class_weights is None
+  task.inspect_source(held_out())
   expected = objectives.median_frequency_weights(objectives.count_classes(held_out().take(range(10))['mask'], 3))
   np.testing.assert_array_equal(task.class_weights, expected)
   state = task.init(KEY, make_batch(1))
-  _, scalars = jax.jit(task.train_step)(state, make_batch(4), KEY)
-  assert np.isfinite(scalars['loss'])
+  batch = make_batch(4)
+  _, scalars = jax.jit(task.train_step)(state, batch, KEY)
+  logits = jax.jit(lambda v, x: task.eval_network.apply(v, x, train=False))(
+      state.networks['net'].variables, data.to_signed(batch['image']))
+  assert scalars['loss'] == pytest.approx(float(objectives.cross_entropy(logits, batch['mask'], expected)), rel=1e-5)
+
+
+def test_classes_are_not_counted_where_nothing_weighs_them():
+  task = make_task()
+  task.inspect_source(None)  # not looked at
+  assert task.class_weights is None
+
+
+def test_shapes_of_a_batch_are_those_of_the_data():
+  task = make_task(augment={'crop': 8})
+  shapes = task.batch_shapes(4)
+  batch = next(iter(data.EvalBatches(held_out(), 4)))
+  assert {name: (x.shape, x.dtype) for name, x in shapes.items()} == {
+      name: (batch[name].shape, batch[name].dtype) for name in ('image', 'mask')}
+  state = jax.eval_shape(task.init, KEY, shapes)
+  after, scalars = jax.eval_shape(task.train_step, state, shapes, KEY)
+  assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
+  assert set(scalars) == {'loss', 'cross_entropy', 'pixel_accuracy'} and task.side == 8
+
+
+def test_same_keys_same_augmentation_other_keys_another():
+  """An image is varied by its own key, whoever made it."""
+  task, batch = make_task(augment={'rotate_degrees': 90.}), make_batch(4)
+  state, step = task.init(KEY, batch), jax.jit(task.train_step)
+  drawn = task.random_inputs(batch, KEY)
+  np.testing.assert_array_equal(drawn['noise_key'], noise_keys(batch, KEY)['noise_key'])
+  same, again, other = (float(step(state, b, key)[1]['loss']) for b, key in (
+      (batch, KEY), ({**batch, **drawn}, jax.random.key(1)), (batch, jax.random.key(1))))
+  assert same == again != other
+
+
+def test_the_averaged_parameters_are_measured_where_the_options_say_so():
+  batch = make_batch(2)
+  averaged, plain = (make_task(train={'ema_decay': 0.9}, eval={'use_ema': use_ema}) for use_ema in (True, False))
+  net = jax.jit(averaged.init)(KEY, batch).networks['net']
+  net = net.replace(ema={**net.ema, 'params': jax.tree.map(lambda x: 2 * x, net.params)})
+  state = State(step=0, networks={'net': net})
+  images, apply = data.to_signed(batch['image']), jax.jit(lambda v, x: averaged.eval_network.apply(v, x, train=False))
+  found = []
+  for task, variables in ((averaged, net.ema), (plain, net.variables)):
+    logits, sums = apply(variables, images), jax.jit(task.eval_step)(state, batch, KEY)
+    expected = sums['pixels'] * objectives.cross_entropy(logits, batch['mask'])
+    found.append(sums['nats'])
+    assert found[-1] == pytest.approx(float(expected), rel=1e-5)
+    np.testing.assert_allclose(task.predict_image(state, batch['image'][0]), jax.nn.softmax(logits)[0], atol=1e-6)
+    assert task.protocol(state) == {**metrics.protocol(), 'ema': task is averaged}
+  assert found[0] != found[1]
+  without = State(step=0, networks={'net': net.replace(ema=None)})
+  assert averaged.protocol(without)['ema'] is False
+
+
+def test_weights_from_a_file_are_what_training_starts_from(monkeypatch):
+  def filled(params, path):
+    assert path == 'vgg.npz'
+    return {**params, 'score': jax.tree.map(jnp.ones_like, params['score'])}
+  fields = {'name': 'fcn', **VGG16, 'fc_width': 4, 'fc_kernel': 1, 'weights': 'vgg.npz'}
+  task = make_task(model=fields, data={'image_size': 32})
+  shapes = jax.eval_shape(task.init, KEY, task.batch_shapes(1))  # needs no file
+  monkeypatch.setattr(vgg_weights, 'initialize', filled)
+  params = task.init(KEY, None).networks['net'].params
+  assert np.all(params['score']['kernel'] == 1)
+  assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, shapes.networks['net'].params)
 
 
 def test_a_picture_of_the_networks_size_is_predicted_in_one_piece():
@@ -141,7 +224,7 @@ def test_a_picture_of_the_networks_size_is_predicted_in_one_piece():
 
 @pytest.mark.parametrize('shape', [(16, 16, 1), (9, 40, 4), (33, 21, 3)])
 def test_pictures_of_any_size(shape):
-  task = make_task(**{'eval.flips': True, 'eval.scales': (1., 1.5)})
+  task = make_task(eval={'flips': True, 'scales': (1., 1.5)})
   state = task.init(KEY, make_batch(1))
   results = task.transform_image(state, RNG.integers(0, 256, shape).astype(np.uint8))
   assert results['classes'].shape == shape[:2] and results['classes'].max() < 3 and results[''].dtype == np.uint8
@@ -152,9 +235,26 @@ def test_pictures_of_any_size(shape):
   np.testing.assert_allclose(mirrored, probabilities, atol=1e-5)
 
 
+def test_the_options_say_how_pictures_are_predicted():
+  """Their overlap, flips and scales, each of which is seen in the probabilities."""
+  evaluations = [{}, {'tile_overlap': 0.5}, {'flips': True}, {'scales': (1., 0.75)}]
+  tasks = [make_task(eval=evaluation) for evaluation in evaluations]
+  state, image = tasks[0].init(KEY, None), RNG.integers(0, 256, (33, 21, 3)).astype(np.uint8)
+  predict = jax.jit(lambda v, x: jax.nn.softmax(tasks[0].eval_network.apply(v, x, train=False)))
+  found = []
+  for task, evaluation in zip(tasks, evaluations):
+    overlap = round(16 * evaluation.get('tile_overlap', 0.25))
+    expected = tiling.ensemble(
+        lambda x: tiling.predict_tiled(lambda tiles: predict(state.networks['net'].variables, tiles), x, tile=16,
+                                       overlap=overlap),
+        flips=evaluation.get('flips', False), scales=evaluation.get('scales', (1.,)))(np.asarray(data.to_signed(image)))
+    found.append(task.predict_image(state, image))
+    np.testing.assert_allclose(found[-1], expected, atol=1e-6)
+  assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(found) for b in found[:i])
+
+
 def test_a_network_without_padding_sees_more_than_it_names():
-  config = {'model.padding': 'valid', 'model.depth': 1, 'data.image_size': 28}
-  task, batch = make_task(**config), make_batch(2, 28)
+  task, batch = make_task(model={'padding': 'valid', 'depth': 1}, data={'image_size': 28}), make_batch(2, 28)
   state = task.init(KEY, batch)
   margin = task.margin()
   assert margin > 0
@@ -173,14 +273,12 @@ def test_a_network_without_padding_sees_more_than_it_names():
 @pytest.mark.parametrize('name', ['unet', 'linknet', 'segnet', 'deconvnet'])
 def test_deep_supervision_is_the_cross_entropy_of_every_coarser_map(name):
   """Scores made constant by hand: what a map costs that says the same of all pixels follows from their classes."""
-  model = {'model.name': name, 'model.depth': 2, 'model.width': 2}
-  model.update({'model.blocks': 1} if name == 'linknet' else {'model.batch_norm': False})
+  model = {'name': name, 'depth': 2, 'width': 2}
+  model.update({'blocks': 1} if name == 'linknet' else {'batch_norm': False})
   if name == 'deconvnet':
-    model.update({'model.fc_kernel': 1, 'model.fc_width': 4})
-  config = base.get_config(model=name, task='segmentation')
-  config.data.image_size, config.data.channels, config.data.class_names = 16, 3, NAMES
-  config.update_from_flattened_dict({**model, 'objective.deep_supervision': 0.5})
-  task, batch = TASKS['segmentation'](config, lambda scale=1.: optax.sgd(1.)), make_batch(3)
+    model.update({'fc_kernel': 1, 'fc_width': 4})
+  options = make_options(model=model, objective={'deep_supervision': 0.5})
+  task, batch = TASKS['segmentation'](options, lambda scale: optax.sgd(scale), None), make_batch(3)
   state = task.init(KEY, batch)
   net = state.networks['net']
   whole = name in ('unet', 'linknet')
@@ -204,21 +302,23 @@ def test_crop_centre():
   np.testing.assert_array_equal(objectives.crop_to(x, np.zeros((1, 2, 4))), x[:, 2:4, 1:5])
 
 
-@pytest.mark.parametrize('overrides, sentence', [
-    ({'data.class_names': ()}, 'data.class_names'),
-    ({'augment.crop': 32}, 'augment.crop=32 is larger'),
-    ({'eval.scales': (0.,)}, 'eval.scales'),
-    ({'model.name': 'vnet'}, 'model.name'),
-    ({'objective.deep_supervision': -1.}, 'objective.deep_supervision=-1.0'),
-    ({'objective.deep_supervision': 1., 'model.padding': 'valid', 'data.image_size': 28}, 'deep_supervision=0'),
+@pytest.mark.parametrize('sections, sentence', [
+    ({'data': {'class_names': ()}}, 'data.class_names'),
+    ({'augment': {'crop': 32}}, 'augment.crop=32 is larger'),
+    ({'eval': {'scales': (0.,)}}, 'eval.scales'),
+    ({'model': {'name': 'vnet'}}, 'model.name'),
+    ({'objective': {'deep_supervision': -1.}}, 'objective.deep_supervision=-1.0'),
+    ({'objective': {'deep_supervision': 1.}, 'model': {'padding': 'valid'}, 'data': {'image_size': 28}},
+     'deep_supervision=0'),
+    ({'objective': {'deep_supervision': 1.}, 'model': {'name': 'fcn'}}, 'choose unet, linknet, segnet or deconvnet'),
 ])
-def test_mistakes_are_one_sentence(overrides, sentence):
+def test_mistakes_are_one_sentence(sections, sentence):
   with pytest.raises(UserError, match=sentence):
-    make_task(**overrides)
+    make_options(**sections)
 
 
-def test_deep_supervision_needs_a_decoder_with_coarser_maps():
-  config = base.get_config(model='fcn', task='segmentation')
-  config.data.channels, config.data.class_names, config.objective.deep_supervision = 3, NAMES, 1.
-  with pytest.raises(UserError, match='choose unet, linknet, segnet or deconvnet'):
-    TASKS['segmentation'](config, lambda scale=1.: optax.adam(scale))
+@pytest.mark.parametrize('sections, side', [({'data': {'image_size': 15}}, 15), ({'augment': {'crop': 9}}, 9)])
+def test_sizes_that_the_network_cannot_take(sections, side):
+  options = make_options(**sections)
+  with pytest.raises(UserError, match=f'must be multiples of 2, not {side}x{side}'):
+    TASKS['segmentation'](options, optax.sgd, None)

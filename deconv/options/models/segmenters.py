@@ -96,6 +96,7 @@ class FcnOptions(VggOptions):
     learned: upsample='paper': the bilinear kernels are trained on (paper) | stay fixed (its code).
     scaled_skips: features of the n-th skip times 0.01**n before their score (FCN-8s at-once).
   """
+  EFFECT: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {'learned': {'upsample': ('paper',)}}
   has_side_scores: ClassVar[bool] = False
   name: str = 'fcn'
   skips: int = 2

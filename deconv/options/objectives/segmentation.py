@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from deconv.errors import UserError
 from deconv.options.data import IGNORE
-from deconv.options.options import Options
+from deconv.options.options import Options, default
 
 CLASS_WEIGHTS = ('none', 'median_frequency')
 
@@ -25,11 +25,17 @@ class SegmentationObjective(Options):
     border_sigma: that weight's reach in pixels (U-Net: 5).
     deep_supervision: weight of the cross-entropy of scores before each doubling; not for fcn.
 
+  Class attributes:
+    TERMS: the losses that the sum may have.
+    SETTINGS: {field: the weight without which it has no effect}.
+
   Raises:
     UserError: a value out of its range, or one without effect.
   """
   SECTION: ClassVar[str] = 'objective'
   TERMS: ClassVar[tuple[str, ...]] = ('cross_entropy', 'dice', 'focal', 'lovasz')
+  SETTINGS: ClassVar[dict[str, str]] = {'focal_gamma': 'focal', 'lovasz_per_image': 'lovasz',
+                                        'border_sigma': 'border_weight'}
   cross_entropy: float = 1.0
   dice: float = 0.0
   focal: float = 0.0
@@ -53,6 +59,10 @@ class SegmentationObjective(Options):
                       f'{self.focal_gamma}, {self.border_weight} and {self.border_sigma}')
     if self.deep_supervision < 0:
       raise UserError(f'objective.deep_supervision={self.deep_supervision} must be at least 0; change it')
+    for field, weight in self.SETTINGS.items():
+      value, neutral = getattr(self, field), default(type(self), field)
+      if value != neutral and not getattr(self, weight):
+        raise UserError(f'objective.{field}={value} has no effect without objective.{weight}; leave it at {neutral}')
     if self.border_weight and not self.cross_entropy:
       raise UserError('objective.border_weight weighs the cross-entropy, which is off; set objective.cross_entropy')
     if self.class_weights != 'none' and not (self.cross_entropy or self.focal):

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from scipy import interpolate, ndimage
 
-from configs import base
 from deconv.data.transforms import augment
-from deconv.data.transforms.augment import AugmentOptions
 from deconv.errors import UserError
+from deconv.options.augment import AugmentOptions
 
 ALL = AugmentOptions(flip=True, scale_min=0.6, scale_max=1.6, rotate_degrees=40., elastic_sigma=2.)
 
@@ -27,10 +26,6 @@ def batch(size=4, height=14, width=10, channels=3):
 
 run = jax.jit(augment.augment, static_argnums=3)
 places = jax.jit(jax.vmap(augment.coordinates, in_axes=(0, None, None)), static_argnums=(1, 2))
-
-
-def test_fields_and_defaults_are_those_of_the_config():
-  assert dataclasses.asdict(AugmentOptions()) == base.AUGMENT['segmentation']
 
 
 def test_defaults_return_the_input():
