@@ -13,13 +13,13 @@ def dynamic(images, keys):
 
   Args:
     images: uint8 (batch, height, width, channels).
-    keys: random keys (batch,), one an image.
+    keys: random keys (batch,), one per image.
 
   Returns:
     float32 0 or 1, the shape of `images`.
   """
   def draw(pixels, key):
-    # 16 random bits a pixel instead of the 32 of a uniform float: half the work. Black and white stay exactly so.
+    # 16 random bits per pixel instead of the 32 of a uniform float: half the work. Black and white stay exactly so.
     threshold = (pixels.astype(jnp.uint32) * 65536 + 127) // 255
     return jax.random.bits(key, pixels.shape, jnp.uint16) < threshold
   flat = images.reshape(len(images), -1)  # compiles in half the time of a draw in three dimensions
@@ -42,7 +42,7 @@ def static(images, seed):
 
 
 def content_keys(images, seed):
-  """Returns a random key (batch,) an image, from two hashes of its pixels modulo 2**32 (a random linear form each)."""
+  """Returns a random key per image (batch,), from two hashes of its pixels modulo 2**32 (a random linear form each)."""
   size = int(np.prod(images.shape[1:]))
   factors = np.random.default_rng(seed).integers(0, 2**32, (2, size), dtype=np.uint32) | np.uint32(1)
   pixels = images.reshape(len(images), 1, size).astype(jnp.uint32)

@@ -1,6 +1,6 @@
 """Bounds on the log-likelihood of a variational autoencoder (Kingma & Welling 2014; Burda et al. 2016), in nats.
 
-Everything is summed over pixels and latents and is one number an image; averaging over images is the caller's.
+Everything is summed over pixels and latents and is one number per image; averaging over images is the caller's.
 """
 import functools
 from typing import NamedTuple
@@ -53,6 +53,11 @@ def kl_standard_normal(posterior):
   return 0.5 * (jnp.square(mean) + jnp.expm1(log_variance) - log_variance)
 
 
+def rate(posterior):
+  """KL(q(z|x) || N(0, I)) of each image, (batch,): the sum over its latents."""
+  return jnp.sum(kl_standard_normal(posterior), axis=-1)
+
+
 def log_standard_normal(z):
   """log N(z; 0, I), summed over the last axis: (..., latent) -> (...)."""
   return -0.5 * jnp.sum(jnp.square(z) + _LOG_2PI, axis=-1)
@@ -84,7 +89,7 @@ def iwae(weights):
 
 
 def streaming_log_mean_exp(chunk, num, chunk_size):
-  """log(1/num sum exp(w)) of `num` log weights an image that are never all in memory.
+  """log(1/num sum exp(w)) of `num` log weights per image that are never all in memory.
 
   Args:
     chunk: function of an int32 scalar i = 0, 1, ... that returns the i-th (chunk_size, batch) of the log weights.
@@ -108,5 +113,5 @@ def streaming_log_mean_exp(chunk, num, chunk_size):
 
 
 def bits_per_dim(nats, dimensions):
-  """Nats an image -> bits for each of its `dimensions` numbers (pixels times channels)."""
+  """Nats per image -> bits for each of its `dimensions` numbers (pixels times channels)."""
   return nats / (dimensions * np.log(2))

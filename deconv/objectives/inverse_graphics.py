@@ -14,7 +14,7 @@ CLAMPS = {
 }
 
 
-def clamp(codes, active, kind='mean'):
+def clamp(codes, active, kind):
   """Inactive latents become the same for all images, and no gradient passes through them.
 
   Args:

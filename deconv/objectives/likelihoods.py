@@ -1,8 +1,8 @@
 """What a decoder's outputs say about an image: log p(x|z) in nats, summed over pixels and channels.
 
 A likelihood has
-  outputs(channels): how many numbers a pixel the decoder gives, and how many of them all pixels share;
-  targets(images, keys): uint8 (batch, h, w, c) and one random key an image -> what `log_prob` scores;
+  outputs(channels): how many numbers per pixel the decoder gives, and how many of them all pixels share;
+  targets(images, keys): uint8 (batch, h, w, c) and one random key per image -> what `log_prob` scores;
   inputs(targets): what the encoder sees, in [-1, 1];
   log_prob(outputs, targets): (..., h, w, outputs), (h, w, c) broadcast against them -> (...);
   mean(outputs, channels): the expected image, in [-1, 1];

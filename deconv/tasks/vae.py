@@ -27,15 +27,15 @@ _ACTIVE = 0.01  # variance of a latent's mean over the data above which it is ac
 
 
 class Bound(NamedTuple):
-  """The parts of a bound on log p(x) of a batch; see `Vae.bound`.
+  """The parts of a bound on log p(x) of a batch; see `Vae.bound`. In brackets what is not there in an evaluation.
 
   Attributes:
     targets: (batch, h, w, c), what the likelihood scores.
     encoded: elbo.Posterior of (batch, latent), the encoder's.
     posterior: elbo.Posterior of (batch, latent), of which codes were drawn: the encoder's, unless it was changed.
-    noise: standard normal (samples, batch, latent), from which they were made.
-    z: (samples, batch, latent), the codes.
-    log_likelihood: (samples, batch), log p(x|z), nats.
+    noise: standard normal ([samples,] batch, latent), from which they were made.
+    z: ([samples,] batch, latent), the codes.
+    log_likelihood: ([samples,] batch), log p(x|z), nats.
     rate: (batch,), KL(q(z|x) || p(z)), nats.
   """
   targets: jax.Array
@@ -81,7 +81,8 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     self._reconstruct = jax.jit(self._reconstruction)
     self._encode_means = jax.jit(
         lambda state, images: self.encode(self._eval_params(state), data.to_signed(images)).mean)
-    self._score = jax.jit(lambda state, batch: self._evaluate(self._eval_params(state), batch)['neg_elbo'])
+    self._score = jax.jit(lambda state, batch: self._evaluate(
+        self._eval_params(state), batch, importance=False)['neg_elbo'])
 
   def make_networks(self):
     """Returns (encoder, decoder), see deconv.models.AUTOENCODERS."""
@@ -167,7 +168,8 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     Args:
       params: {'encoder', 'decoder'}.
       batch: 'image' and 'noise_key'.
-      samples: codes drawn per image.
+      samples: codes drawn per image; None = one, and no axis of samples in what is made of it. Another axis of 1 moves
+        the last digits of the sums over pixels, and with them those of an evaluation.
       change: Posterior -> Posterior, what is done to the encoder's before codes are drawn from it.
 
     Returns:
@@ -177,11 +179,11 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     targets = self.targets(batch, keys)
     encoded = self.encode(params, self.likelihood.inputs(targets))
     posterior = change(encoded)
-    noise = self.noise(keys, 'latent', samples)
+    noise = self.noise(keys, 'latent', samples or 1)
+    noise = noise[0] if samples is None else noise
     z = elbo.reparameterize(posterior, noise)
     log_likelihood = self.likelihood.log_prob(self.decode(params, z), targets)       # samples b
-    rate = jnp.sum(elbo.kl_standard_normal(posterior), axis=-1)
-    return Bound(targets, encoded, posterior, noise, z, log_likelihood, rate)
+    return Bound(targets, encoded, posterior, noise, z, log_likelihood, elbo.rate(posterior))
 
   def loss(self, params, batch, step):
     """What is minimised.
@@ -214,10 +216,10 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     values = self._evaluate(self._eval_params(state), batch, importance=self.options.eval.importance_samples > 0)
     return {'count': jnp.sum(weight), **{name: weight @ value for name, value in values.items()}}
 
-  def _evaluate(self, params, batch, importance=False):
+  def _evaluate(self, params, batch, importance):
     """{name: (batch,) or (batch, latent)} of a batch that has its noise keys."""
-    bound = self.bound(params, batch, samples=1)
-    distortion, mean = -bound.log_likelihood[0], bound.posterior.mean
+    bound = self.bound(params, batch, samples=None)
+    distortion, mean = -bound.log_likelihood, bound.posterior.mean
     values = {'neg_elbo': distortion + bound.rate, 'distortion': distortion, 'rate': bound.rate, 'mean': mean,
               'mean_square': jnp.square(mean)}
     if importance:
@@ -253,9 +255,10 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
 
   def protocol(self, state):
     """Returns what has to stand beside the numbers of `summarize`."""
-    options = self.options
-    protocol = {'likelihood': options.objective.likelihood, **self.likelihood.protocol(), 'unit': 'nats an image',
-                'elbo_samples': 1, 'ema': state.networks['vae'].averaged(options.eval.use_ema)}
+    options, scored = self.options, self.likelihood.protocol()
+    protocol = {'likelihood': options.objective.likelihood, 'binarization': scored.pop('binarization'),
+                'unit': 'nats an image', 'elbo_samples': 1,
+                'ema': state.networks['vae'].averaged(options.eval.use_ema), **scored}
     if options.eval.importance_samples:
       protocol['importance_samples'] = options.eval.importance_samples
     return protocol
@@ -305,7 +308,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
       reach: in standard deviations of the prior.
 
     Returns:
-      float32 images (min(rows, latents) * columns, height, width, channels), a row a latent.
+      float32 images (min(rows, latents) * columns, height, width, channels), a row per latent.
     """
     start = self.latent.sample(stream(key, 'latent'), 1)[0] if start is None else start
     rows = min(rows, self.latent.size)

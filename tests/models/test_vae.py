@@ -8,13 +8,19 @@ import pytest
 from deconv.errors import UserError
 from deconv.models import AUTOENCODERS
 from deconv.models.vae import halvings
+from deconv.options.models.autoencoders import MODELS
 
 KEY = jax.random.key(0)
 
 
+def build(name, image_shape, outputs=(1, 0), **fields):
+  """(encoder, decoder) of the options with these fields."""
+  return AUTOENCODERS[name](MODELS[name](**fields), image_shape=image_shape, outputs=outputs, dtype=jnp.float32)
+
+
 def shapes(name, image_shape, outputs=(1, 0), latent=5, **fields):
   """Shapes of the encoder's and the decoder's output, and their numbers of parameters, with nothing computed."""
-  encoder, decoder = AUTOENCODERS[name](image_shape=image_shape, outputs=outputs, latent_size=latent, **fields)
+  encoder, decoder = build(name, image_shape, outputs, latent_size=latent, **fields)
   found = []
   for module, size in ((encoder, image_shape), (decoder, (latent,))):
     y, variables = jax.eval_shape(lambda x, m=module: m.init_with_output(KEY, x), jnp.zeros((3, *size)))
@@ -59,24 +65,23 @@ def test_halvings(side, expected):
 @pytest.mark.parametrize('height, width', [(27, 27), (36, 36), (7, 7), (32, 28), (4, 4)])
 def test_other_sizes_are_refused(height, width):
   with pytest.raises(UserError, match=f'{height}x{width}'):
-    AUTOENCODERS['vae_conv'](image_shape=(height, width, 1), outputs=(1, 0))
+    build('vae_conv', (height, width, 1))
 
 
 def test_upsample_changes_the_decoder():
   def decoder(kind):
-    module = AUTOENCODERS['vae_conv'](
-        image_shape=(8, 8, 1), outputs=(1, 0), width=4, hidden=8, latent_size=2, upsample=kind)[1]
+    module = build('vae_conv', (8, 8, 1), width=4, hidden=8, latent_size=2, upsample=kind)[1]
     return jax.eval_shape(module.init, KEY, jnp.zeros((1, 2)))['params']['up_1']['kernel'].shape
   assert (decoder('deconv') == (4, 4, 4, 2) and decoder('resize_nearest') == (3, 3, 4, 2)
           and decoder('subpixel') == (3, 3, 4, 8))
   with pytest.raises(UserError, match='upsample'):
-    AUTOENCODERS['vae_mlp'](image_shape=(8, 8, 1), outputs=(1, 0), upsample='subpixel')
+    build('vae_mlp', (8, 8, 1), upsample='subpixel')
   with pytest.raises(UserError, match='relu'):
-    AUTOENCODERS['vae_mlp'](image_shape=(8, 8, 1), outputs=(1, 0), activation='rellu')
+    build('vae_mlp', (8, 8, 1), activation='rellu')
 
 
 def test_shared_outputs_are_one_parameter():
-  decoder = AUTOENCODERS['vae_mlp'](image_shape=(4, 4, 1), outputs=(1, 1), hidden=3, latent_size=2)[1]
+  decoder = build('vae_mlp', (4, 4, 1), (1, 1), hidden=3, latent_size=2)[1]
   variables = decoder.init(KEY, jnp.zeros((1, 2)))
   variables['params']['shared'] = jnp.array([-2.5])
   y = decoder.apply(variables, jax.random.normal(KEY, (3, 2)))

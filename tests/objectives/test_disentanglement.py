@@ -11,6 +11,7 @@ from deconv.errors import UserError
 from deconv.objectives import disentanglement
 from deconv.objectives.elbo import Posterior, kl_standard_normal
 from deconv.objectives.regularizers import REGULARIZERS
+from deconv.options.objectives.vae import VaeObjective
 
 DIP = dict(dip_off_diagonal=3., dip_diagonal=7.)
 decompose = jax.jit(disentanglement.decompose_kl, static_argnums=(3, 4))
@@ -19,7 +20,7 @@ decompose = jax.jit(disentanglement.decompose_kl, static_argnums=(3, 4))
 def penalty(name, mean, log_variance, z, **fields):
   """The penalty without the KL, and the scalars."""
   posterior = Posterior(mean, log_variance)
-  total, scalars = jax.jit(disentanglement.REGULARIZERS[name](**fields))(posterior, z, 0)
+  total, scalars = jax.jit(disentanglement.REGULARIZERS[name](VaeObjective(name=name, **fields)))(posterior, z, 0)
   return float(total) - float(kl_standard_normal(posterior).sum(-1).mean()), scalars
 
 
@@ -134,7 +135,7 @@ def test_neutral_fields_are_the_plain_vae(name, neutral):
     ('dip_ii', dict(dip_off_diagonal=-1.), 'must not be negative')])
 def test_wrong_fields(name, fields, message):
   with pytest.raises(UserError, match=message):
-    disentanglement.REGULARIZERS[name](**fields)
+    VaeObjective(name=name, **fields)
 
 
 def test_permuted_dimensions_keep_the_marginals_and_lose_the_correlation():

@@ -6,28 +6,34 @@ import pytest
 from scipy import special, stats
 
 from deconv.errors import UserError
-from deconv.objectives import likelihoods
 from deconv.objectives.likelihoods import LIKELIHOODS
+from deconv.options.objectives.vae import VaeObjective
 
 KEYS = jax.random.split(jax.random.key(0), 2)
 RNG = np.random.default_rng(0)
 
 
+def make(name, **fields):
+  """The likelihood as a config names it; only Bernoulli targets are binarised."""
+  fields = {'binarization': 'dynamic' if name == 'bernoulli' else 'grey', **fields}
+  return LIKELIHOODS[name](VaeObjective(likelihood=name, **fields))
+
+
 def test_bernoulli_equals_scipy():
   logits, targets = 5 * RNG.normal(size=(2, 4, 4, 1)), RNG.integers(0, 2, (2, 4, 4, 1)).astype(np.float32)
   expected = stats.bernoulli.logpmf(targets, special.expit(logits)).sum(axis=(1, 2, 3))
-  found = LIKELIHOODS['bernoulli']().log_prob(jnp.asarray(logits), targets)
+  found = make('bernoulli').log_prob(jnp.asarray(logits), targets)
   np.testing.assert_allclose(found, expected, rtol=1e-5)
   grey = RNG.uniform(size=(2, 4, 4, 1)).astype(np.float32)
   cross_entropy = -special.xlogy(grey, special.expit(logits)) - special.xlogy(1 - grey, special.expit(-logits))
-  found = LIKELIHOODS['bernoulli']('grey').log_prob(jnp.asarray(logits), grey)
+  found = make('bernoulli', binarization='grey').log_prob(jnp.asarray(logits), grey)
   np.testing.assert_allclose(-found, cross_entropy.sum(axis=(1, 2, 3)), rtol=1e-5)
 
 
 @pytest.mark.parametrize('logit', [0., 90., 1e4, 1e30, -90., -1e4, -1e30])
 @pytest.mark.parametrize('target', [0., 1.])
 def test_bernoulli_at_extreme_logits(logit, target):
-  likelihood = LIKELIHOODS['bernoulli']()
+  likelihood = make('bernoulli')
   value, grad = jax.value_and_grad(lambda l: likelihood.log_prob(l, jnp.full((1, 1, 1), target)))(
       jnp.full((1, 1, 1), logit))
   wrong = logit if target == 0 else -logit  # > 0 where the logit is on the wrong side: costs as many nats
@@ -39,7 +45,7 @@ def test_bernoulli_at_extreme_logits(logit, target):
 @pytest.mark.parametrize('name', sorted(LIKELIHOODS))
 @pytest.mark.parametrize('value', [1e4, -1e4, 1e18])
 def test_extreme_outputs_stay_finite(name, value):
-  likelihood = LIKELIHOODS[name]()
+  likelihood = make(name)
   images = jnp.array([[[[0, 128, 255]]]], jnp.uint8)
   targets = likelihood.targets(images, KEYS[:1])
   outputs = jnp.full((1, 1, 1, sum(likelihood.outputs(3))), value)
@@ -56,7 +62,7 @@ def all_levels(channels=1):
 
 @pytest.mark.parametrize('log_scale', [-9., -4., -1., 3., 8.])
 def test_logistic_mixture_sums_to_one_over_the_levels(log_scale):
-  likelihood = LIKELIHOODS['logistic_mixture'](2)
+  likelihood = make('logistic_mixture', mixtures=2)
   outputs = jnp.array([0.3, -0.2, -0.9, 0.4, log_scale, log_scale + 1])  # logits, means, log-scales of two components
   targets = likelihood.targets(all_levels(), None)
   log_prob = np.asarray(likelihood.log_prob(jnp.broadcast_to(outputs, (256, 1, 1, 6)), targets), np.float64)
@@ -64,7 +70,7 @@ def test_logistic_mixture_sums_to_one_over_the_levels(log_scale):
 
 
 def test_logistic_mixture_equals_scipy():
-  likelihood = LIKELIHOODS['logistic_mixture'](3)
+  likelihood = make('logistic_mixture', mixtures=3)
   y = RNG.normal(size=9).astype(np.float32)
   weights, means, scales = special.softmax(y[:3]), y[3:6], np.exp(y[6:9])
   edges = np.concatenate([[-np.inf], (np.arange(255) + 0.5) / 127.5 - 1, [np.inf]])
@@ -82,7 +88,7 @@ def test_colours_are_coupled_as_in_the_paper():
   means += [0, c[0] * x[0], c[1] * x[0] + c[2] * x[1]]
   expected = np.log(
       stats.logistic.cdf(x + 1 / 255, means, scales) - stats.logistic.cdf(x - 1 / 255, means, scales)).sum()
-  likelihood = LIKELIHOODS['logistic_mixture'](1)
+  likelihood = make('logistic_mixture', mixtures=1)
   targets = likelihood.targets(jnp.asarray(rgb, jnp.uint8).reshape(1, 1, 1, 3), None)
   assert likelihood.log_prob(y.reshape(1, 1, 1, 10), targets)[0] == pytest.approx(expected, rel=1e-4)
 
@@ -90,7 +96,7 @@ def test_colours_are_coupled_as_in_the_paper():
 @pytest.mark.parametrize('name, log_variance', [
     ('gaussian_fixed', 2 * np.log(0.5)), ('gaussian_learned', -1.0), ('gaussian_pixel', -1.0)])
 def test_gaussian_density_a_level(name, log_variance):
-  likelihood = LIKELIHOODS[name](**({'noise_scale': 0.25} if name == 'gaussian_fixed' else {}))  # 0.5 of [-1, 1]
+  likelihood = make(name, **({'noise_scale': 0.25} if name == 'gaussian_fixed' else {}))  # 0.5 of [-1, 1]
   images = jnp.asarray(RNG.integers(0, 256, (2, 3, 3, 2)), jnp.uint8)
   targets = likelihood.targets(images, KEYS)
   level = (np.asarray(targets) + 1) * 128
@@ -104,7 +110,7 @@ def test_gaussian_density_a_level(name, log_variance):
 
 def test_gaussian_nats_bound_those_of_the_levels():
   """The mean over dequantisation noise is below the log of the density integrated over the level."""
-  likelihood = likelihoods.Gaussian('fixed', 0.01)
+  likelihood = make('gaussian_fixed', noise_scale=0.01)
   keys = jax.random.split(jax.random.key(1), 20_000)
   targets = likelihood.targets(jnp.full((20_000, 1, 1, 1), 100, jnp.uint8), keys)
   mean = 100.2 / 128 - 1
@@ -117,7 +123,7 @@ def test_gaussian_nats_bound_those_of_the_levels():
 @pytest.mark.parametrize('name', ['gaussian_fixed', 'logistic_mixture'])
 def test_mean_of_a_sure_model_is_the_level(name):
   from deconv.data import to_uint8
-  likelihood = LIKELIHOODS[name]()
+  likelihood = make(name)
   targets = likelihood.targets(all_levels(3), jax.random.split(jax.random.key(0), 256))
   if name == 'gaussian_fixed':
     outputs = jnp.floor((targets + 1) * 128) / 128 - 1 + 0.5 / 128
@@ -130,6 +136,19 @@ def test_mean_of_a_sure_model_is_the_level(name):
 
 def test_mistakes():
   with pytest.raises(UserError, match='dynamic, static, grey'):
-    LIKELIHOODS['bernoulli']('gray')
+    make('bernoulli', binarization='gray')
   with pytest.raises(UserError, match='noise_scale'):
-    LIKELIHOODS['gaussian_fixed'](0.)
+    make('gaussian_fixed', noise_scale=0.)
+  with pytest.raises(UserError, match='mixtures'):
+    make('logistic_mixture', mixtures=0)
+
+
+@pytest.mark.parametrize('name, fields, expected', [
+    ('bernoulli', {}, {'binarization': 'dynamic'}),
+    ('bernoulli', {'binarization_seed': 7}, {'binarization': 'dynamic'}),  # which nothing is drawn from
+    ('bernoulli', {'binarization': 'static', 'binarization_seed': 7}, {'binarization': 'static', 'binarization_seed': 7}),
+    ('bernoulli', {'binarization': 'grey'}, {'binarization': 'grey'}),
+    ('gaussian_fixed', {}, {'binarization': 'grey'}), ('gaussian_learned', {}, {'binarization': 'grey'}),
+    ('gaussian_pixel', {}, {'binarization': 'grey'}), ('logistic_mixture', {}, {'binarization': 'grey'})], ids=str)
+def test_a_likelihood_says_what_it_scores(name, fields, expected):
+  assert make(name, **fields).protocol() == expected

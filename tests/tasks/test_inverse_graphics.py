@@ -1,4 +1,5 @@
 """Inverse graphics: what reaches the encoder, and a small scene whose latents find their factors."""
+import dataclasses
 import functools
 
 import jax
@@ -7,41 +8,31 @@ import numpy as np
 import optax
 import pytest
 
-from configs import base, dcign_scenes
+from configs import dcign_scenes
 from deconv import data
 from deconv.data import sources
-from deconv.data.rendered.factors import FactorSource
 from deconv.errors import UserError
-from deconv.models import AUTOENCODERS
-from deconv.objectives.likelihoods import LIKELIHOODS
+from deconv.evaluators import factor_sweeps
+from deconv.objectives import inverse_graphics
+from deconv.options import EvalOptions, Experiment, ParallelOptions
+from deconv.options.objectives import vae
 from deconv.tasks import TASKS
 from deconv.tasks.inverse_graphics import InverseGraphics
 from deconv.training.parallel import Parallel
+from tests.spots import OPTIONS, open_spots, paint
 
 KEY = jax.random.key(0)
-OPTIONS = data.DataOptions(source='spots', image_size=12, vary=(1., 1., 1., 2.))
 
 
-def paint(factors):
-  """Spots: x, y, brightness, and one of ten widths and heights."""
-  x, y, light, shape = (column[:, None, None] for column in np.asarray(factors).T)
-  across, down = np.arange(12)[None, None, :], np.arange(12)[None, :, None]
-  wide, tall = 2 + 0.2 * (shape % 4), 2 + 0.3 * (shape // 4)
-  spot = np.exp(-0.5 * (((across - 3 - 0.4 * x) / wide)**2 + ((down - 3 - 0.4 * y) / tall)**2)**2)
-  return np.round(spot * (20 + 16 * light)).astype(np.uint8)[..., None]
+def make_options(objective=(), hidden=64, **sections):
+  """A perceptron with a latent for each of the first three factors and three for the shape."""
+  return Experiment.from_config({
+      'task': 'inverse_graphics', 'model': {'name': 'vae_mlp', 'hidden': hidden, 'latent_size': 6},
+      'data': dataclasses.asdict(OPTIONS), 'objective': dict(objective), 'samples': {'num': 4}, **sections})
 
 
-def open_spots(options, split):
-  del split
-  return FactorSource('spots', options, {'azimuth': 15, 'elevation': 15, 'light': 15, 'shape': 10}, paint, 1)
-
-
-def make_task(optimizer=None, hidden=64, latent=6, **options):
-  likelihood = LIKELIHOODS['bernoulli'](binarization='grey')
-  networks = AUTOENCODERS['vae_mlp'](image_shape=(12, 12, 1), outputs=likelihood.outputs(1), hidden=hidden,
-                                     latent_size=latent)
-  return InverseGraphics(networks, num_factors=4, latent_size=latent, likelihood=likelihood, image_shape=(12, 12, 1),
-                         regularizer=None, optimizer=optimizer or optax.adam(3e-3), grid_size=4, **options)
+def make_task(optimizer=None, **options):
+  return InverseGraphics(make_options(**options), lambda scale: optimizer or optax.adam(3e-3), None)
 
 
 def batches():
@@ -50,19 +41,19 @@ def batches():
 
 def test_only_the_active_latents_learn_from_the_picture():
   """The bias of a latent's unit sums its gradient over the batch; differences from the mean add up to nothing there."""
-  task = make_task(invariance=10.)
+  task = make_task(objective={'invariance': 10.})
   batch = next(batch for batch in map(batches().at, range(100)) if batch['varies'][0] == 1)
   params = task.init(KEY, batch).networks['vae'].params
   grads = jax.jit(jax.grad(lambda params, batch: task.loss(params, batch, 0)[0]))(
-      params, {**batch, **task.draw(batch, KEY)})
+      params, {**batch, **task.random_inputs(batch, KEY)})
   bias = np.abs(np.asarray(grads['encoder']['posterior']['bias'])).reshape(2, 6)  # means, log-variances
   assert (bias[:, 1] > 1e-3).all() and bias[:, [0, 2, 3, 4, 5]].max() < 1e-4
   kernel = np.abs(np.asarray(grads['encoder']['posterior']['kernel'])).max(axis=0).reshape(2, 6)
   assert (kernel > 1e-4).all()  # the invariance gradient reaches them all
 
-  task = make_task(invariance=0.)
+  task = make_task(objective={'invariance': 0.})
   grads = jax.jit(jax.grad(lambda params, batch: task.loss(params, batch, 0)[0]))(
-      params, {**batch, **task.draw(batch, KEY)})
+      params, {**batch, **task.random_inputs(batch, KEY)})
   kernel = np.abs(np.asarray(grads['encoder']['posterior']['kernel'])).max(axis=0).reshape(2, 6)
   assert (kernel[:, 1] > 1e-3).all() and kernel[:, [0, 2, 3, 4, 5]].max() == 0
 
@@ -77,7 +68,7 @@ def test_the_decoder_sees_one_value_of_a_clamped_latent(monkeypatch):
     return jnp.zeros((*z.shape[:-1], 12, 12, 1))
   monkeypatch.setattr(task, 'decode', decode)
   monkeypatch.setattr(task, 'noise', lambda keys, name, samples: jnp.zeros((samples, len(keys), 6)))
-  task.loss(task.init(KEY, batch).networks['vae'].params, {**batch, **task.draw(batch, KEY)}, 0)
+  task.loss(task.init(KEY, batch).networks['vae'].params, {**batch, **task.random_inputs(batch, KEY)}, 0)
   spread = np.ptp(seen[0], axis=0)
   assert spread[2] > 1e-4 and spread[[0, 1, 3, 4, 5]].max() < 1e-7
 
@@ -98,7 +89,8 @@ def test_latents_find_their_factors(monkeypatch):
   task, state, scalars = trained()
   assert scalars['loss'][-100:].mean() < scalars['loss'][:20].mean() - 5
   monkeypatch.setitem(sources.SOURCES, 'spots', open_spots)
-  numbers, pictures, protocol = task.evaluate_samples(state, open_spots(OPTIONS, 'train'), jax.random.key(3), 400)
+  numbers, pictures, protocol = factor_sweeps.EVALUATOR.measure(
+      task, state, open_spots(OPTIONS, 'train'), jax.random.key(3), EvalOptions(num_samples=400))
   for factor in ('azimuth', 'elevation', 'light'):
     assert numbers[f'{factor}_monotone'] > 0.95, numbers
     assert numbers[f'{factor}_selective'] > 0.6, numbers
@@ -137,7 +129,7 @@ def test_one_device_equals_four():
   batch = batches().at(3)
   found = []
   for devices in (jax.devices()[:1], jax.devices()[:4]):
-    parallel = Parallel('jit', devices=devices)
+    parallel = Parallel(ParallelOptions(mode='jit'), devices)
     task = make_task(optax.sgd(1e-2), hidden=8)
     state = parallel.put_state(jax.tree.map(np.asarray, task.init(KEY, batch)))
     state, scalars = parallel.train_step(task)(state, parallel.put_batch(batch), KEY)
@@ -147,23 +139,28 @@ def test_one_device_equals_four():
 
 
 @pytest.mark.parametrize('changes, message', [
-    ({'data.vary': ()}, 'set data.vary'), ({'model.latent_size': 3}, 'model.latent_size=3'),
-    ({'objective.clamp': 'median'}, 'objective.clamp'), ({'objective.invariance': -1.}, 'objective.invariance'),
-    ({'objective.name': 'iwae'}, 'set it to elbo')])
+    ({'data': {'image_size': 12}}, 'set data.vary'), ({'model': {'name': 'vae_mlp', 'latent_size': 3}}, 'model.latent_size=3'),
+    ({'objective': {'clamp': 'median'}}, "objective.clamp is 'median'"),
+    ({'objective': {'invariance': -1.}}, 'objective.invariance=-1.0'),
+    ({'objective': {'name': 'iwae'}}, "objective.name='iwae' is not for task='inverse_graphics'; set it to elbo")], ids=str)
 def test_mistakes(changes, message):
-  config = base.get_config(model='dcign', task='inverse_graphics')
-  config.data.vary = (1., 1., 1., 10.)
-  config.update_from_flattened_dict(changes)
-  with pytest.raises(UserError, match=message):
-    TASKS['inverse_graphics'](config, lambda scale=1.: optax.adam(1e-3))
+  with pytest.raises(UserError) as error:
+    make_options(**changes)
+  assert message in str(error.value)
+
+
+def test_clamps_are_those_that_the_options_know():
+  assert set(vae.CLAMPS) == set(inverse_graphics.CLAMPS)
 
 
 @pytest.mark.parametrize('variant, conv_2, clamp', [('', None, 'mean'), ('paper', 64, 'mean'), ('code', 48, 'first')])
 def test_variants_of_the_config(variant, conv_2, clamp):
-  config = dcign_scenes.get_config(variant)
-  task = TASKS[config.task](config, lambda scale=1.: optax.adam(1e-3))
-  assert task.clamp == clamp and task.num_factors == 4
+  options = Experiment.from_config(dcign_scenes.get_config(variant))
+  task = TASKS[options.task](options, lambda scale: optax.adam(1e-3), None)
+  assert options.objective.clamp == clamp and task.num_factors == 4
   if conv_2:
-    assert task.encoder.features[1] == conv_2 and task.image_shape == (150, 150, 1) and task.prior.size == 200
-    assert config.data.vary[-1] == {'paper': 10, 'code': 15}[variant]
-    assert task.invariance == {'paper': 0.01, 'code': 0.}[variant]
+    state = jax.eval_shape(task.init, KEY, task.batch_shapes(1))
+    assert state.networks['vae'].params['encoder']['conv_2']['kernel'].shape[-1] == conv_2
+    assert task.image_shape == (150, 150, 1) and task.latent.size == 200
+    assert options.data.vary[-1] == {'paper': 10, 'code': 15}[variant]
+    assert options.objective.invariance == {'paper': 0.01, 'code': 0.}[variant]

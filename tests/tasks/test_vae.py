@@ -7,13 +7,13 @@ import optax
 import pytest
 from scipy import stats
 
-from configs import base
 from deconv.errors import UserError
-from deconv.models import AUTOENCODERS
 from deconv.objectives.elbo import Posterior
 from deconv.objectives.likelihoods import LIKELIHOODS
-from deconv.objectives.regularizers import REGULARIZERS
+from deconv.options import Experiment, ParallelOptions
+from deconv.options.objectives.vae import VaeObjective
 from deconv.tasks import TASKS
+from deconv.tasks.capabilities import Encodes, Generates, ScoresImages, TraversesLatents, TurnsKnobs
 from deconv.tasks.vae import Vae
 from deconv.training.parallel import Parallel
 
@@ -22,13 +22,14 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 1), dtype=np.uint8)
 BATCH = {'image': IMAGES}
 
 
-def make_task(likelihood='bernoulli', regularizer='elbo', latent=3, optimizer=None, objective=(), **options):
+def make_options(model=(), data=(), **sections):
   """A perceptron of a few units on 4x4 images."""
-  likelihood = LIKELIHOODS[likelihood]()
-  networks = AUTOENCODERS['vae_mlp'](image_shape=(4, 4, 1), outputs=likelihood.outputs(1), hidden=8, latent_size=latent)
-  regularizer = regularizer and REGULARIZERS[regularizer](**dict(objective))
-  return Vae(networks, latent_size=latent, likelihood=likelihood, image_shape=(4, 4, 1), regularizer=regularizer,
-             optimizer=optimizer or optax.adam(1e-2), **options)
+  model = {'name': 'vae_mlp', 'hidden': 8, 'latent_size': 3, **dict(model)}
+  return Experiment.from_config({'task': 'vae', 'model': model, 'data': {'image_size': 4, **dict(data)}, **sections})
+
+
+def make_task(optimizer=None, **sections):
+  return Vae(make_options(**sections), lambda scale: optimizer or optax.adam(1e-2), None)
 
 
 class LinearEncoder(nn.Module):
@@ -58,33 +59,46 @@ WEIGHTS = np.linalg.qr(RNG.normal(size=(16, 2)))[0] * [0.8, 0.3]
 BIAS, SIGMA = 0.1 * RNG.normal(size=16), 0.2
 
 
-def linear_task(widen, **options):
-  return Vae((LinearEncoder(widen), LinearDecoder()), latent_size=2,
-             likelihood=LIKELIHOODS['gaussian_fixed'](SIGMA / 2), image_shape=(4, 4, 1),
-             regularizer=REGULARIZERS['elbo'](), optimizer=optax.sgd(0.), **options)
+class LinearVae(Vae):
+  """A linear-Gaussian model, the encoder's standard deviations times `widen`."""
+  widen = 1.
+
+  def make_networks(self):
+    return LinearEncoder(self.widen), LinearDecoder()
 
 
-@pytest.mark.parametrize('widen, samples, tolerance', [(1.0, 1, 1e-4), (1.5, 3001, 0.1)])
-def test_nll_of_a_linear_gaussian_vae_is_exact(widen, samples, tolerance):
+class WideLinearVae(LinearVae):
+  widen = 1.5
+
+
+def linear_task(kind, **evaluation):
+  options = make_options({'latent_size': 2}, eval=evaluation, objective={
+      'likelihood': 'gaussian_fixed', 'noise_scale': SIGMA / 2, 'binarization': 'grey'})
+  return kind(options, lambda scale: optax.sgd(0.), None)
+
+
+@pytest.mark.parametrize('kind, samples, tolerance', [(LinearVae, 1, 1e-4), (WideLinearVae, 3001, 0.1)])
+def test_nll_of_a_linear_gaussian_vae_is_exact(kind, samples, tolerance):
   """With the exact posterior one sample does, and -ELBO less the KL's noise is the same; a wrong one needs many."""
   images = np.random.default_rng(2).integers(90, 166, (8, 4, 4, 1), dtype=np.uint8)
-  task = linear_task(widen, importance_samples=samples, importance_chunk=100)
-  batch = {'image': images, **task.draw({'image': images}, KEY)}
+  task = linear_task(kind, importance_samples=samples, importance_chunk=100)
+  batch = {'image': images, **task.random_inputs({'image': images}, KEY)}
   targets = jax.jit(task.targets)(batch, jax.random.wrap_key_data(batch['noise_key'])).reshape(8, 16)
   exact = (stats.multivariate_normal.logpdf(targets, BIAS, WEIGHTS @ WEIGHTS.T + SIGMA**2 * np.eye(16))
            - 16 * np.log(128))
   metrics = task.summarize(jax.jit(task.eval_step)(task.init(KEY, batch), batch, KEY))
   assert metrics['nll'] == pytest.approx(-exact.mean(), abs=tolerance)
   assert metrics['nll_bits_per_dim'] == pytest.approx(metrics['nll'] / 16 / np.log(2))
-  if widen > 1:
-    gap = np.log(widen**2) * -1 + widen**2 - 1  # KL(q || exact posterior), two latents
+  if kind.widen > 1:
+    gap = np.log(kind.widen**2) * -1 + kind.widen**2 - 1  # KL(q || exact posterior), two latents
     assert metrics['neg_elbo'] - metrics['nll'] > 0.3 * gap
 
 
 @pytest.fixture(scope='module')
 def trained():
   """A task, its state after a hundred steps, and the scalars of each."""
-  task = make_task(ema_decay=0.5, importance_samples=7, importance_chunk=3, forward_size=4, grid_size=6)
+  task = make_task(train={'ema_decay': 0.5}, samples={'num': 6},
+                   eval={'importance_samples': 7, 'importance_chunk': 3, 'batch_size': 4})
   step, state, scalars = jax.jit(task.train_step), task.init(KEY, BATCH), []
   for i in range(100):
     state, new = step(state, BATCH, jax.random.fold_in(KEY, i))
@@ -104,7 +118,7 @@ def test_sums_do_not_depend_on_the_batches(trained):
   """Eight images at once, and as 3 + 3 + 2 with padding: what an image draws comes from its own key."""
   task, state, _ = trained
   evaluate = jax.jit(task.eval_step)
-  batch = {**BATCH, **task.draw(BATCH, KEY)}
+  batch = {**BATCH, **task.random_inputs(BATCH, KEY)}
   whole = evaluate(state, batch, KEY)
   parts = []
   for start in (0, 3, 6):
@@ -130,11 +144,12 @@ def test_scores_are_the_terms_of_the_sum(trained):
 def test_pmap_equals_jit_with_the_noise_passed_in():
   found = []
   start = make_task().init(KEY, BATCH)
-  batch = {**BATCH, **make_task().draw(BATCH, KEY)}
+  batch = {**BATCH, **make_task().random_inputs(BATCH, KEY)}
   batch['weight'] = np.array([1, 1, 1, 0, 1, 1, 1, 1], np.float32)
   for mode in ('jit', 'pmap'):
-    parallel = Parallel(mode, devices=jax.devices()[:2])
-    task = make_task(samples=2, importance_samples=2, optimizer=parallel.wrap_optimizer(optax.adam(1e-2)))
+    parallel = Parallel(ParallelOptions(mode=mode), jax.devices()[:2])
+    task = make_task(parallel.wrap_optimizer(optax.adam(1e-2)), objective={'samples': 2},
+                     eval={'importance_samples': 2})
     put = parallel.put_batch(batch)
     state, scalars = parallel.train_step(task)(parallel.put_state(start), put, KEY)
     found.append(parallel.fetch((state, scalars, parallel.eval_step(task)(state, put, KEY))))
@@ -144,9 +159,9 @@ def test_pmap_equals_jit_with_the_noise_passed_in():
 
 def test_iwae_gradient_weighs_the_samples_by_hand():
   """k samples: loss = -log mean exp(w); with one sample it is -w, whose mean is the negative ELBO."""
-  task = make_task(regularizer=None, samples=4)
+  task = make_task(objective={'name': 'iwae', 'samples': 4})
   params = task.init(KEY, BATCH).networks['vae'].params
-  batch = {**BATCH, **task.draw(BATCH, KEY)}
+  batch = {**BATCH, **task.random_inputs(BATCH, KEY)}
   keys = jax.random.wrap_key_data(batch['noise_key'])
   targets = jax.jit(task.targets)(batch, keys)
   posterior = jax.jit(task.encode)(params, task.likelihood.inputs(targets))
@@ -162,9 +177,9 @@ def test_iwae_gradient_weighs_the_samples_by_hand():
 
 
 def test_regularizer_sees_the_step_and_changes_the_gradient():
-  task = make_task(objective={'warmup_steps': 10}.items())
+  task = make_task(objective={'warmup_steps': 10})
   params = task.init(KEY, BATCH).networks['vae'].params
-  batch = {**BATCH, **task.draw(BATCH, KEY)}
+  batch = {**BATCH, **task.random_inputs(BATCH, KEY)}
   evaluate = jax.jit(task.loss)
   for step in (0, 5, 20):
     loss, scalars = evaluate(params, batch, jnp.int32(step))
@@ -172,23 +187,20 @@ def test_regularizer_sees_the_step_and_changes_the_gradient():
 
 
 def test_static_binarisation_is_the_same_in_training_and_evaluation():
-  likelihood = LIKELIHOODS['bernoulli']('static', 3)
+  likelihood = LIKELIHOODS['bernoulli'](VaeObjective(binarization='static', binarization_seed=3))
   first, second = (likelihood.targets(jnp.asarray(IMAGES), jax.random.split(jax.random.key(i), 8)) for i in (0, 1))
   np.testing.assert_array_equal(first, second)
 
 
 # From a config.
 
-def config_of(**fields):
-  config = base.get_config(model='vae_mlp', task='vae')
-  config.data.image_size = 8
-  config.model.hidden = 4
-  config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in fields.items()})
-  return config
-
-
 def build(**fields):
-  return TASKS['vae'](config_of(**fields), lambda scale=1.0: optax.sgd(scale))
+  """The task of a config with these fields, written section__field."""
+  nested = {'model': {'name': 'vae_mlp', 'hidden': 4}, 'data': {'image_size': 8}}
+  for name, value in fields.items():
+    section, field = name.split('__')
+    nested.setdefault(section, {})[field] = value
+  return TASKS['vae'](Experiment.from_config({'task': 'vae', **nested}), lambda scale: optax.sgd(scale), None)
 
 
 def test_fields_reach_the_task():
@@ -197,7 +209,7 @@ def test_fields_reach_the_task():
                objective__binarization='grey', objective__samples=3, eval__importance_samples=5, model__latent_size=6)
   prior = Posterior(jnp.zeros((1, 6)), jnp.zeros((1, 6)))
   value, _ = task.regularizer(prior, prior.mean, jnp.int32(1))
-  assert value == 2.0 and task.samples == 3 and task.importance_samples == 5 and task.prior.size == 6
+  assert value == 2.0 and task.latent.size == 6
   batch = {'image': np.zeros((2, 8, 8, 1), np.uint8)}
   state = jax.eval_shape(task.init, KEY, batch)
   assert state.networks['vae'].params['decoder']['pixels']['kernel'].shape == (4, 64 * 2 * 3)
@@ -205,17 +217,87 @@ def test_fields_reach_the_task():
   assert task.protocol(state)['binarization'] == 'grey' and task.protocol(state)['importance_samples'] == 5
 
 
+def test_samples_are_the_codes_of_a_training_step_alone():
+  task = make_task(objective={'samples': 3})
+  batch = {**BATCH, **task.random_inputs(BATCH, KEY)}
+  params = jax.eval_shape(task.init, KEY, BATCH).networks['vae'].params
+  drawn = []
+  task.noise = lambda keys, name, samples: drawn.append((name, samples)) or jnp.zeros((samples, len(keys), 3))
+  jax.eval_shape(task.loss, params, batch, jnp.int32(0))
+  jax.eval_shape(task.eval_step, jax.eval_shape(task.init, KEY, BATCH), batch, KEY)
+  assert drawn == [('latent', 3), ('latent', 1)]
+
+
+def test_the_bound_by_its_parts():
+  """Codes are drawn from the changed posterior, which is the one that costs; the encoder's own stays at hand."""
+  task = make_task()
+  batch = {**BATCH, **task.random_inputs(BATCH, KEY)}
+  params = task.init(KEY, BATCH).networks['vae'].params
+  shift = lambda posterior: Posterior(posterior.mean + 2., posterior.log_variance - 1.)
+  plain, bound = (jax.jit(lambda params, change=change: task.bound(params, batch, 2, change))(params)
+                  for change in (lambda posterior: posterior, shift))
+  np.testing.assert_array_equal(plain.encoded.mean, plain.posterior.mean)
+  np.testing.assert_allclose(bound.encoded.mean, plain.encoded.mean, atol=1e-6)
+  np.testing.assert_allclose(bound.posterior.mean, plain.encoded.mean + 2., atol=1e-6)
+  deviation = np.exp(np.asarray(bound.posterior.log_variance) / 2)
+  np.testing.assert_allclose(bound.z, bound.posterior.mean + deviation * bound.noise, atol=1e-5)
+  mean, variance = np.asarray(bound.posterior.mean, np.float64), deviation.astype(np.float64)**2
+  np.testing.assert_allclose(bound.rate, 0.5 * (mean**2 + variance - 1 - np.log(variance)).sum(-1), rtol=1e-5)
+  logits = np.asarray(jax.jit(task.decode)(params, bound.z), np.float64)
+  log_likelihood = (np.asarray(bound.targets) * logits - np.logaddexp(0, logits)).sum((-3, -2, -1))
+  np.testing.assert_allclose(bound.log_likelihood, log_likelihood, rtol=1e-5)
+  scalars = bound.scalars()
+  assert scalars['distortion'] == pytest.approx(-log_likelihood.mean(), rel=1e-5)
+  assert scalars['neg_elbo'] == pytest.approx(float(scalars['distortion'] + bound.rate.mean()), rel=1e-6)
+
+
+def test_an_evaluation_has_no_axis_of_samples():
+  """An axis of 1 moves the last digits of the sums over pixels: numbers of old evaluations would not come again."""
+  task = make_task()
+  batch = {**BATCH, **task.random_inputs(BATCH, KEY)}
+  state = task.init(KEY, BATCH)
+  params = state.networks['vae'].params
+  bound, single = (jax.jit(lambda params, samples=samples: task.bound(params, batch, samples))(params)
+                   for samples in (None, 1))
+  assert bound.z.shape == (8, 3) and bound.log_likelihood.shape == (8,)
+  np.testing.assert_allclose(bound.z, single.z[0], rtol=1e-6)
+  np.testing.assert_allclose(bound.log_likelihood, single.log_likelihood[0], rtol=1e-5)
+  np.testing.assert_array_equal(task.score_images(state, BATCH, KEY)['neg_elbo'], bound.rate - bound.log_likelihood)
+
+
+def test_what_a_vae_can_do():
+  task = make_task()
+  for capability in (Generates, TraversesLatents, Encodes, ScoresImages):
+    assert isinstance(task, capability)
+  assert not isinstance(task, TurnsKnobs)
+
+
+@pytest.mark.parametrize('objective, scored', [
+    ({}, {'binarization': 'dynamic'}),
+    ({'binarization': 'static', 'binarization_seed': 7}, {'binarization': 'static', 'binarization_seed': 7}),
+    ({'likelihood': 'gaussian_pixel', 'binarization': 'grey'}, {'binarization': 'grey'})], ids=str)
+def test_protocol_in_the_order_of_the_evaluation_files(objective, scored):
+  task = make_task(objective=objective, eval={'importance_samples': 3})
+  state = jax.eval_shape(task.init, KEY, BATCH)
+  expected = {'likelihood': objective.get('likelihood', 'bernoulli'), 'binarization': scored['binarization'],
+              'unit': 'nats an image', 'elbo_samples': 1, 'ema': False, **scored, 'importance_samples': 3}
+  assert list(task.protocol(state).items()) == list(expected.items())
+  assert task.sampling_protocol(state) == {'ema': False, 'images': 'means of p(x|z)'}
+
+
 @pytest.mark.parametrize('fields, part', [
-    ({'objective__name': 'elbow'}, "objective.name is 'elbow'; choose one of"),
+    ({'objective__name': 'elbow'}, "objective.name is 'elbow'"),
     ({'objective__likelihood': 'normal'}, "objective.likelihood is 'normal'; choose one of"),
-    ({'objective__gamma': 5.}, 'objective.gamma=5.0 has no effect'),
+    ({'objective__gamma': 5.}, "objective.gamma=5.0 has no effect here (only with objective.name='capacity'); leave it "
+                               'at 1000.0'),
     ({'objective__name': 'iwae', 'objective__beta': 2.}, 'objective.beta=2.0 has no effect'),
     ({'objective__mixtures': 3}, 'objective.mixtures=3 has no effect'),
     ({'objective__likelihood': 'gaussian_fixed'}, 'set objective.binarization to grey'),
     ({'objective__binarization': 'gray'}, 'dynamic, static, grey'),
     ({'objective__samples': 0}, 'objective.samples=0'),
-    ({'model__name': 'dcgan'}, "model.name is 'dcgan'; choose one of"),
-    ({'model__name': 'vae_conv'}, 'no field model.depth'),
+    ({'model__name': 'dcgan'}, "model.name is 'dcgan' (did you mean 'dcign'?); choose one of"),
+    ({'model__name': 'vae_conv', 'model__depth': 2}, 'no field model.depth'),
+    ({'model__name': 'vae_conv', 'data__image_size': 27}, '27x27'),
 ], ids=str)
 def test_mistakes_are_one_sentence(fields, part):
   with pytest.raises(UserError) as error:
@@ -243,16 +325,17 @@ def test_reconstructions_stand_beside_what_was_encoded(trained):
 
 def test_images_do_not_depend_on_the_batch_that_they_are_made_in(trained):
   task, state, _ = trained
-  codes = np.asarray(task.prior.draw(KEY, 6))
+  codes = np.asarray(task.latent.sample(KEY, 6))
   np.testing.assert_allclose(task.generate(state, codes)[5], task.generate(state, codes[5:])[0], atol=1e-6)
   assert task.sample(state, KEY, 6).shape == (6, 4, 4, 1)
 
 
 def test_averaged_parameters_are_an_option(trained):
   task, state, _ = trained
-  other = make_task(use_ema=False)
+  other = make_task(eval={'use_ema': False})
   assert np.abs(task.sample(state, KEY, 4) - other.sample(state, KEY, 4)).max() > 1e-4
   assert task.protocol(state)['ema'] and not other.protocol(state)['ema']
+  assert task.sampling_protocol(state)['ema'] and not other.sampling_protocol(state)['ema']
 
 
 def test_traversal_moves_one_latent_at_a_time(trained):
@@ -266,7 +349,7 @@ def test_traversal_moves_one_latent_at_a_time(trained):
 
 
 def test_manifold_is_the_plane_of_two_latents(trained):
-  task = make_task(latent=2, grid_size=9)
+  task = make_task(model={'latent_size': 2}, samples={'num': 9})
   state = task.init(KEY, BATCH)
   images = task.manifold(state, 3)
   quantile = stats.norm.ppf(1 / 6)
