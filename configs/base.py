@@ -1,8 +1,8 @@
 """Where every config file starts, what variants are, and what `:smoke` means.
 
-A config file calls `get_config(model=...)`, sets what differs, and ends with `finish(config, variant, ...)`. The fields,
-their defaults and what they mean stand in deconv/options/. Lists are tuples, because command-line overrides of lists do
-not exist: `--config.data.background='(0, 0, 0)'`.
+A config file calls `get_config(model=...)`, sets what differs, and ends with `finish(config, variant, ...)`. The
+fields, their defaults and what they mean stand in deconv/options/. Lists are tuples, because command-line overrides of
+lists do not exist: `--config.data.background='(0, 0, 0)'`.
 """
 import ml_collections
 

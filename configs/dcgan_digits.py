@@ -28,4 +28,4 @@ def get_config(variant=''):
   config.train.steps = 2500
   config.train.ema_decay = 0.995
   config.samples.every = 100       # a film of twenty-five frames
-  return base.finish(config, variant, smoke={'model.width': 8})
+  return base.finish(config, variant, variants={'minimax': {'objective.name': 'minimax'}}, smoke={'model.width': 8})

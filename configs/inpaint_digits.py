@@ -41,6 +41,10 @@ def get_config(variant=''):
   return base.finish(config, variant, variants={
       'adversarial': {'objective.adversarial': 0.01}, 'box': {'degrade.hole': 'box'},
       'strokes': {'degrade.hole': 'strokes'},
+      'pixels': {'degrade.hole': 'pixels', 'degrade.hole_share': 0.5, 'degrade.hole_value': -1., 'objective.ring': 0,
+                 'objective.total_variation': 0.01},
+      'minimax': {'objective.adversarial': 0.01, 'objective.adversarial_name': 'minimax'},
+      'whole': {'objective.composite': False, 'objective.outside': 1., 'objective.ring_weight': 1.},
   }, smoke={
       'eval.whole_images': 2, 'model.width': 8, 'model.bottleneck': 16, 'objective.disc_width': 8,
       'data.image_size': 16})

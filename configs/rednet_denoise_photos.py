@@ -15,6 +15,8 @@ Measured after the 3,000 steps on the six whole test photographs (seed 0; mean o
 """
 from configs import base
 
+_SHORT = {'train.steps': 1000}
+
 
 def get_config(variant=''):
   """Returns the config."""
@@ -42,6 +44,11 @@ def get_config(variant=''):
                 'optimizer.schedule': 'constant', 'train.steps': 200_000},
       'fast': {'model.stride': 2},
       'blind': {'degrade.noise_sigma': 5., 'degrade.noise_sigma_max': 50.},
+      'jpeg': {'degrade.noise_sigma': 0., 'degrade.jpeg_quality': 10, 'degrade.jpeg_quality_max': 40, **_SHORT},
+      'photons': {'degrade.noise_sigma': 0., 'degrade.poisson_peak': 30., **_SHORT},
+      'salt_pepper': {'degrade.noise_sigma': 0., 'degrade.salt_pepper': 0.1, 'objective.l2': 0., 'objective.l1': 1.,
+                      **_SHORT},
+      'deblur': {'degrade.noise_sigma': 2., 'degrade.blur_sigma': 1.6, 'degrade.levels': 'rounded', **_SHORT},
   }, smoke={
       'data.source': 'digits', 'data.path': '', 'data.fit': 'crop', 'data.patch_stride': 0,
       'data.image_size': 16, 'model.depth': 6, 'model.width': 8, 'eval.whole_images': 1})

@@ -44,4 +44,7 @@ def get_config(variant=''):
   return base.finish(config, variant, variants={
       'subpixel': {'model.upsample': 'subpixel', 'model.kernel_size': 5},
       'resize': {'model.upsample': 'resize_nearest'},
+      'area': {'degrade.down': 'area'},
+      'ssim': {'objective.l2': 0., 'objective.l1': 0.16, 'objective.ssim': 0.84},
+      'charbonnier': {'objective.l2': 0., 'objective.charbonnier': 1., 'objective.charbonnier_eps': 1e-2},
   }, smoke={'data.patch_stride': 0, 'data.image_size': 96, 'model.width': 8, 'model.depth': 1, 'eval.whole_images': 1})

@@ -18,7 +18,15 @@ Three seeds beside other decoders: configs/sweeps/segmentation_decoders.py.
 """
 from configs import base
 
-VARIANTS = {'long': {'train.steps': 2400, 'eval.every': 800, 'objective.lovasz': 1.}}
+VARIANTS = {
+    'long': {'train.steps': 2400, 'eval.every': 800, 'objective.lovasz': 1.},
+    'dice': {'objective.dice': 1.},
+    'focal': {'objective.cross_entropy': 0., 'objective.focal': 1.},
+    'balanced': {'objective.class_weights': 'median_frequency'},
+    'border': {'objective.border_weight': 10., 'objective.border_sigma': 3.},
+    'per_image': {'objective.lovasz': 1., 'objective.lovasz_per_image': True},
+    'warped': {'augment.elastic_sigma': 3., 'augment.scale_min': 0.8, 'augment.scale_max': 1.25, 'augment.hue': 0.5},
+}
 CONVS = (1, 1, 2, 2)  # one convolution where the maps are large
 SMOKE = {'data.image_size': 32, 'model.width': 4, 'model.depth': 2, 'model.convs': (1, 2)}
 

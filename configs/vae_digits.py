@@ -28,5 +28,7 @@ def get_config(variant=''):
   config.eval.every = 600
   config.eval.importance_samples = 100
   config.samples.every = 150       # a film of twelve frames
-  return base.finish(config, variant, variants={'plane': {'model.latent_size': 2}},
-                     smoke={'model.width': 8, 'eval.importance_samples': 4})
+  return base.finish(config, variant, variants={
+      'plane': {'model.latent_size': 2}, 'warmup': {'objective.warmup_steps': 600},
+      'free_bits': {'objective.free_bits': 0.5},
+  }, smoke={'model.width': 8, 'eval.importance_samples': 4})

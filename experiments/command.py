@@ -12,7 +12,7 @@ from absl import logging
 import ml_collections
 
 from configs import base
-from deconv.errors import UserError, did_you_mean, nearest
+from deconv.errors import UserError, nearest
 from deconv.options import Experiment, fields_of
 from deconv.options.options import needs, parse
 from deconv.training import host_memory
@@ -248,8 +248,9 @@ def _parse(flag_values, argv, fields=(), known_only=False):
   except flags.UnrecognizedFlagError as error:
     name = error.flagname.removeprefix('no') if error.flagname.startswith('noconfig.') else error.flagname
     if not name.startswith('config.'):
-      hint = did_you_mean(name, [flag for flag in flag_values if not flag.startswith('config.')])
-      raise UserError(f"there is no flag '--{name}'{hint or '; see --help'}") from error
+      near = nearest(name, [flag for flag in flag_values if not flag.startswith('config.')])
+      hint = f"; did you mean '--{near}'?" if near else '; see --help'
+      raise UserError(f"there is no flag '--{name}'{hint}") from error
     name = name.removeprefix('config.')
     within = [field for field in fields if field.startswith(f'{name}.')]
     if within:

@@ -2,10 +2,14 @@
 import ast
 import functools
 import graphlib
+import inspect
 import pathlib
 import re
 
 import pytest
+
+from deconv.tasks import TASKS
+from tests.training.tiny import TinyTask
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBRARY = sorted((ROOT / 'deconv').rglob('*.py'))
@@ -132,6 +136,77 @@ def test_only_parallel_places_computation(path):
     return
   for word in (r'\bpmap\(', r'\bMesh\(', r'\bNamedSharding\(', r'\bshard_map\('):
     assert not re.search(word, path.read_text()), f'{path} says {word}: that is parallel.py\'s'
+
+
+# What a wing of deconv/data may see of the others: what is read and what is made know nothing of batches.
+WINGS = {'transforms': {'transforms'}, 'feed': {'feed'}, 'files': {'files', 'transforms'},
+         'rendered': {'rendered', 'files'}}
+
+
+def test_data_has_four_wings():
+  data = ROOT / 'deconv' / 'data'
+  assert {path.name for path in data.iterdir() if path.is_dir() and path.name != '__pycache__'} == set(WINGS)
+  assert {path.stem for path in data.glob('*.py')} == {'__init__', 'source', 'sources'}
+  for wing, seen in WINGS.items():
+    for path in (data / wing).glob('*.py'):
+      for name in _imports(path):
+        parts = name.split('.')
+        if parts[:2] == ['deconv', 'data'] and len(parts) > 2:
+          assert parts[2] in seen | {'source'}, f'{path} imports {name}'
+
+
+def test_options_are_free_of_jax():
+  for path in (ROOT / 'deconv' / 'options').rglob('*.py'):
+    for name in _imports(path):
+      assert name.split('.')[0] not in STARTERS, f'{path} imports {name}'
+      assert not name.startswith('deconv.') or name.split('.')[1] in ('options', 'errors'), f'{path} imports {name}'
+
+
+def _functions(tree):
+  """(qualified name, node) of every function and method of a module."""
+  for node in ast.walk(tree):
+    if isinstance(node, ast.ClassDef):
+      yield from ((f'{node.name}.{item.name}', item) for item in node.body if isinstance(item, ast.FunctionDef))
+    elif isinstance(node, ast.FunctionDef):
+      yield node.name, node
+
+
+def test_builders_and_tasks_have_no_defaults_of_their_own():
+  """The defaults of fields stand in deconv/options alone."""
+  for path in sorted((ROOT / 'deconv' / 'models').glob('*.py')):
+    for name, node in _functions(ast.parse(path.read_text())):
+      if name.startswith('build'):
+        given = node.args.defaults + [value for value in node.args.kw_defaults if value is not None]
+        assert not given, f'{path}: {name} has a default'
+    for node in ast.walk(ast.parse(path.read_text())):  # networks: Linen modules that hold options
+      if isinstance(node, ast.ClassDef):
+        fields = {item.target.id: item.value for item in node.body if isinstance(item, ast.AnnAssign)}
+        if 'options' in fields and node.name != 'Encoder':  # VGG's encoder has settings that no config has
+          assert not [field for field, value in fields.items() if value is not None], f'{path}: {node.name}'
+  for task in (*TASKS.values(), TinyTask.__bases__[0]):
+    parameters = inspect.signature(task.__init__).parameters.values()
+    assert [parameter.name for parameter in parameters] == ['self', 'options', 'make_optimizer', 'batch_norm_axis']
+    assert all(parameter.default is parameter.empty for parameter in parameters), task
+
+
+# Where it is asked whether something has an attribute: of a library or of the operating system.
+ASKS = {'deconv/ops/lowering.py', 'deconv/training/host_memory.py', 'experiments/sweep.py'}
+
+
+def test_classes_say_what_they_can():
+  """No getattr with a default and no hasattr: a source, a task or a network is asked by isinstance or has the member."""
+  for path in [*LIBRARY, *sorted((ROOT / 'experiments').glob('*.py')), *sorted((ROOT / 'scripts').glob('*.py'))]:
+    for node in ast.walk(ast.parse(path.read_text())):
+      if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        asks = node.func.id == 'hasattr' or node.func.id == 'getattr' and len(node.args) > 2
+        assert not asks or str(path.relative_to(ROOT)) in ASKS, f'{path}:{node.lineno}'
+        assert node.func.id != 'getattr' or 'source' not in ast.unparse(node.args[0]), f'{path}:{node.lineno}'
+
+
+def test_no_entry_point_knows_a_task_by_its_name():
+  for path in (ROOT / 'experiments').glob('*.py'):
+    for node in ast.walk(ast.parse(path.read_text())):
+      assert not (isinstance(node, ast.Constant) and node.value in TASKS), f'{path}:{node.lineno} names a task'
 
 
 def test_no_file_called_utils():

@@ -1,5 +1,6 @@
 """What is measured beyond a step's sums: EVALUATORS maps a name in `config.eval.evaluators` to an Evaluator."""
-from deconv.evaluators import coverage, disentanglement, factor_sweeps, neighbours, whole_restoration, whole_segmentation
+from deconv.evaluators import (
+    coverage, disentanglement, factor_sweeps, neighbours, whole_restoration, whole_segmentation)
 
 EVALUATORS = {
     'neighbours': neighbours.EVALUATOR,

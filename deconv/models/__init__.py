@@ -8,8 +8,8 @@ returns (generator, discriminator, latent): two Linen modules, generator(z, trai
 a `Latent`. `dtype` is what is computed in (parameters and statistics stay float32), `batch_norm_axis` the mapped axis
 over which batch norm takes its statistics, or None.
 
-AUTOENCODERS: builder(options, image_shape=..., outputs=..., dtype=...) returns the modules (encoder, decoder); `outputs`
-is what a likelihood wants for each pixel.
+AUTOENCODERS: builder(options, image_shape=..., outputs=..., dtype=...) returns the modules (encoder, decoder);
+`outputs` is what a likelihood wants for each pixel.
 
 RESTORERS are networks from degraded to restored images: builder(options, image_shape=..., scale=..., dtype=...,
 batch_norm_axis=...) returns one module, a `Restorer` (restorer.py): module(images in [-1, 1], train) -> float32 about

@@ -17,9 +17,9 @@ def weighted_kl(options):
   """beta * KL: the negative ELBO with beta = 1, beta-VAE otherwise (Higgins et al. 2017, equation 4).
 
   Args:
-    options: `beta` is the weight of the KL divergence; it rises linearly from 0 over `warmup_steps` (Bowman et al. 2016;
-      Sonderby et al. 2016). `free_bits` nats of each latent, averaged over the batch, cost nothing extra: max(KL_j,
-      free_bits) is summed (Kingma et al. 2016, appendix C.8).
+    options: `beta` is the weight of the KL divergence; it rises linearly from 0 over `warmup_steps` (Bowman et al.
+      2016; Sonderby et al. 2016). `free_bits` nats of each latent, averaged over the batch, cost nothing extra:
+      max(KL_j, free_bits) is summed (Kingma et al. 2016, appendix C.8).
   """
   def penalty(posterior, z, step):
     del z

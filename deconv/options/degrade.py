@@ -63,12 +63,16 @@ class DegradeOptions(Options):
     if self.jpeg_quality_max and not self.jpeg_quality:
       raise UserError('degrade.jpeg_quality_max is the upper end of a range that begins at degrade.jpeg_quality: set '
                       'that to at least 1.')
-    if self.has_hole and (self.scale > 1 or self.grey):
-      raise UserError('degrade.hole cannot be had with degrade.scale or degrade.grey: the result around a hole is taken '
-                      'from the input; leave one of them out')
 
   def check_experiment(self, experiment):
-    self.input_shape(experiment.data.image_shape)
+    side = experiment.data.image_size
+    self.input_shape((side, side, experiment.data.channels))
+    if self.has_hole and (self.scale > 1 or self.grey):
+      raise UserError('degrade.hole cannot be had with degrade.scale or degrade.grey: the result around a hole is '
+                      'taken from the input; leave one of them out')
+    if self.scale > 1 and side <= 2 * self.scale:
+      raise UserError(f'data.image_size={side} leaves nothing to measure inside of a border of '
+                      f'degrade.scale={self.scale} pixels; make it more than {2 * self.scale}')
 
   @property
   def has_hole(self):

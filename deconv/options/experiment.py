@@ -154,7 +154,8 @@ def fields_of(task, model=None):
   """Returns {'section.field': (its type, its default, its class of Options)} of a task and a network."""
   found = {name: (kind, getattr(TopLevel, name), TopLevel) for name, kind in kinds(TopLevel).items()}
   for section, options in section_classes(task, model).items():
-    found.update({f'{section}.{name}': (kind, getattr(options, name), options) for name, kind in kinds(options).items()})
+    for name, kind in kinds(options).items():
+      found[f'{section}.{name}'] = kind, getattr(options, name), options
   return found
 
 

@@ -140,7 +140,10 @@ def convert(value, kind):
 
 
 def parse(text, kind):
-  """Returns what a field's text on the command line means; a single value serves as a tuple of one.
+  """Returns what a field's text on the command line means.
+
+  Tuples are written as in Python; a single value serves as a tuple of one, and words need no quotes: `a,b` is ('a',
+  'b').
 
   Raises:
     ValueError: the text is not of this type.
@@ -151,6 +154,8 @@ def parse(text, kind):
     return {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}[text.lower()]
   if kind in (int, float):
     return kind(text)
+  if typing.get_args(kind)[0] is str and not set(text) & set('\'"()[]'):
+    return tuple(word.strip() for word in text.split(',') if word.strip())
   try:
     value = ast.literal_eval(text)
   except SyntaxError as error:

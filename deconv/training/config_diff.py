@@ -35,7 +35,7 @@ def scientific_changes(old, new):
 
   A field that only one of them has came or went with a version of deconv, whose defaults keep what was there before.
   """
-  length_matters = any(OptimizerOptions(**config['optimizer']).depends_on_total
+  length_matters = any(OptimizerOptions(**config.get('optimizer', {})).depends_on_total
                        for config in (old, new) if set(config.get('optimizer', ())) <= set(kinds(OptimizerOptions)))
   old, new = flatten(old), flatten(new)
   changes = []

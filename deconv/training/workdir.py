@@ -24,6 +24,7 @@ class Workdir:
       UserError: it cannot be written, or it holds checkpoints of nobody knows what.
     """
     self.path = os.path.abspath(os.path.expanduser(path))
+    self._lock = None
     try:
       os.makedirs(self.path, exist_ok=True)
       with tempfile.TemporaryFile(dir=self.path):
@@ -61,7 +62,7 @@ class Workdir:
 
   def unlock(self):
     """Lets other runs in again."""
-    if getattr(self, '_lock', None) is not None:
+    if self._lock is not None:
       self._lock.close()
       self._lock = None
 

@@ -32,7 +32,7 @@ def from_the_root(monkeypatch):
 def no_networks(monkeypatch):
   monkeypatch.setattr(sweep, 'parameters', lambda workdir: 1234567)
   monkeypatch.setattr(sweep, 'predictions', lambda path, workdirs: None)
-  monkeypatch.setattr(command, 'load_config', lambda workdir: type('Config', (), {'task': 'segmentation'}))
+  monkeypatch.setattr(sweep, '_predicts_classes', lambda workdir: True)
 
 
 def write_run(folder, miou, images_per_second, finished=True):

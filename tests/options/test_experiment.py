@@ -92,11 +92,13 @@ def test_mistakes(change, sentence):
     ('restoration', 'rednet', {'objective__colour': 'y', 'data__channels': 1}, 'needs data.channels=3'),
     ('restoration', 'context_encoder', {'degrade__scale': 2}, 'fills holes and does not enlarge'),
     ('segmentation', 'unet', {}, '2 to 255 classes in data.class_names'),
-    ('segmentation', 'fcn', {'data__class_names': ('a', 'b'), 'objective__deep_supervision': 1.}, 'choose unet, linknet'),
+    ('segmentation', 'fcn', {'data__class_names': ('a', 'b'), 'objective__deep_supervision': 1.},
+     'choose unet, linknet'),
     ('segmentation', 'unet', {'data__class_names': ('a', 'b'), 'augment__crop': 64}, 'augment.crop=64 is larger'),
     ('segmentation', 'unet', {'data__class_names': ('a', 'b'), 'model__pixels': 'caffe'}, 'is a scale of RGB images'),
     ('inverse_graphics', 'dcign', {}, 'set data.vary'),
-    ('inverse_graphics', 'dcign', {'data__vary': (1., 1.), 'model__latent_size': 1}, 'at least the number of factors, 2'),
+    ('inverse_graphics', 'dcign', {'data__vary': (1., 1.), 'model__latent_size': 1},
+     'at least the number of factors, 2'),
 ])
 def test_sections_that_do_not_fit_together(task, name, overrides, sentence):
   config = base.get_config(model=name, task=task)

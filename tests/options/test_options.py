@@ -59,15 +59,18 @@ def test_convert_refuses_what_would_lose_something(value, kind):
 
 
 @pytest.mark.parametrize('text, kind, expected', [
-    ('3', int, 3), ('1e-3', float, 1e-3), ('3', float, 3.0), ('True', bool, True), ('no', bool, False), ('x y', str, 'x y'),
+    ('3', int, 3), ('1e-3', float, 1e-3), ('3', float, 3.0), ('True', bool, True), ('no', bool, False),
+    ('x y', str, 'x y'),
     ('(1, 2)', tuple[int, ...], (1, 2)), ('7', tuple[int, ...], (7,)), ("('a', 'b')", tuple[str, ...], ('a', 'b')),
-    ('(1, 2.5)', tuple[float, ...], (1.0, 2.5)), ('()', tuple[str, ...], ())])
+    ('(1, 2.5)', tuple[float, ...], (1.0, 2.5)), ('()', tuple[str, ...], ()), ('a, b', tuple[str, ...], ('a', 'b')),
+    ('a', tuple[str, ...], ('a',)), ('', tuple[str, ...], ())])
 def test_parse(text, kind, expected):
   assert options.parse(text, kind) == expected
 
 
 @pytest.mark.parametrize('text, kind', [('1e3', int), ('wide', int), ('fast', float), ('perhaps', bool),
-                                        ('(1, 2', tuple[int, ...]), ('(1.5,)', tuple[int, ...]), ('a', tuple[str, ...])])
+                                        ('(1, 2', tuple[int, ...]), ('(1.5,)', tuple[int, ...]),
+                                        ('(a)', tuple[str, ...])])
 def test_parse_refuses(text, kind):
   with pytest.raises((ValueError, KeyError)):
     options.parse(text, kind)

@@ -70,9 +70,9 @@ class SrcnnOptions(RestorerOptions):
     self._no_upsampling('enlarges by bicubic interpolation at first')
     if len(self.kernel_sizes) != len(self.widths) + 1:
       raise UserError(f'model.kernel_sizes={self.kernel_sizes} must be one more than model.widths={self.widths}')
-    if min(*self.widths, *self.kernel_sizes) < 1:
-      raise UserError(f'model.kernel_sizes={self.kernel_sizes} and model.widths={self.widths} must be at least 1; change '
-                      'them')
+    if min((*self.widths, *self.kernel_sizes)) < 1:
+      raise UserError(f'model.kernel_sizes={self.kernel_sizes} and model.widths={self.widths} must be at least 1; '
+                      'change them')
     self._one_of(residual=RESIDUALS)
 
 

@@ -64,8 +64,8 @@ class VggOptions(SegmenterOptions):
     stages = self.stages
     if self.depth < 1 or self.width < 1 or len(stages) != self.depth or min(stages) < 1:
       raise UserError(f'{self.name}: model.depth={self.depth} and model.width={self.width} must be at least 1, and '
-                      f'model.convs={stages} must have one number of at least 1 for each of the {self.depth} stages, or '
-                      'be ()')
+                      f'model.convs={stages} must have one number of at least 1 for each of the {self.depth} stages, '
+                      'or be ()')
     self._one_of(pixels=PIXELS)
     self._share('batch_norm_momentum')
     if self.weights and dict(depth=self.depth, width=self.width, convs=stages) != VGG16:
@@ -111,8 +111,8 @@ class FcnOptions(VggOptions):
     if self.padding not in ('same', 'wide'):
       raise UserError(f"model.padding of fcn is '{self.padding}'; choose one of: same, wide")
     if not 0 <= self.skips < self.depth:
-      raise UserError(f'fcn: model.skips={self.skips} must be from 0 to model.depth - 1 = {self.depth - 1}: each is the '
-                      'score of a finer pooling (0, 1, 2 are FCN-32s, 16s, 8s)')
+      raise UserError(f'fcn: model.skips={self.skips} must be from 0 to model.depth - 1 = {self.depth - 1}: each is '
+                      'the score of a finer pooling (0, 1, 2 are FCN-32s, 16s, 8s)')
     if self.fc_width < 1 or self.fc_kernel < 1 or self.fc_kernel % 2 == 0 or (
         self.padding == 'wide' and self.fc_kernel > 7):
       raise UserError(f"fcn: model.fc_kernel={self.fc_kernel} must be odd (and at most 7 with padding='wide'), and "
@@ -136,8 +136,8 @@ class DeconvNetOptions(VggOptions):
   def __post_init__(self):
     super().__post_init__()
     if self.fc_kernel < 1 or self.fc_width < 1:
-      raise UserError(f'deconvnet: model.fc_kernel={self.fc_kernel} and model.fc_width={self.fc_width} must be at least '
-                      '1')
+      raise UserError(f'deconvnet: model.fc_kernel={self.fc_kernel} and model.fc_width={self.fc_width} must be at '
+                      'least 1')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ from deconv.options.objectives.gan import LOSSES
 from deconv.options.options import Options, default
 
 COLOURS = ('y', 'rgb', 'grey')
+_SSIM_SIDE = 11  # of the window of SSIM
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,10 @@ class RestorationObjective(Options):
     if experiment.data.channels != channels:
       raise UserError(f"objective.colour='{self.colour}' needs data.channels={channels}, not "
                       f'{experiment.data.channels}; change one of them')
+    inside, least = experiment.data.image_size - 2 * self.shave, _SSIM_SIDE if self.ssim else 1
+    if inside < least:
+      raise UserError(f'objective.shave={self.shave} leaves {inside} pixels of data.image_size='
+                      f'{experiment.data.image_size}, and the loss needs {least}; lower it')
     for field in self.HOLE_FIELDS:
       neutral = default(type(self), field)
       if getattr(self, field) != neutral and not experiment.degrade.has_hole:

@@ -52,7 +52,8 @@ class AutoencoderObjective(Options):
     self._at_least(samples=1, mixtures=1)
     self._above_zero('noise_scale')
     if self.likelihood != 'bernoulli' and self.binarization != 'grey':
-      raise UserError(f"objective.likelihood='{self.likelihood}' scores grey levels; set objective.binarization to grey")
+      raise UserError(f"objective.likelihood='{self.likelihood}' scores grey levels; set objective.binarization to "
+                      'grey')
 
   def _check_name(self):
     self._one_of(name=self.NAMES)

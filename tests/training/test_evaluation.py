@@ -1,0 +1,55 @@
+"""Evaluators in a run: which source they get, how their results stand together."""
+import numpy as np
+import pytest
+
+from deconv.evaluators import EVALUATORS
+from deconv.evaluators.evaluator import Evaluator
+from deconv.tasks.task import Task
+from deconv.training import experiment
+from deconv.training.evaluation import Evaluation
+from tests.training import tiny
+
+
+def evaluator(name, split, protocol):
+  """Measures the number of images of its source."""
+  def measure(task, state, source, key, options):
+    assert isinstance(task, tiny.TinyTask) and options.num_samples == 7
+    return {f'{name}_n': float(len(source))}, {name: np.zeros((2, 2, 1), np.uint8)}, protocol
+  return Evaluator(measure, needs=Task, split=split)
+
+
+@pytest.fixture
+def evaluators(monkeypatch):
+  for name, split, protocol in (('one', 'train', {'seed': 1, 'what': 'a'}), ('two', 'eval', {'seed': 1, 'split': 'test'}),
+                                ('three', 'train', {'seed': 2})):
+    monkeypatch.setitem(EVALUATORS, name, evaluator(name, split, protocol))
+
+
+def measured(names, **overrides):
+  run = experiment.prepare(tiny.make_config(eval__evaluators=names, eval__num_samples=7, **overrides), tiny.TinyTask)
+  state = run.parallel.put_state(run.task.init(run.key, run.batches.at(0)))
+  return Evaluation(run).measure(state)
+
+
+def test_each_gets_its_split_and_all_stand_together(evaluators):
+  metrics, images, protocol = measured(('one', 'two'))
+  assert metrics['one_n'] == 1500 and metrics['two_n'] == 297 and metrics['error'] > 0
+  assert set(images) == {'one', 'two'}
+  assert protocol == {'split': 'test', 'n': 297, 'samples': {'split': 'test', 'seed': 1, 'what': 'a'}}
+
+
+def test_protocols_that_disagree_stand_apart(evaluators):
+  """One number never gets the protocol of another."""
+  _, _, protocol = measured(('one', 'three'))
+  assert protocol['samples'] == {'split': 'train', 'seed': 1, 'what': 'a', 'three': {'seed': 2}}
+
+
+def test_without_an_evaluation_split_who_needs_it_is_left_out(evaluators):
+  metrics, images, protocol = measured(('one', 'two'), data__eval_split='')
+  assert set(metrics) == {'one_n'} and set(images) == {'one'} and protocol == {
+      'samples': {'split': 'train', 'seed': 1, 'what': 'a'}}
+
+
+def test_none():
+  metrics, images, protocol = measured(())
+  assert set(metrics) == {'error'} and not images and protocol == {'split': 'test', 'n': 297}

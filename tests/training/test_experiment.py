@@ -1,0 +1,78 @@
+"""What a run is made of: the evaluation split is opened before the first step, evaluators fit their task."""
+import numpy as np
+from PIL import Image
+import pytest
+
+from configs import base
+from deconv.errors import UserError
+from deconv.options import DataOptions, Experiment
+from deconv.tasks import TASKS
+from deconv.training import experiment
+from tests.training import tiny
+
+
+def test_the_evaluation_split_is_opened_with_the_run():
+  run = experiment.prepare(tiny.make_config(), tiny.TinyTask)
+  assert len(run.eval_source) == 297 and len(run.source) == 1500
+  assert isinstance(run.task, tiny.TinyTask) and run.total_steps == 20
+  assert run.intervals == (5, 10, 5)
+
+
+def test_pictures_by_epochs():
+  run = experiment.prepare(tiny.make_config(samples__every_epochs=0.5), tiny.TinyTask)
+  assert run.intervals.samples == round(0.5 * (1500 // 8))
+  assert run.options.samples.every == 5  # config.json keeps what the user said
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """A folder of images without splits."""
+  for i in range(3):
+    Image.fromarray(np.full((8, 8), 50 * i, np.uint8)).save(tmp_path / f'{i}.png')
+  return tmp_path
+
+
+def test_no_evaluation_split_is_wanted(folder):
+  assert experiment.open_eval_source(DataOptions(eval_split='')) is None
+
+
+def test_a_source_without_the_default_split_costs_a_warning(folder, caplog):
+  assert experiment.open_eval_source(DataOptions(source='folder', path=str(folder))) is None
+  assert "has no split 'test'" in caplog.text
+
+
+def test_a_split_that_somebody_named_must_be_there(folder):
+  with pytest.raises(UserError, match="data.eval_split='tset': .* has no split 'tset': it has all, test, train"):
+    experiment.open_eval_source(DataOptions(eval_split='tset'))
+  with pytest.raises(UserError, match="data.eval_split='valid'"):
+    experiment.open_eval_source(DataOptions(source='folder', path=str(folder), eval_split='valid'))
+
+
+def test_everything_else_that_is_wrong_with_it_is_an_error(folder):
+  """The training split has the masks' classes and the other has not; the other is a folder of broken files."""
+  for split, name in (('train', 'a'), ('test', 'b')):
+    (folder / 'splits' / split).mkdir(parents=True)
+    (folder / 'splits' / split / f'{name}.png').write_bytes((folder / '0.png').read_bytes())
+  (folder / 'splits' / 'test' / 'b.png').write_bytes(b'broken')
+  options = DataOptions(source='folder', path=str(folder / 'splits'), image_size=8)
+  with pytest.raises(UserError, match='none of the 1 images'):
+    experiment.open_eval_source(options)
+
+
+@pytest.mark.parametrize('task, model, evaluators, sentence', [
+    ('gan', 'dcgan', ('neighbors',), "'neighbors' .did you mean 'neighbours'..*does not exist; there are"),
+    ('gan', 'dcgan', ('whole_segmentation',), "needs a task that is PredictsClasses, and task='gan' is not; choose "
+                                              'from neighbours, coverage'),
+    ('restoration', 'rednet', ('coverage',), 'Generates.*choose from whole_restoration')])
+def test_an_evaluator_that_does_not_fit(task, model, evaluators, sentence):
+  config = base.get_config(model=model, task=task)
+  config.data.channels = 3
+  config.eval.evaluators = evaluators
+  with pytest.raises(UserError, match=sentence):
+    experiment.check_evaluators(Experiment.from_config(config), TASKS[task])
+
+
+def test_a_vae_may_be_judged_by_what_judges_a_gan():
+  config = base.get_config(model='vae_mlp', task='vae')
+  config.eval.evaluators = ('neighbours', 'coverage', 'disentanglement')
+  experiment.check_evaluators(Experiment.from_config(config), TASKS['vae'])
