@@ -19,7 +19,7 @@ import numpy as np
 _OFF = 1e-4
 
 
-def measure(encode, source, num=10_000, seed=0):
+def measure(encode, source, num, seed):
   """All scores of an encoder.
 
   Args:

@@ -42,7 +42,7 @@ def static(images, seed):
 
 
 def content_keys(images, seed):
-  """Returns a random key per image (batch,), from two hashes of its pixels modulo 2**32 (a random linear form each)."""
+  """Returns a random key (batch,) per image, from two hashes of its pixels modulo 2**32 (a random linear form each)."""
   size = int(np.prod(images.shape[1:]))
   factors = np.random.default_rng(seed).integers(0, 2**32, (2, size), dtype=np.uint32) | np.uint32(1)
   pixels = images.reshape(len(images), 1, size).astype(jnp.uint32)

@@ -47,7 +47,7 @@ def decompose_kl(mean, logvar, z, dataset_size, sampling):
 
 
 def log_normal(z, mean, logvar):
-  """Log density of a normal distribution, an element at a time, in nats."""
+  """Log density of a normal distribution, element by element, in nats."""
   return -0.5 * (math.log(2 * math.pi) + logvar + jnp.square(z - mean) * jnp.exp(-logvar))
 
 

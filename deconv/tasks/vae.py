@@ -27,15 +27,15 @@ _ACTIVE = 0.01  # variance of a latent's mean over the data above which it is ac
 
 
 class Bound(NamedTuple):
-  """The parts of a bound on log p(x) of a batch; see `Vae.bound`. In brackets what is not there in an evaluation.
+  """The parts of a bound on log p(x) of a batch; see `Vae.bound`. One code per image may stand without its first axis.
 
   Attributes:
     targets: (batch, h, w, c), what the likelihood scores.
     encoded: elbo.Posterior of (batch, latent), the encoder's.
     posterior: elbo.Posterior of (batch, latent), of which codes were drawn: the encoder's, unless it was changed.
-    noise: standard normal ([samples,] batch, latent), from which they were made.
-    z: ([samples,] batch, latent), the codes.
-    log_likelihood: ([samples,] batch), log p(x|z), nats.
+    noise: standard normal (samples, batch, latent), from which they were made.
+    z: (samples, batch, latent), the codes.
+    log_likelihood: (samples, batch), log p(x|z), nats.
     rate: (batch,), KL(q(z|x) || p(z)), nats.
   """
   targets: jax.Array
@@ -81,8 +81,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     self._reconstruct = jax.jit(self._reconstruction)
     self._encode_means = jax.jit(
         lambda state, images: self.encode(self._eval_params(state), data.to_signed(images)).mean)
-    self._score = jax.jit(lambda state, batch: self._evaluate(
-        self._eval_params(state), batch, importance=False)['neg_elbo'])
+    self._score = jax.jit(lambda state, batch: self._evaluate(self._eval_params(state), batch)['neg_elbo'])
 
   def make_networks(self):
     """Returns (encoder, decoder), see deconv.models.AUTOENCODERS."""
@@ -168,8 +167,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     Args:
       params: {'encoder', 'decoder'}.
       batch: 'image' and 'noise_key'.
-      samples: codes drawn per image; None = one, and no axis of samples in what is made of it. Another axis of 1 moves
-        the last digits of the sums over pixels, and with them those of an evaluation.
+      samples: codes drawn per image; None = one, without an axis for them.
       change: Posterior -> Posterior, what is done to the encoder's before codes are drawn from it.
 
     Returns:
@@ -179,11 +177,11 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     targets = self.targets(batch, keys)
     encoded = self.encode(params, self.likelihood.inputs(targets))
     posterior = change(encoded)
-    noise = self.noise(keys, 'latent', samples or 1)
-    noise = noise[0] if samples is None else noise
+    noise = self.noise(keys, 'latent', 1)[0] if samples is None else self.noise(keys, 'latent', samples)
     z = elbo.reparameterize(posterior, noise)
-    log_likelihood = self.likelihood.log_prob(self.decode(params, z), targets)       # samples b
-    return Bound(targets, encoded, posterior, noise, z, log_likelihood, elbo.rate(posterior))
+    log_likelihood = self.likelihood.log_prob(self.decode(params, z), targets)
+    rate = jnp.sum(elbo.kl_standard_normal(posterior), axis=-1)
+    return Bound(targets, encoded, posterior, noise, z, log_likelihood, rate)
 
   def loss(self, params, batch, step):
     """What is minimised.
@@ -216,7 +214,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     values = self._evaluate(self._eval_params(state), batch, importance=self.options.eval.importance_samples > 0)
     return {'count': jnp.sum(weight), **{name: weight @ value for name, value in values.items()}}
 
-  def _evaluate(self, params, batch, importance):
+  def _evaluate(self, params, batch, importance=False):
     """{name: (batch,) or (batch, latent)} of a batch that has its noise keys."""
     bound = self.bound(params, batch, samples=None)
     distortion, mean = -bound.log_likelihood, bound.posterior.mean
@@ -255,10 +253,9 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
 
   def protocol(self, state):
     """Returns what has to stand beside the numbers of `summarize`."""
-    options, scored = self.options, self.likelihood.protocol()
-    protocol = {'likelihood': options.objective.likelihood, 'binarization': scored.pop('binarization'),
-                'unit': 'nats an image', 'elbo_samples': 1,
-                'ema': state.networks['vae'].averaged(options.eval.use_ema), **scored}
+    options = self.options
+    protocol = {'likelihood': options.objective.likelihood, **self.likelihood.protocol(), 'unit': 'nats an image',
+                'elbo_samples': 1, 'ema': state.networks['vae'].averaged(options.eval.use_ema)}
     if options.eval.importance_samples:
       protocol['importance_samples'] = options.eval.importance_samples
     return protocol

@@ -8,14 +8,14 @@ import pytest
 from deconv.errors import UserError
 from deconv.models import AUTOENCODERS
 from deconv.models.vae import halvings
-from deconv.options.models.autoencoders import MODELS
+from deconv.options.models.autoencoders import MODELS, VaeMlpOptions
 
 KEY = jax.random.key(0)
 
 
-def build(name, image_shape, outputs=(1, 0), **fields):
-  """(encoder, decoder) of the options with these fields."""
-  return AUTOENCODERS[name](MODELS[name](**fields), image_shape=image_shape, outputs=outputs, dtype=jnp.float32)
+def build(name, image_shape, outputs=(1, 0), dtype=jnp.float32, **fields):
+  """(encoder, decoder) of these fields of the section model."""
+  return AUTOENCODERS[name](MODELS[name](**fields), image_shape=image_shape, outputs=outputs, dtype=dtype)
 
 
 def shapes(name, image_shape, outputs=(1, 0), latent=5, **fields):
@@ -75,9 +75,9 @@ def test_upsample_changes_the_decoder():
   assert (decoder('deconv') == (4, 4, 4, 2) and decoder('resize_nearest') == (3, 3, 4, 2)
           and decoder('subpixel') == (3, 3, 4, 8))
   with pytest.raises(UserError, match='upsample'):
-    build('vae_mlp', (8, 8, 1), upsample='subpixel')
+    VaeMlpOptions(upsample='subpixel')
   with pytest.raises(UserError, match='relu'):
-    build('vae_mlp', (8, 8, 1), activation='rellu')
+    VaeMlpOptions(activation='rellu')
 
 
 def test_shared_outputs_are_one_parameter():
@@ -86,3 +86,19 @@ def test_shared_outputs_are_one_parameter():
   variables['params']['shared'] = jnp.array([-2.5])
   y = decoder.apply(variables, jax.random.normal(KEY, (3, 2)))
   assert y.shape == (3, 4, 4, 2) and np.all(y[..., 1] == -2.5) and np.std(y[..., 0]) > 0
+
+
+@pytest.mark.parametrize('name, fields', [('vae_mlp', {'hidden': 3}), ('vae_conv', {'width': 2, 'hidden': 3}),
+                                          ('dcign', {'width': 3})])
+def test_bfloat16_is_computed_in_and_float32_kept(name, fields):
+  """Hidden layers are of the type that the builder was given; parameters and what comes out stay float32."""
+  for module, size in zip(build(name, (16, 16, 1), dtype=jnp.bfloat16, latent_size=2, **fields), ((16, 16, 1), (2,))):
+    def run(x, module=module):
+      params = module.init(KEY, x)
+      return params, *module.apply(params, x, capture_intermediates=True, mutable=['intermediates'])
+    params, y, captured = jax.eval_shape(run, jnp.zeros((1, *size)))
+    assert y.dtype == jnp.float32 and {x.dtype for x in jax.tree.leaves(params)} == {jnp.dtype('float32')}
+    layers = {layer: outputs['__call__'][0].dtype for layer, outputs in captured['intermediates'].items()
+              if layer != '__call__'}
+    posterior = layers.pop('posterior', None)  # computed in float32
+    assert posterior in (None, jnp.float32) and set(layers.values()) == {jnp.dtype('bfloat16')}

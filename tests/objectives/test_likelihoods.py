@@ -5,18 +5,20 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from deconv.data import to_uint8
 from deconv.errors import UserError
+from deconv.objectives import likelihoods
 from deconv.objectives.likelihoods import LIKELIHOODS
-from deconv.options.objectives.vae import VaeObjective
+from deconv.options.objectives.vae import AutoencoderObjective
 
 KEYS = jax.random.split(jax.random.key(0), 2)
 RNG = np.random.default_rng(0)
 
 
 def make(name, **fields):
-  """The likelihood as a config names it; only Bernoulli targets are binarised."""
-  fields = {'binarization': 'dynamic' if name == 'bernoulli' else 'grey', **fields}
-  return LIKELIHOODS[name](VaeObjective(likelihood=name, **fields))
+  """The likelihood of these fields of the section objective; all but Bernoulli need grey targets."""
+  grey = {} if name == 'bernoulli' else {'binarization': 'grey'}
+  return LIKELIHOODS[name](AutoencoderObjective(likelihood=name, **grey, **fields))
 
 
 def test_bernoulli_equals_scipy():
@@ -110,7 +112,7 @@ def test_gaussian_density_a_level(name, log_variance):
 
 def test_gaussian_nats_bound_those_of_the_levels():
   """The mean over dequantisation noise is below the log of the density integrated over the level."""
-  likelihood = make('gaussian_fixed', noise_scale=0.01)
+  likelihood = likelihoods.Gaussian('fixed', 0.01)
   keys = jax.random.split(jax.random.key(1), 20_000)
   targets = likelihood.targets(jnp.full((20_000, 1, 1, 1), 100, jnp.uint8), keys)
   mean = 100.2 / 128 - 1
@@ -122,7 +124,6 @@ def test_gaussian_nats_bound_those_of_the_levels():
 
 @pytest.mark.parametrize('name', ['gaussian_fixed', 'logistic_mixture'])
 def test_mean_of_a_sure_model_is_the_level(name):
-  from deconv.data import to_uint8
   likelihood = make(name)
   targets = likelihood.targets(all_levels(3), jax.random.split(jax.random.key(0), 256))
   if name == 'gaussian_fixed':
@@ -134,21 +135,28 @@ def test_mean_of_a_sure_model_is_the_level(name):
   np.testing.assert_array_equal(to_uint8(likelihood.mean(outputs, 3)), all_levels(3))
 
 
+@pytest.mark.parametrize('name, fields, expected', [
+    ('bernoulli', {}, {'binarization': 'dynamic'}),
+    ('bernoulli', {'binarization': 'static', 'binarization_seed': 3},
+     {'binarization': 'static', 'binarization_seed': 3}),
+    ('bernoulli', {'binarization': 'grey', 'binarization_seed': 3}, {'binarization': 'grey'}),  # nothing is drawn
+    ('gaussian_fixed', {}, {'binarization': 'grey'}),
+    ('gaussian_learned', {}, {'binarization': 'grey'}),
+    ('gaussian_pixel', {}, {'binarization': 'grey'}),
+    ('logistic_mixture', {}, {'binarization': 'grey'}),
+])
+def test_protocol_says_what_the_targets_are(name, fields, expected):
+  assert make(name, **fields).protocol() == expected
+
+
+def test_only_likelihoods_of_levels_count_them():
+  assert {name for name in LIKELIHOODS if make(name).counts_levels} == set(LIKELIHOODS) - {'bernoulli'}
+
+
 def test_mistakes():
   with pytest.raises(UserError, match='dynamic, static, grey'):
     make('bernoulli', binarization='gray')
   with pytest.raises(UserError, match='noise_scale'):
     make('gaussian_fixed', noise_scale=0.)
-  with pytest.raises(UserError, match='mixtures'):
+  with pytest.raises(UserError, match='mixtures=0 must be at least 1'):
     make('logistic_mixture', mixtures=0)
-
-
-@pytest.mark.parametrize('name, fields, expected', [
-    ('bernoulli', {}, {'binarization': 'dynamic'}),
-    ('bernoulli', {'binarization_seed': 7}, {'binarization': 'dynamic'}),  # which nothing is drawn from
-    ('bernoulli', {'binarization': 'static', 'binarization_seed': 7}, {'binarization': 'static', 'binarization_seed': 7}),
-    ('bernoulli', {'binarization': 'grey'}, {'binarization': 'grey'}),
-    ('gaussian_fixed', {}, {'binarization': 'grey'}), ('gaussian_learned', {}, {'binarization': 'grey'}),
-    ('gaussian_pixel', {}, {'binarization': 'grey'}), ('logistic_mixture', {}, {'binarization': 'grey'})], ids=str)
-def test_a_likelihood_says_what_it_scores(name, fields, expected):
-  assert make(name, **fields).protocol() == expected
