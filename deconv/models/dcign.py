@@ -116,7 +116,8 @@ def build(options, *, image_shape, outputs, dtype):
   Args:
     options: DcignOptions.
     image_shape: (side, side, channels).
-    outputs: (numbers for each pixel, 0), see deconv.objectives.likelihoods.
+    outputs: (numbers for each pixel, numbers that all pixels share), see deconv.objectives.likelihoods; of the latter
+      there are none, the options see to that.
     dtype: type that is computed in.
 
   Raises:
@@ -125,6 +126,8 @@ def build(options, *, image_shape, outputs, dtype):
   if image_shape[0] != image_shape[1]:
     raise UserError(f'dcign makes square images, not {image_shape[0]}x{image_shape[1]}')
   smallest(image_shape[0], options.padding)
+  per_pixel, shared = outputs
+  assert not shared, 'the decoder has no numbers that all pixels share'
   down, up = (tuple(max(1, round(options.width * features / 96)) for features in widths)
               for widths in PRESETS[options.preset])
-  return (Encoder(options, down, dtype), Decoder(options, image_shape[0], outputs[0], down[-1], up, dtype))
+  return (Encoder(options, down, dtype), Decoder(options, image_shape[0], per_pixel, down[-1], up, dtype))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from deconv.objectives.elbo import kl_standard_normal
+from deconv.objectives.elbo import rate
 
 
 class Decomposition(NamedTuple):
@@ -87,7 +87,7 @@ def beta_tc(options):
     del step
     size = max(options.dataset_size, len(z))
     tc = decompose_kl(posterior.mean, posterior.log_variance, z, size, options.tc_sampling).total_correlation
-    return _mean_kl(posterior) + (options.beta - 1) * tc, {'total_correlation': tc}
+    return jnp.mean(rate(posterior)) + (options.beta - 1) * tc, {'total_correlation': tc}
   return penalty
 
 
@@ -101,7 +101,7 @@ def dip_i(options):
   def penalty(posterior, z, step):
     del z, step
     extra = _off_identity(_covariance(posterior.mean), options)
-    return _mean_kl(posterior) + extra, {'dip': extra}
+    return jnp.mean(rate(posterior)) + extra, {'dip': extra}
   return penalty
 
 
@@ -111,12 +111,8 @@ def dip_ii(options):
     del z, step
     variance = jnp.mean(jnp.exp(posterior.log_variance), axis=0)
     extra = _off_identity(_covariance(posterior.mean) + jnp.diag(variance), options)
-    return _mean_kl(posterior) + extra, {'dip': extra}
+    return jnp.mean(rate(posterior)) + extra, {'dip': extra}
   return penalty
-
-
-def _mean_kl(posterior):
-  return jnp.mean(jnp.sum(kl_standard_normal(posterior), axis=-1))
 
 
 def _covariance(x):

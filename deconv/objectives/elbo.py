@@ -53,6 +53,11 @@ def kl_standard_normal(posterior):
   return 0.5 * (jnp.square(mean) + jnp.expm1(log_variance) - log_variance)
 
 
+def rate(posterior):
+  """KL(q(z|x) || N(0, I)) of each image, (batch,): the sum over its latents."""
+  return jnp.sum(kl_standard_normal(posterior), axis=-1)
+
+
 def log_standard_normal(z):
   """log N(z; 0, I), summed over the last axis: (..., latent) -> (...)."""
   return -0.5 * jnp.sum(jnp.square(z) + _LOG_2PI, axis=-1)

@@ -10,8 +10,7 @@ entry here.
 """
 import jax.numpy as jnp
 
-from deconv.objectives import disentanglement
-from deconv.objectives.elbo import kl_standard_normal
+from deconv.objectives import disentanglement, elbo
 
 
 def weighted_kl(options):
@@ -24,7 +23,7 @@ def weighted_kl(options):
   """
   def penalty(posterior, z, step):
     del z
-    kl = jnp.mean(kl_standard_normal(posterior), axis=0)
+    kl = jnp.mean(elbo.kl_standard_normal(posterior), axis=0)
     weight = options.beta * (jnp.minimum(1., step / options.warmup_steps) if options.warmup_steps else 1.)
     return weight * jnp.sum(jnp.maximum(kl, options.free_bits) if options.free_bits else kl), {}
   return penalty
@@ -36,8 +35,7 @@ def capacity(options):
   def penalty(posterior, z, step):
     del z
     target = options.capacity_nats * jnp.minimum(1., step / options.capacity_steps)
-    kl = jnp.mean(jnp.sum(kl_standard_normal(posterior), axis=-1))
-    return options.gamma * jnp.abs(kl - target), {'capacity': target}
+    return options.gamma * jnp.abs(jnp.mean(elbo.rate(posterior)) - target), {'capacity': target}
   return penalty
 
 
