@@ -180,8 +180,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     noise = self.noise(keys, 'latent', 1)[0] if samples is None else self.noise(keys, 'latent', samples)
     z = elbo.reparameterize(posterior, noise)
     log_likelihood = self.likelihood.log_prob(self.decode(params, z), targets)
-    rate = jnp.sum(elbo.kl_standard_normal(posterior), axis=-1)
-    return Bound(targets, encoded, posterior, noise, z, log_likelihood, rate)
+    return Bound(targets, encoded, posterior, noise, z, log_likelihood, elbo.rate(posterior))
 
   def loss(self, params, batch, step):
     """What is minimised.
