@@ -194,7 +194,7 @@ ASKS = {'deconv/ops/lowering.py', 'deconv/training/host_memory.py', 'experiments
 
 
 def test_classes_say_what_they_can():
-  """No getattr with a default and no hasattr: a source, a task or a network is asked by isinstance or has the member."""
+  """No getattr with a default and no hasattr: a source, a task, a network is asked by isinstance or has the member."""
   for path in [*LIBRARY, *sorted((ROOT / 'experiments').glob('*.py')), *sorted((ROOT / 'scripts').glob('*.py'))]:
     for node in ast.walk(ast.parse(path.read_text())):
       if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -60,7 +60,8 @@ def test_keeps_the_newest_and_the_best(tmp_path):
         checkpoints.save(step, make_state(step), {}, None if value is None else {'coverage': value, 'other': 1.0})
       checkpoints.wait()
       assert checkpoints.steps() == expected
-  with Checkpoints(tmp_path / 'max', CheckpointOptions(0, 2, 'coverage', 'max')) as checkpoints:  # the best is known after a restart
+  # The best is known after a restart.
+  with Checkpoints(tmp_path / 'max', CheckpointOptions(0, 2, 'coverage', 'max')) as checkpoints:
     checkpoints.save(7, make_state(7), {}, {'coverage': 0.2})
     checkpoints.save(8, make_state(8), {}, {'coverage': 0.8})
     checkpoints.wait()

@@ -24,7 +24,8 @@ def test_scientific_fields():
 
 
 @pytest.mark.parametrize('field, value', [
-    ('log__every', 1), ('log__tensorboard', False), ('samples__num', 4), ('checkpoint__keep', 9), ('eval__every', 7), ('eval__evaluators', ('coverage',)),
+    ('log__every', 1), ('log__tensorboard', False), ('samples__num', 4), ('checkpoint__keep', 9), ('eval__every', 7),
+    ('eval__evaluators', ('coverage',)),
     ('data__workers', 9), ('data__path', 'elsewhere'), ('data__prefetch', 8), ('data__worker_kind', 'process'),
     ('data__memory_limit_mb', 1), ('train__steps_per_call', 4), ('compilation_cache', ''), ('train__steps', 99),
     ('train__epochs', 2.0)])

@@ -20,8 +20,8 @@ def evaluator(name, split, protocol):
 
 @pytest.fixture
 def evaluators(monkeypatch):
-  for name, split, protocol in (('one', 'train', {'seed': 1, 'what': 'a'}), ('two', 'eval', {'seed': 1, 'split': 'test'}),
-                                ('three', 'train', {'seed': 2})):
+  for name, split, protocol in (('one', 'train', {'seed': 1, 'what': 'a'}),
+                                ('two', 'eval', {'seed': 1, 'split': 'test'}), ('three', 'train', {'seed': 2})):
     monkeypatch.setitem(EVALUATORS, name, evaluator(name, split, protocol))
 
 

@@ -109,7 +109,8 @@ def test_the_key_is_a_function_of_the_run_the_step_and_the_device(mode):
 @pytest.mark.parametrize('mode', ['jit', 'pmap'])
 def test_several_steps_a_call_equal_single_steps(mode):
   batches = [tiny.make_batch(i) for i in range(8)]
-  single, stacked = run(Parallel(ParallelOptions(mode)), batches), run(Parallel(ParallelOptions(mode)), batches, steps_per_call=4)
+  parallel = Parallel(ParallelOptions(mode))
+  single, stacked = run(parallel, batches), run(parallel, batches, steps_per_call=4)
   assert_close(single, stacked, rtol=1e-5, atol=1e-7)
   assert single[0].step == stacked[0].step == 8
 

@@ -98,7 +98,8 @@ def test_what_is_held_asks_its_source_for_the_rest(tmp_path):
   held.note_broken(1, 'by hand')
   assert source.broken[1] == 'by hand'
   np.testing.assert_array_equal(held[0]['image'], source[0]['image'])
-  assert not [name for name in vars(held) if callable(getattr(held, name)) and name != '_source']  # nothing is patched on
+  # Nothing is patched on.
+  assert not [name for name in vars(held) if callable(getattr(held, name)) and name != '_source']
 
 
 def test_whole_images_are_counted_where_patches_are_held(tmp_path):
