@@ -134,6 +134,6 @@ def test_two_processes_train_one_run_and_resume_it(straight, tmp_path, environme
 
 
 def test_two_processes_under_pmap(tmp_path, environment):
-  train_in_two(tmp_path, environment, {'train__steps': 4, 'eval__every': 0, 'data__eval_split': 'none',
+  train_in_two(tmp_path, environment, {'train__steps': 4, 'eval__every': 0, 'data__eval_split': '',
                                        'parallel__mode': 'pmap'})
   assert [line['step'] for line in lines(tmp_path)] == [2, 4] and arrays_of(tmp_path)[0] == 4
