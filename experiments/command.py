@@ -81,6 +81,8 @@ def _quiet():
   """Warnings of ours are shown; libraries that log every checkpoint and every trace are not."""
   logging.set_verbosity(logging.WARNING)
   logging.set_stderrthreshold('warning')
+  # What a thread of Orbax meets is told again, by one sentence, when its work is waited for.
+  logging.get_absl_logger().addFilter(lambda record: 'orbax' not in record.pathname)
 
 
 def _prepare_environment():

@@ -164,7 +164,7 @@ class Checkpoints:
     except OSError as error:
       raise _cannot_write(self.folder, error.strerror or error) from error
     except Exception as error:  # tensorstore raises ValueError, its asynchronous writes others
-      if any(word in str(error) for word in ('RESOURCE_EXHAUSTED', 'No space left', 'Disk quota exceeded')):
+      if any(word in str(error) for word in ('RESOURCE_EXHAUSTED', 'No space left', 'Disk quota exceeded', 'File too large')):
         raise _cannot_write(self.folder, 'no space left on device') from error
       raise
 
