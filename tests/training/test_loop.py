@@ -270,6 +270,20 @@ def test_other_data_are_refused(tmp_path):
     json.dump({**run, 'data_fingerprint': 'else'}, file)
   with pytest.raises(UserError, match='data have changed.*else ->'):
     train(tmp_path, train__steps=4)
+  with open(tmp_path / 'run.json', 'w') as file:
+    json.dump({**run, 'data_content': 'other'}, file)
+  with pytest.raises(UserError, match='data have changed.*other ->'):
+    train(tmp_path, train__steps=4)
+
+
+def test_a_run_that_has_not_recorded_the_content_goes_on(tmp_path):
+  train(tmp_path, train__steps=2)
+  run = read(tmp_path, 'run.json')
+  assert len(run.pop('data_content')) == 16
+  with open(tmp_path / 'run.json', 'w') as file:
+    json.dump(run, file)
+  assert train(tmp_path, train__steps=4).step == 4
+  assert len(read(tmp_path, 'run.json')['data_content']) == 16
 
 
 def test_a_mistake_is_named_before_the_folder_is_touched(tmp_path):
