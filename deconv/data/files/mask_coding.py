@@ -1,9 +1,11 @@
 """How the pixels of a mask file say their class: by numbers, or by colours that a palette names."""
 import dataclasses
+import os
 
 import numpy as np
 
-from deconv.data.files.opening import BrokenImage, opened
+from deconv.data.files import opening
+from deconv.data.files.opening import BrokenImage
 from deconv.errors import UserError
 from deconv.options.data import IGNORE
 
@@ -42,7 +44,7 @@ class MaskCoding:
       UserError: a pixel is of no class.
     """
     try:
-      with opened(data, max_pixels) as image:
+      with opening.opened(data, max_pixels) as image:
         image.load()
         pixels = np.asarray(image.convert('RGB') if self.colours else image)
         scale = 1 if self.colours else _scale(image, data)
@@ -97,6 +99,8 @@ def read_palette(path):
     UserError: the file cannot be read, or a line is not of this form.
   """
   try:
+    if os.path.exists(path) and not os.path.isfile(path):  # a FIFO would be waited for
+      raise opening.NoOrdinaryFile('it is not an ordinary file')
     with open(path, encoding='utf-8') as file:
       lines = file.read().splitlines()
   except (OSError, UnicodeDecodeError) as error:

@@ -61,7 +61,7 @@ def open_lists(name, path, coding, options, split):
   folder = os.path.join(path, _LISTS)
   lists = {}
   for file in sorted(os.listdir(folder)):
-    if file.endswith('.txt'):
+    if file.endswith('.txt') and os.path.isfile(os.path.join(folder, file)):
       with open(os.path.join(folder, file), encoding='utf-8') as lines:
         # The augmented lists of others have a line '/JPEGImages/NAME.jpg /SegmentationClassAug/NAME.png'.
         names = [os.path.splitext(os.path.basename(line.split()[0]))[0] for line in lines if line.strip()]

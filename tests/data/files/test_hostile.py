@@ -17,6 +17,7 @@ import pytest
 from deconv.data import DataOptions, EvalBatches, TrainBatches, open_source, read_picture
 from deconv.data.feed import memory, prefetch
 from deconv.data.files import decode, opening, trees
+from deconv.data.files.mask_coding import read_palette
 from deconv.errors import UserError
 from tests.data import pictures
 from tests.data.files import hostile
@@ -81,6 +82,8 @@ def test_a_fifo_is_no_archive_and_no_picture(tmp_path):
     within(20, lambda: open_source(DataOptions(source='zip', path=str(tmp_path / 'a.zip'))))
   with pytest.raises(UserError, match='cannot read .*a.zip.: it is not an ordinary file'):
     within(20, lambda: read_picture(str(tmp_path / 'a.zip')))
+  with pytest.raises(UserError, match='data.palette: .* cannot be read as text .it is not an ordinary file'):
+    within(20, lambda: read_palette(str(tmp_path / 'a.zip')))
 
 
 KINDS = ('PNG', 'JPEG', 'WEBP', 'GIF', 'BMP')
@@ -203,6 +206,10 @@ def test_own_pictures_of_other_kinds(tmp_path):
     pixels = pictures.smooth(5, 7)
     (tmp_path / 'b').write_bytes(pictures.encode(pixels, kind, **({'lossless': True} if kind == 'WEBP' else {})))
     np.testing.assert_array_equal(read_picture(tmp_path / 'b'), pixels)
+  exif = Image.Exif()
+  exif[274] = 6
+  Image.fromarray(pixels[..., 0]).save(tmp_path / 'c.tif', exif=exif)
+  np.testing.assert_array_equal(read_picture(tmp_path / 'c.tif')[..., 0], np.rot90(pixels[..., 0], -1))
   for path in (tmp_path, tmp_path / 'nowhere'):
     with pytest.raises(UserError, match='cannot read'):
       read_picture(path)
