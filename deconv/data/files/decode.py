@@ -43,7 +43,7 @@ def full_size(data, options):
   with opened(data, options.max_pixels) as image:
     # Pillow decodes all of a PNG to look for it at the end.
     has_exif = image.format != 'PNG' or b'eXIf' in data or b'Raw profile type exif' in data
-    turned = has_exif and image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
+    turned = has_exif and image.getexif().get(0x0112) in (5, 6, 7, 8)  # those lie on their side
     return image.size if turned else image.size[::-1]
 
 

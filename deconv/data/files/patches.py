@@ -57,7 +57,7 @@ class PatchSource(Source):
             reason = str(error)
             self.note_broken(at, reason)
         self._count_broken(index, reason)
-        at = int(np.searchsorted(self._places[:, 0], number, side='right')) % len(self)
+        at = self._end(number) % len(self)
         if self._number(at) == self._number(index):
           raise UserError(f'none of the images in {self.place} can be decoded ({reason}): set --config.data.path to a '
                           'set of PNG, JPEG or WebP images.')
@@ -104,9 +104,16 @@ class PatchSource(Source):
     """Which image a patch is of."""
     return int(self._places[index, 0])
 
+  def _end(self, number):
+    """The index behind the last patch of an image."""
+    return int(np.searchsorted(self._places[:, 0], number, side='right'))
+
   def _extended(self, number):
-    image = self.load_full(number)['image']
-    lacking = [max(0, self.options.image_size - length) for length in image.shape[:2]]
+    image, side = self.load_full(number)['image'], self.options.image_size
+    _, *last = self._places[self._end(number) - 1]
+    if any(place and place + side > length for place, length in zip(last, image.shape)):
+      raise decode.BrokenImage('it is smaller than its head says, or was when the source was opened')
+    lacking = [max(0, side - length) for length in image.shape[:2]]
     return np.pad(image, [(0, lacking[0]), (0, lacking[1]), (0, 0)], mode='symmetric') if any(lacking) else image
 
 

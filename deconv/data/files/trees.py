@@ -116,7 +116,9 @@ class Zip:
         try:
           # With a file of its own, zipfile locks every read and never closes it behind the back of another thread.
           archive = zipfile.ZipFile(open(self.path, 'rb'))
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except MemoryError:
+          raise
+        except Exception as error:  # BadZipFile, OSError, ValueError, NotImplementedError, struct.error and others
           raise UserError(f'{self.path} is not a complete zip archive ({error}): fetch it again, or set '
                           '--config.data.path to another.') from error
         members = {info.filename.replace('\\', '/'): info for info in archive.infolist() if not info.is_dir()}
