@@ -81,7 +81,7 @@ def _transform(options):
   from deconv import data
   from deconv.tasks.capabilities import TransformsPictures
   from deconv.training import restore
-  image = data.read_picture(_IMAGE.value)
+  image = data.read_picture(_IMAGE.value, options.data)
   task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
   if not isinstance(task, TransformsPictures):
     raise UserError(f"a run of task '{options.task}' makes pictures of its own: leave --image out")

@@ -190,7 +190,8 @@ def test_builders_and_tasks_have_no_defaults_of_their_own():
 
 
 # Where it is asked whether something has an attribute: of a library or of the operating system.
-ASKS = {'deconv/ops/lowering.py', 'deconv/training/host_memory.py', 'experiments/sweep.py'}
+ASKS = {'deconv/data/files/opening.py', 'deconv/ops/lowering.py', 'deconv/training/host_memory.py',
+        'experiments/sweep.py'}
 
 
 def test_classes_say_what_they_can():

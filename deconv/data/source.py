@@ -1,5 +1,6 @@
 """What a data source is, and the source whose images are an array."""
 import hashlib
+import itertools
 import multiprocessing
 import threading
 
@@ -69,6 +70,13 @@ class Source:
     """Sixteen hex digits that change with the data."""
     raise NotImplementedError
 
+  def content_fingerprint(self):
+    """The same where `fingerprint` is of what the data hold; to be overridden where that is of names and sizes alone.
+
+    Two and not one, because runs that were begun before have recorded the other one.
+    """
+    return self.fingerprint()
+
   def load(self, indices):
     """The items of many indices, as a list; to be overridden where many are read faster than one by one."""
     return [self[index] for index in indices]
@@ -106,16 +114,31 @@ class Source:
     Raises:
       UserError: `options.on_broken` is 'error'.
     """
-    with _NOTING:
-      if index in self.broken:
-        return
-      if self.options.on_broken == 'error':
-        raise UserError(f'{self._title(index)} in {self.place} cannot be decoded ({reason}): mend or remove it, or set '
-                        '--config.data.on_broken=skip.')
-      self.broken[index] = reason
-      number = len(self.broken)
+    if index in self.broken:
+      return
+    if self.options.on_broken == 'error':
+      raise UserError(f'{self._title(index)} in {self.place} cannot be decoded ({reason}): mend or remove it, or set '
+                      '--config.data.on_broken=skip.')
+    number = self._count_broken(index, reason)
+    if number is None:
+      return
     if log and multiprocessing.parent_process() is None:  # workers tell the main process, which names it once
       self._warn(index, reason, number)
+
+  def broken_since(self, number):
+    """[(index, reason)] of the items that were found broken after the first `number`, while other threads find more."""
+    if len(self.broken) <= number:
+      return []
+    with _NOTING:  # nobody goes through the dict while it grows
+      return list(itertools.islice(self.broken.items(), number, None))
+
+  def _count_broken(self, index, reason):
+    """Adds to `broken`, as nobody else does; returns how many there are now, None where the item was among them."""
+    with _NOTING:
+      if index in self.broken:
+        return None
+      self.broken[index] = reason
+      return len(self.broken)
 
   def _title(self, index):
     """What to call one item in messages."""

@@ -28,6 +28,10 @@ class DataOptions(Options):
     channels: 1 (grey) or 3 (RGB).
     crop: side in pixels of the centre crop before the resize; 0 is the largest square.
     background: RGB, 0 to 255, under transparent pixels.
+    max_pixels: a picture with more pixels is a file that cannot be decoded. The default is that of Pillow, 256 MiB of
+      decoded RGB; Pillow itself decodes none of more than twice as many.
+    max_file_mb: the same of a file, or a member of an archive, of more MiB; the default is the size of `max_pixels`
+      without compression.
     on_broken: a file that cannot be decoded is passed over, counted and named once ('skip') or ends the run ('error').
     memory_limit_mb: decoded data sets up to this many MiB are held in memory and gathered by index.
     workers: threads or processes that decode what is not in memory.
@@ -56,6 +60,8 @@ class DataOptions(Options):
   channels: int = 1
   crop: int = 0
   background: tuple[int, ...] = (255, 255, 255)
+  max_pixels: int = 89_478_485
+  max_file_mb: int = 256
   on_broken: str = 'skip'
   memory_limit_mb: int = 1024
   workers: int = 4
@@ -71,6 +77,7 @@ class DataOptions(Options):
     self._one_of(channels=(1, 3), on_broken=('skip', 'error'), worker_kind=('thread', 'process'),
                  fit=('crop', 'pad', 'patches'))
     self._at_least(image_size=1, patch_stride=0, crop=0, memory_limit_mb=0, workers=1, prefetch=1)
+    self._between(max_pixels=(1, 2 * 89_478_485), max_file_mb=(1, 2**20))
     if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
       raise UserError(f'data.background is {self.background}: it must be red, green, blue, each 0 to 255.')
     if len(set(self.class_names)) < len(self.class_names) or len(self.class_names) > IGNORE:
@@ -80,6 +87,11 @@ class DataOptions(Options):
                       'the two.')
     if self.vary and not (min(self.vary) >= 0 and sum(self.vary) > 0):
       raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
+
+  @property
+  def max_bytes(self):
+    """`max_file_mb` in bytes."""
+    return self.max_file_mb * 2**20
 
   @property
   def image_shape(self):

@@ -51,8 +51,8 @@ def train(run, workdir, *, allow_config_change=False):
   folder.check_config(plain, allow_config_change)
   run = run if isinstance(run, Run) else prepare(options)
   writes = run.parallel.process_index == 0
-  fingerprint = run.source.fingerprint()
-  folder.check_data(fingerprint, allow_config_change)
+  fingerprints = {'data_fingerprint': run.source.fingerprint(), 'data_content': run.source.content_fingerprint()}
+  folder.check_data(fingerprints, allow_config_change)
   progress = Progress(run.total_steps, run.task.loss_names, enabled=writes)
 
   with contextlib.ExitStack() as stack:
@@ -71,7 +71,7 @@ def train(run, workdir, *, allow_config_change=False):
       return state
 
     record = {**provenance.describe(), 'data': {'source': run.source.name, 'images': len(run.source)},
-              'data_fingerprint': fingerprint, 'batch_size': options.train.batch_size, 'steps': run.total_steps,
+              **fingerprints, 'batch_size': options.train.batch_size, 'steps': run.total_steps,
               'resumed_from': step, 'done_after': step if done else None,
               'train_call_seconds': round(called, 3), 'earlier': _earlier(folder.run)}
     writer = MetricWriter(folder.path, options.log.tensorboard, step, writes, evaluated=done)

@@ -80,12 +80,19 @@ class Workdir:
       raise UserError(f"the workdir '{self.path}' belongs to another config ({'; '.join(changes)}): choose another "
                       '--workdir, or pass --allow_config_change to go on with the new values')
 
-  def check_data(self, fingerprint, allow_change=False):
-    """Raises UserError when the folder's run was trained on other data."""
-    before = (self.run or {}).get('data_fingerprint', fingerprint)
-    if before != fingerprint and not allow_change:
-      raise UserError(f"the data have changed since this run began (fingerprint {before} -> {fingerprint}): put back "
-                      'the old ones, choose another --workdir, or pass --allow_config_change')
+  def check_data(self, fingerprints, allow_change=False):
+    """Raises UserError when the folder's run was trained on other data.
+
+    Args:
+      fingerprints: {name in run.json: fingerprint}; one that the folder's run, of an older version, did not record is
+        not compared.
+      allow_change: accept other data nevertheless.
+    """
+    for name, now in fingerprints.items():
+      before = (self.run or {}).get(name, now)
+      if before != now and not allow_change:
+        raise UserError(f"the data have changed since this run began (fingerprint {before} -> {now}): put back the old "
+                        'ones, choose another --workdir, or pass --allow_config_change')
 
   def write_json(self, name, content):
     """Writes a file whole or not at all."""

@@ -1,10 +1,12 @@
 """`sample --image`: networks that run on a picture of the user's own, through the entry points."""
 import json
+import os
 
 import numpy as np
 from PIL import Image
 import pytest
 
+from tests.data.files import hostile
 from tests.experiments.run_experiment import error_of, run
 
 QUICK_TO_COMPILE = {'XLA_FLAGS': '--xla_backend_optimization_level=0'}
@@ -35,6 +37,15 @@ def test_mistakes_are_one_sentence(workdir, tmp_path):
   (tmp_path / 'broken.png').write_text('no picture')
   for name in ('broken.png', 'missing.png'):
     assert 'cannot read' in error_of(run('sample', f'--workdir={workdir}', f'--image={tmp_path / name}'))
+  for make in (hostile.huge_png, hostile.large_text_png, hostile.bad_chunk_png):
+    (tmp_path / 'broken.png').write_bytes(make())
+    assert 'can be decoded (' in error_of(run('sample', f'--workdir={workdir}', f"--image={tmp_path / 'broken.png'}"))
+  os.mkfifo(tmp_path / 'fifo.png')
+  image = f"--image={tmp_path / 'fifo.png'}"
+  assert 'not an ordinary file' in error_of(run('sample', f'--workdir={workdir}', image, timeout=120))
+  Image.new('L', (60, 50)).save(tmp_path / 'own.png')
+  limit = '--config.data.max_pixels=2999'
+  assert 'max_pixels=2999' in error_of(run('sample', f'--workdir={workdir}', f"--image={tmp_path / 'own.png'}", limit))
   out = f"--out={tmp_path / 'out.gif'}"
   assert 'must end in .png' in error_of(run('sample', f'--workdir={workdir}', '--image=a.png', out))
   assert '--image=FILE' in error_of(run('sample', f'--workdir={workdir}', '--num=1'))

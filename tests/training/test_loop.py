@@ -12,6 +12,7 @@ from deconv.options import TrainOptions
 from deconv.training import evaluation, experiment, loop, pictures
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.finite import NonFiniteError
+from tests.data import pictures
 from tests.training import tiny
 
 TIMES = ('images_per_second', 'data_wait')
@@ -355,6 +356,45 @@ def test_other_data_are_refused(tmp_path):
     json.dump({**run, 'data_fingerprint': 'else'}, file)
   with pytest.raises(UserError, match='data have changed.*else ->'):
     train(tmp_path, train__steps=4)
+  with open(tmp_path / 'run.json', 'w') as file:
+    json.dump({**run, 'data_content': 'other'}, file)
+  with pytest.raises(UserError, match='data have changed.*other ->'):
+    train(tmp_path, train__steps=4)
+
+
+def test_a_run_that_has_not_recorded_the_content_goes_on(tmp_path):
+  train(tmp_path, train__steps=2)
+  run = read(tmp_path, 'run.json')
+  assert len(run.pop('data_content')) == 16
+  with open(tmp_path / 'run.json', 'w') as file:
+    json.dump(run, file)
+  assert train(tmp_path, train__steps=4).step == 4
+  assert len(read(tmp_path, 'run.json')['data_content']) == 16
+
+
+def test_files_that_vanish_while_training_streams_end_nothing(tmp_path, monkeypatch):
+  """Neither the batches nor the evaluation, which is held in memory when it is first made, and no later call."""
+  files = {f'{split}/{i % 2}/{name}': data for split, count in (('train', 300), ('test', 8))
+           for i, (name, data) in enumerate(pictures.numbered(count).items())}
+  path = pictures.write_folder(tmp_path / 'data', files)
+  gone = [f'train/{i % 2}/{i:06d}.png' for i in range(10)] + ['test/1/000003.png']
+  kept = {name: files[name] for name in gone}
+  call = loop.Loop.call
+
+  def call_and_remove(self, *args):
+    for name in gone:
+      if os.path.exists(os.path.join(path, name)):
+        os.remove(os.path.join(path, name))
+    return call(self, *args)
+
+  monkeypatch.setattr(loop.Loop, 'call', call_and_remove)
+  data = dict(data__source='folder', data__path=path, data__image_size=64, data__memory_limit_mb=1)
+  assert train(tmp_path / 'run', **data).step == 20
+  assert [line['step'] for line in lines(tmp_path / 'run') if line['split'] == 'eval'] == [10, 20]
+  with pytest.raises(UserError, match='the data have changed'):  # there are 290 images now
+    train(tmp_path / 'run', train__steps=24, **data)
+  pictures.write_folder(path, kept)
+  assert train(tmp_path / 'run', train__steps=24, **data).step == 24
 
 
 def test_a_mistake_is_named_before_the_folder_is_touched(tmp_path):

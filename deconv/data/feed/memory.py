@@ -50,6 +50,9 @@ class HeldSource(ArraySource):
     """Of the source's files, not of what was made of them."""
     return self._source.fingerprint()
 
+  def content_fingerprint(self):
+    return self._source.content_fingerprint()
+
 
 def hold(source, options):
   """Returns the source with its images in memory when they fit `options.memory_limit_mb`, else the source itself.
@@ -64,8 +67,8 @@ def hold(source, options):
   planes = channels + bool(source.mask_names)
   if len(source) * height * width * planes > options.memory_limit_mb * 2**20:
     return source
-  key = (source.name, source.fingerprint(), source.image_shape, options.crop, options.fit, options.background,
-         options.on_broken, source.mask_names)
+  key = (source.name, source.fingerprint(), source.content_fingerprint(), source.image_shape, options.crop, options.fit,
+         options.background, options.on_broken, options.max_pixels, options.max_file_mb, source.mask_names)
   held = _HELD.get(key)
   if held is None:
     held = _HELD[key] = _decode_all(source, options)

@@ -27,13 +27,18 @@ class _Steps:
 
   def __init__(self, make, source, first, length):
     self._make, self._source, self._first, self._length = make, source, first, length
+    self._told = len(source.broken)  # what is copied into a worker process is known here
 
   def __len__(self):
     return self._length
 
   def __getitem__(self, index):
     batch = self._make(self._first + index)
-    return {'batch': batch, 'broken': list(self._source.broken.items())}
+    # Only what is new, as there may be thousands. Threads may tell the same twice; a process has one that asks.
+    told = self._told
+    broken = self._source.broken_since(told)
+    self._told = told + len(broken)
+    return {'batch': batch, 'broken': broken}
 
 
 class _Ahead:

@@ -4,15 +4,16 @@ The rule, everywhere: decode the first frame, turn it as its EXIF says, put tran
 it grey (ITU-R 601 luma) or RGB, cut the centre square, resize it by Pillow's bicubic filter. Pillow widens the filter
 when it shrinks an image, so this is antialiased.
 """
-import io
-
 import numpy as np
 
+from deconv.data.files.opening import BrokenImage, opened
 from deconv.options.data import IGNORE
 
+__all__ = ['BrokenImage', 'centre_square', 'decode', 'decode_full', 'fit', 'fit_mask', 'full_size', 'sixteen_bits',
+           'with_channels']
 
-class BrokenImage(Exception):
-  """The bytes are not an image that can be decoded; the message is the decoder's."""
+# 16-bit levels as 8 bits: 65535 / 257 = 255.
+_EIGHT_BITS = np.round(np.arange(65536) / 257).astype(np.uint8)
 
 
 def decode(data, options):
@@ -20,13 +21,13 @@ def decode(data, options):
 
   Args:
     data: bytes of the file: palette, grey, RGB, CMYK, 8 or 16 bits, with or without transparency.
-    options: DataOptions; `channels`, `background`, `crop` and `image_size` are used.
+    options: DataOptions; `channels`, `background`, `crop`, `image_size` and `max_pixels` are used.
 
   Returns:
     uint8 array (image_size, image_size, channels).
 
   Raises:
-    BrokenImage: the bytes cannot be decoded to the end.
+    BrokenImage: the bytes cannot be decoded to the end, or are of too many pixels.
   """
   return _square(_open(data, options), options)
 
@@ -37,19 +38,13 @@ def decode_full(data, options):
   return np.asarray(image).reshape(image.height, image.width, options.channels)
 
 
-def full_size(data):
+def full_size(data, options):
   """(height, width) of what `decode_full` gives, from the head of the file; BrokenImage when that cannot be read."""
-  from PIL import Image, UnidentifiedImageError
-  try:
-    image = Image.open(io.BytesIO(data))
+  with opened(data, options.max_pixels) as image:
     # Pillow decodes all of a PNG to look for it at the end.
     has_exif = image.format != 'PNG' or b'eXIf' in data or b'Raw profile type exif' in data
-    turned = has_exif and image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on their side
-  except UnidentifiedImageError as error:
-    raise BrokenImage('not an image file' if data else 'empty file') from error
-  except Exception as error:
-    raise BrokenImage(f'{type(error).__name__}: {error}') from error
-  return image.size if turned else image.size[::-1]
+    turned = has_exif and image.getexif().get(0x0112) in (5, 6, 7, 8)  # those lie on their side
+    return image.size if turned else image.size[::-1]
 
 
 def with_channels(pixels, channels):
@@ -88,20 +83,12 @@ def centre_square(width, height, crop):
 
 def _open(data, options):
   """The decoded image, upright, opaque, grey or RGB; BrokenImage when it cannot be decoded to the end."""
-  from PIL import Image, ImageOps, UnidentifiedImageError
-  try:
-    image = Image.open(io.BytesIO(data))
+  from PIL import ImageOps
+  with opened(data, options.max_pixels) as image:
     image.load()  # a truncated file shows itself here
     image = ImageOps.exif_transpose(image)
     image = _opaque(image, options.background)
-    image = image.convert('L' if options.channels == 1 else 'RGB')
-  except MemoryError:
-    raise
-  except UnidentifiedImageError as error:  # its own message holds an address, another one each time
-    raise BrokenImage('not an image file' if data else 'empty file') from error
-  except Exception as error:  # on damaged bytes Pillow raises OSError, SyntaxError, struct.error, IndexError and others
-    raise BrokenImage(f'{type(error).__name__}: {error}') from error
-  return image
+    return image.convert('L' if options.channels == 1 else 'RGB')
 
 
 def _square(image, options, of_mask=False):
@@ -138,10 +125,19 @@ def _opaque(image, background):
   """The image without transparency, on the background; 16-bit grey becomes 8-bit grey."""
   from PIL import Image
   if image.mode.startswith('I'):
-    # Pillow would clip to 255 here instead of scaling: 65535 / 257 = 255.
-    levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-    return Image.fromarray(np.round(levels / 257).astype(np.uint8))
+    # Pillow would clip to 255 here instead of scaling.
+    levels = sixteen_bits(image)
+    grey, key = Image.fromarray(_EIGHT_BITS[levels]), image.info.get('transparency')
+    if not isinstance(key, int):
+      return grey
+    image = Image.merge('LA', (grey, Image.fromarray(np.where(levels == key, 0, 255).astype(np.uint8))))
   if not image.has_transparency_data:
     return image
   canvas = Image.new('RGBA', image.size, (*background, 255))
   return Image.alpha_composite(canvas, image.convert('RGBA'))
+
+
+def sixteen_bits(image):
+  """Returns the levels of a PIL image of 16-bit grey, uint16 (h, w)."""
+  levels = np.asarray(image)
+  return levels.astype(np.uint16) if levels.dtype.itemsize == 2 else np.clip(levels, 0, 65535).astype(np.uint16)

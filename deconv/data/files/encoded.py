@@ -23,6 +23,7 @@ class EncodedSource(Source):
 
   def __init__(self, name, place, options, class_names=None, mask_names=None):
     super().__init__(name, options, class_names, mask_names, place)
+    self._after = {}  # {broken index: one behind it before which all are broken}
 
   def _read(self, index):
     """(bytes of the image file, label or None); any exception means that the image is broken."""
@@ -36,7 +37,7 @@ class EncodedSource(Source):
     """
     if len(self):
       self._first_readable(0, log=False)
-      for number, (index, reason) in enumerate(self.broken.items(), 1):
+      for number, (index, reason) in enumerate(self.broken_since(0), 1):
         self._warn(index, reason, number)
 
   def __getitem__(self, index):
@@ -50,18 +51,24 @@ class EncodedSource(Source):
 
   def full_size(self, index):
     """(height, width) of `load_full(index)`, from the head of the file alone."""
-    return decode.full_size(self._bytes(index)[0])
+    return decode.full_size(self._bytes(index)[0], self.options)
 
   def _first_readable(self, index, log=True):
-    for candidate in range(index, index + len(self)):
-      candidate %= len(self)
+    candidate, passed = index, []
+    while len(self.broken) < len(self):
       if candidate in self.broken:
+        passed.append(candidate)
+        candidate = self._after.get(candidate, (candidate + 1) % len(self))
         continue
       try:
-        return self._decode(candidate)
+        item = self._decode(candidate)
       except decode.BrokenImage as error:
         self.note_broken(candidate, str(error), log)
-    index, reason = min(self.broken.items())
+        continue
+      for broken in passed:  # where nearly all are broken, the next one would be looked for again and again
+        self._after[broken] = candidate
+      return item
+    index, reason = min(self.broken_since(0))
     raise UserError(f'none of the {len(self)} images in {self.place} can be decoded (the first is '
                     f'{self._title(index)}: {reason}): set --config.data.path to a set of PNG, JPEG or WebP images.')
 

@@ -32,18 +32,37 @@ class FileSource(encoded.EncodedSource):
     self._tree = tree
     self._keys = keys
     self._labels = labels
+    self._taken = {}  # each kind of fingerprint is taken once: files may vanish later, which changes no run
     self.check()
 
   def __len__(self):
     return len(self._keys)
 
   def _read(self, index):
-    return self._tree.read(self._keys[index]), None if self._labels is None else self._labels[index]
+    data = self._tree.read(self._keys[index], self.options.max_bytes)
+    return data, None if self._labels is None else self._labels[index]
 
   def _title(self, index):
     return self._keys[index]
 
   def fingerprint(self):
+    """Of names, labels and sizes, and of the checksums that an archive holds; as it was when first asked for."""
+    if 'names' not in self._taken:
+      self._taken['names'] = self._take_fingerprint()
+    return self._taken['names']
+
+  def content_fingerprint(self):
+    """Of the bytes too: see `trees.Folder.content`."""
+    if 'content' not in self._taken:
+      content = self._tree.content(self._all_keys())
+      self._taken['content'] = hashlib.sha256(self.fingerprint().encode() + content).hexdigest()[:16]
+    return self._taken['content']
+
+  def _all_keys(self):
+    """Names of all files that are read."""
+    return self._keys
+
+  def _take_fingerprint(self):
     digest = hashlib.sha256()
     for index, key in enumerate(self._keys):
       label = None if self._labels is None else self._labels[index]

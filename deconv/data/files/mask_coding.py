@@ -1,10 +1,11 @@
 """How the pixels of a mask file say their class: by numbers, or by colours that a palette names."""
 import dataclasses
-import io
+import os
 
 import numpy as np
 
-from deconv.data.files.decode import BrokenImage
+from deconv.data.files import opening
+from deconv.data.files.opening import BrokenImage
 from deconv.errors import UserError
 from deconv.options.data import IGNORE
 
@@ -27,12 +28,13 @@ class MaskCoding:
   first: int = 0
   source: str = 'data.class_names'
 
-  def decode(self, data, title):
+  def decode(self, data, title, max_pixels):
     """Decodes a mask.
 
     Args:
       data: bytes of a PNG file, or another without losses.
       title: what to call it in messages.
+      max_pixels: a mask with more is broken.
 
     Returns:
       uint8 (h, w), a class or IGNORE at each pixel.
@@ -41,21 +43,19 @@ class MaskCoding:
       BrokenImage: the bytes cannot be decoded.
       UserError: a pixel is of no class.
     """
-    from PIL import Image
     try:
-      image = Image.open(io.BytesIO(data))
-      image.load()
-      pixels = np.asarray(image.convert('RGB') if self.colours else image)
-    except MemoryError:
-      raise
-    except Exception as error:
-      raise BrokenImage(f'mask: {type(error).__name__}: {error}') from error
+      with opening.opened(data, max_pixels) as image:
+        image.load()
+        pixels = np.asarray(image.convert('RGB') if self.colours else image)
+        scale = 1 if self.colours else _scale(image, data)
+    except BrokenImage as error:
+      raise BrokenImage(f'mask: {error}') from error
     if self.colours:
       return self._of_colours(pixels, title)
     if pixels.ndim > 2:
       raise UserError(f'the mask {title} has colours and not class numbers: set --config.data.palette to a text file '
                       "with a line 'red green blue name' for each class.")
-    values = pixels.astype(np.int64)
+    values = pixels.astype(np.int32) // scale
     wrong = (values != IGNORE) & ((values < self.first) | (values >= self.first + len(self.names)))
     wrong &= values != self.first - 1
     if wrong.any():
@@ -65,7 +65,7 @@ class MaskCoding:
     return np.where(values == IGNORE, IGNORE, values - self.first).astype(np.uint8)  # one below the first is none, too
 
   def _of_colours(self, pixels, title):
-    number = pixels.astype(np.int64) @ np.array([65536, 256, 1])
+    number = sum(pixels[..., i].astype(np.int32) << shift for i, shift in enumerate((16, 8, 0)))
     known = np.array([np.dot(colour, [65536, 256, 1]) for colour, _ in self.colours])
     order = np.argsort(known)
     place = np.minimum(np.searchsorted(known[order], number), len(known) - 1)
@@ -77,6 +77,13 @@ class MaskCoding:
                       f'in {self.source}: add it there (with the name ignore where it is no class), and save masks as '
                       'PNG, never as JPEG.')
     return np.array([value for _, value in self.colours], np.uint8)[order][place]
+
+
+def _scale(image, data):
+  """What Pillow has multiplied the values of a mask by: it makes grey of 2 or 4 bits a PNG of 0 to 255."""
+  if image.format != 'PNG' or image.mode != 'L' or data[12:16] != b'IHDR':
+    return 1
+  return {2: 85, 4: 17}.get(data[24], 1)  # the bits of a sample stand behind width and height
 
 
 def read_palette(path):
@@ -92,6 +99,8 @@ def read_palette(path):
     UserError: the file cannot be read, or a line is not of this form.
   """
   try:
+    if os.path.exists(path) and not os.path.isfile(path):  # a FIFO would be waited for
+      raise opening.NoOrdinaryFile('it is not an ordinary file')
     with open(path, encoding='utf-8') as file:
       lines = file.read().splitlines()
   except (OSError, UnicodeDecodeError) as error:

@@ -18,7 +18,7 @@ def decode_pair(image, mask, coding, title, options):
     image, mask: bytes of the files.
     coding: a MaskCoding.
     title: what to call the mask in messages.
-    options: DataOptions; `channels` and `background` are used.
+    options: DataOptions; `channels`, `background` and `max_pixels` are used.
 
   Returns:
     (image, mask): uint8 (h, w, channels) and uint8 (h, w), in their own size.
@@ -27,7 +27,7 @@ def decode_pair(image, mask, coding, title, options):
     BrokenImage: one of them cannot be decoded, or they are not of one size.
     UserError: a pixel of the mask is of no class.
   """
-  image, mask = decode.decode_full(image, options), coding.decode(mask, title)
+  image, mask = decode.decode_full(image, options), coding.decode(mask, title, options.max_pixels)
   if image.shape[:2] != mask.shape:
     height, width = image.shape[:2]
     raise decode.BrokenImage(f'its mask {title} is {mask.shape[1]}x{mask.shape[0]} and the image {width}x{height}: '
@@ -65,9 +65,10 @@ class MaskSource(FileSource):
     values = set()
     for key in self._mask_keys[:_LOOKED_AT]:
       try:
-        values.update(np.unique(self._coding.decode(self._tree.read(key), key)).tolist())
-      except (decode.BrokenImage, OSError):
+        mask = self._coding.decode(self._read_file(key), key, self.options.max_pixels)
+      except decode.BrokenImage:
         continue
+      values.update(np.unique(mask).tolist())
     if values == {0, IGNORE} and not self._coding.colours:
       raise UserError(f'the masks of {self.place} hold only 0 and {IGNORE}, and {IGNORE} means that a pixel has no '
                       "class: set --config.data.palette to a text file with the lines '0 0 0 NAME' and '255 255 255 "
@@ -79,21 +80,26 @@ class MaskSource(FileSource):
 
   def _pair(self, index):
     key = self._mask_keys[index]
+    return decode_pair(self._read_file(self._keys[index]), self._read_file(key), self._coding, key, self.options)
+
+  def _read_file(self, key):
     try:
-      image, mask = self._tree.read(self._keys[index]), self._tree.read(key)
+      return self._tree.read(key, self.options.max_bytes)
     except MemoryError:
       raise
     except Exception as error:  # as in EncodedSource
       raise decode.BrokenImage(f'{type(error).__name__}: {error}') from error
-    return decode_pair(image, mask, self._coding, key, self.options)
 
   def load_full(self, index):
     """{'image': uint8 (h, w, c), 'mask': uint8 (h, w)} in their own size; BrokenImage if they cannot be decoded."""
     image, mask = self._pair(index)
     return {'image': image, 'mask': mask}
 
-  def fingerprint(self):
-    digest = hashlib.sha256(super().fingerprint().encode())
+  def _all_keys(self):
+    return [*self._keys, *self._mask_keys]
+
+  def _take_fingerprint(self):
+    digest = hashlib.sha256(super()._take_fingerprint().encode())
     for key in self._mask_keys:
       digest.update(repr((key, self._tree.signature(key))).encode('utf-8', 'surrogateescape'))
     digest.update(repr(self._coding).encode())

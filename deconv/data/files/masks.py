@@ -51,7 +51,12 @@ def _pairs(tree):
     for place, part in enumerate(parts[:-1]):
       kind = images if part.lower() in _IMAGE_FOLDERS else masks if part.lower() in _MASK_FOLDERS else None
       if kind is not None:
-        kind['/'.join([*parts[:place], *parts[place + 1:]]).rsplit('.', 1)[0]] = name
+        key = '/'.join([*parts[:place], *parts[place + 1:]]).rsplit('.', 1)[0]
+        if key in kind:
+          what = 'images have one mask' if kind is images else 'masks have one image'
+          raise UserError(f'{kind[key]} and {name} in {tree.path} differ in folder or ending alone, so that two '
+                          f'{what}: rename or remove one of them.')
+        kind[key] = name
         break
   if not images or not masks:
     missing = 'images' if not images else 'masks'

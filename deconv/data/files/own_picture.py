@@ -1,34 +1,49 @@
 """A picture of the user's own: a file of any size, grey or RGB, with or without alpha, 8 or 16 bits."""
 import numpy as np
 
+from deconv.data.files import decode, opening
 from deconv.data.transforms.colour import LUMA
 from deconv.errors import UserError
+from deconv.options.data import DataOptions
 
 
-def read_picture(path):
+def read_picture(path, options=DataOptions()):
   """Decodes one file, turned as its EXIF says.
 
   Args:
-    path: PNG, JPEG, WebP, TIFF or what else Pillow reads. Pillow has 16 bits for grey pictures only and reads those in
-      colour as 8 bits.
+    path: PNG, JPEG, WebP, GIF, BMP or TIFF. Pillow has 16 bits for grey pictures only and reads those in colour as 8
+      bits.
+    options: DataOptions; `max_pixels` and `max_file_mb` are used.
 
   Returns:
-    uint8 (height, width, 1 to 4): grey, grey and alpha, RGB, RGB and alpha; or uint16 (height, width, 1).
+    uint8 (height, width, 1 to 4): grey, grey and alpha, RGB, RGB and alpha; or uint16 (height, width, 1 or 2).
 
   Raises:
-    UserError: the file is not there or cannot be decoded.
+    UserError: the file is not there, is no ordinary file, is too large or cannot be decoded, or its values are floating
+      point numbers.
   """
-  from PIL import Image, ImageOps
+  from PIL import ImageOps
   try:
-    image = Image.open(path)
-    image.load()
-    image = ImageOps.exif_transpose(image)
+    with opening.opened(opening.read_file(path, options.max_bytes), options.max_pixels, opening.OWN_FORMATS) as image:
+      image.load()
+      image = ImageOps.exif_transpose(image)
+      pixels = None if image.mode == 'F' else _pixels(image)
+  except opening.BrokenImage as error:
+    raise UserError(f"cannot read '{path}': it is not a picture that can be decoded ({error}); give a PNG or JPEG "
+                    'file') from error
   except OSError as error:
-    reason = error.strerror or 'it is not a picture that can be decoded'
-    raise UserError(f"cannot read '{path}': {reason}; give a PNG or JPEG file") from error
+    raise UserError(f"cannot read '{path}': {error.strerror or error}; give a PNG or JPEG file") from error
+  if pixels is None:
+    raise UserError(f"cannot read '{path}': its values are floating point numbers, of which nobody knows where black "
+                    'and white lie; save it with 8 or 16 bits')
+  return pixels
+
+
+def _pixels(image):
   if image.mode.startswith('I'):
-    pixels = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
-    return pixels[..., None]
+    pixels, key = decode.sixteen_bits(image), image.info.get('transparency')
+    return np.stack([pixels, np.where(pixels == key, 0, 65535).astype(np.uint16)] if isinstance(key, int) else [pixels],
+                    axis=-1)
   alpha = image.has_transparency_data
   grey = image.mode in ('1', 'L', 'LA', 'La')
   pixels = np.asarray(image.convert({(True, True): 'LA', (True, False): 'L', (False, True): 'RGBA',

@@ -48,15 +48,19 @@ class PatchSource(Source):
       at = index
       while self._number(at) != last:
         number = self._number(at)
-        try:
-          image, last = self._extended(number), number
-        except decode.BrokenImage as error:  # its head was not
-          self.note_broken(at, str(error))
-          self.broken.setdefault(index, str(error))
-          at = int(np.searchsorted(self._places[:, 0], number, side='right')) % len(self)
-          if self._number(at) == self._number(index):
-            raise UserError(f'none of the images in {self.place} can be decoded ({error}): set --config.data.path to a '
-                            'set of PNG, JPEG or WebP images.') from error
+        reason = self._source.broken.get(number)
+        if reason is None:
+          try:
+            image, last = self._extended(number), number
+            break
+          except decode.BrokenImage as error:  # its head was not
+            reason = str(error)
+            self.note_broken(at, reason)
+        self._count_broken(index, reason)
+        at = self._end(number) % len(self)
+        if self._number(at) == self._number(index):
+          raise UserError(f'none of the images in {self.place} can be decoded ({reason}): set --config.data.path to a '
+                          'set of PNG, JPEG or WebP images.')
       _, top, left = self._places[at]
       side = self.options.image_size
       items.append({'image': image[top:top + side, left:left + side]})
@@ -77,10 +81,16 @@ class PatchSource(Source):
   def note_broken(self, index, reason, log=True):
     """Counts a patch that is replaced by another; the source counts the image that it is of, and names it once."""
     self._source.note_broken(self._number(index), reason, log)
-    self.broken.setdefault(index, reason)
+    self._count_broken(index, reason)
 
   def fingerprint(self):
-    about = self._source.fingerprint(), self.image_shape, self.options.patch_stride
+    return self._of_patches(self._source.fingerprint())
+
+  def content_fingerprint(self):
+    return self._of_patches(self._source.content_fingerprint())
+
+  def _of_patches(self, fingerprint):
+    about = fingerprint, self.image_shape, self.options.patch_stride
     return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
 
   def _size(self, index):
@@ -94,9 +104,16 @@ class PatchSource(Source):
     """Which image a patch is of."""
     return int(self._places[index, 0])
 
+  def _end(self, number):
+    """The index behind the last patch of an image."""
+    return int(np.searchsorted(self._places[:, 0], number, side='right'))
+
   def _extended(self, number):
-    image = self.load_full(number)['image']
-    lacking = [max(0, self.options.image_size - length) for length in image.shape[:2]]
+    image, side = self.load_full(number)['image'], self.options.image_size
+    _, *last = self._places[self._end(number) - 1]
+    if any(place and place + side > length for place, length in zip(last, image.shape)):
+      raise decode.BrokenImage('it is smaller than its head says, or was when the source was opened')
+    lacking = [max(0, side - length) for length in image.shape[:2]]
     return np.pad(image, [(0, lacking[0]), (0, lacking[1]), (0, 0)], mode='symmetric') if any(lacking) else image
 
 

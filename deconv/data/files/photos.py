@@ -6,9 +6,10 @@ import os
 
 import numpy as np
 
-from deconv.data.files import decode
+from deconv.data.files import decode, opening
 from deconv.data.source import Source, choose_split
 from deconv.errors import UserError
+from deconv.options.data import DataOptions
 
 _SKLEARN, _SKIMAGE = ('sklearn', 'datasets', 'images'), ('skimage', 'data')
 
@@ -102,8 +103,9 @@ def _path(name):
 @functools.lru_cache(maxsize=2 * len(PHOTOS))
 def read_photo(name, channels):
   """uint8 (height, width, channels) of a key of PHOTOS; not to be written to."""
-  from PIL import Image
-  image = Image.open(_path(name)).convert('L' if channels == 1 else 'RGB')
+  data = opening.read_file(_path(name), DataOptions().max_bytes)
+  with opening.opened(data, DataOptions.max_pixels) as image:
+    image = image.convert('L' if channels == 1 else 'RGB')
   pixels = np.asarray(image).reshape(image.height, image.width, channels)
   pixels.flags.writeable = False
   return pixels

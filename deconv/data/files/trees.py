@@ -2,13 +2,22 @@
 
 Both can be read from many threads and be pickled into worker processes.
 """
+import hashlib
 import os
 import threading
 import zipfile
 
+from deconv.data.files import opening
 from deconv.errors import UserError
 
 _SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp')
+# Bytes asked of an archive at once. Of bzip2 and LZMA they are compressed ones, which may become thousands of times as
+# many before the archive's own word on their number is looked at.
+_PIECE, _SMALL_PIECE = 2**20, 2**12
+# Of a folder, what the digest of its contents is of: a second at the start of a run, and not a pass over all data.
+_WHOLE_FILES, _CONTENT_BYTES = 4096, 64 * 2**20
+_SAMPLED_FILES = 256
+_HEAD_BYTES = _CONTENT_BYTES // _SAMPLED_FILES
 
 
 def _is_image(name):
@@ -51,14 +60,31 @@ class Folder:
       names += [file if below == '.' else f'{below}/{file}' for file in files]
     return sorted(name for name in names if _is_image(name))
 
-  def read(self, name):
-    """The bytes of a file; OSError when it cannot be read."""
-    with open(os.path.join(self.path, name), 'rb') as file:
-      return file.read()
+  def read(self, name, max_bytes):
+    """The bytes of a file; OSError when it cannot be read, is no ordinary file or has more than `max_bytes`."""
+    return opening.read_file(os.path.join(self.path, name), max_bytes)
 
   def signature(self, name):
-    """What tells a changed file from this one without reading it."""
-    return os.path.getsize(os.path.join(self.path, name))
+    """What tells a changed file from this one without reading it; None of one that is not there."""
+    try:
+      return os.path.getsize(os.path.join(self.path, name))
+    except OSError:  # it has vanished, or a link leads to nowhere or in a circle
+      return None
+
+  def content(self, names):
+    """What tells files of the same sizes from these: a digest of all that they hold where that is little
+    (_WHOLE_FILES, _CONTENT_BYTES), else of the heads of some, evenly spread over the names."""
+    whole = len(names) <= _WHOLE_FILES and sum(self.signature(name) or 0 for name in names) <= _CONTENT_BYTES
+    if not whole:
+      names = [names[i * len(names) // _SAMPLED_FILES] for i in range(_SAMPLED_FILES)]
+    digest = hashlib.sha256()
+    for name in names:
+      try:
+        head = opening.read_head(os.path.join(self.path, name), _CONTENT_BYTES if whole else _HEAD_BYTES)
+      except OSError:  # a broken file like any other
+        head = b''
+      digest.update(hashlib.sha256(head).digest())
+    return digest.digest()
 
 
 class Zip:
@@ -79,6 +105,8 @@ class Zip:
       raise UserError(f"{path} is a folder, not a zip archive: use --config.data.source=folder.")
     if not os.path.exists(path):
       raise UserError(f'{path} does not exist: set --config.data.path to the zip archive of the images.')
+    if not os.path.isfile(path):  # opening a FIFO would wait for ever
+      raise UserError(f'{path} is not an ordinary file: set --config.data.path to the zip archive of the images.')
     self._open()
 
   def _open(self):
@@ -88,7 +116,9 @@ class Zip:
         try:
           # With a file of its own, zipfile locks every read and never closes it behind the back of another thread.
           archive = zipfile.ZipFile(open(self.path, 'rb'))
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except MemoryError:
+          raise
+        except Exception as error:  # BadZipFile, OSError, ValueError, NotImplementedError, struct.error and others
           raise UserError(f'{self.path} is not a complete zip archive ({error}): fetch it again, or set '
                           '--config.data.path to another.') from error
         members = {info.filename.replace('\\', '/'): info for info in archive.infolist() if not info.is_dir()}
@@ -99,15 +129,29 @@ class Zip:
     """Paths inside the archive, sorted."""
     return sorted(filter(_is_image, self._open()[1]))
 
-  def read(self, name):
-    """The bytes of a member; OSError, zipfile.BadZipFile, RuntimeError and others when it is damaged or encrypted."""
+  def read(self, name, max_bytes):
+    """The bytes of a member.
+
+    Raises:
+      OSError, zipfile.BadZipFile, RuntimeError and others: it is damaged or encrypted, or has more than `max_bytes`,
+        by what the archive says.
+    """
     archive, members = self._open()
-    return archive.read(members[name])
+    member = members[name]
+    opening.check_size(member.file_size, max_bytes)
+    small = member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    with archive.open(member) as file:  # which gives no more bytes than the archive says
+      return b''.join(iter(lambda: file.read(_SMALL_PIECE if small else _PIECE), b''))
 
   def signature(self, name):
     """What tells a changed file from this one without reading it."""
     info = self._open()[1][name]
     return info.file_size, info.CRC
+
+  def content(self, names):
+    """Nothing: the signatures are of the contents already."""
+    del names
+    return b''
 
   def __getstate__(self):
     return {'path': self.path}

@@ -61,17 +61,20 @@ def open_lists(name, path, coding, options, split):
   folder = os.path.join(path, _LISTS)
   lists = {}
   for file in sorted(os.listdir(folder)):
-    if file.endswith('.txt'):
+    if file.endswith('.txt') and os.path.isfile(os.path.join(folder, file)):
       with open(os.path.join(folder, file), encoding='utf-8') as lines:
         # The augmented lists of others have a line '/JPEGImages/NAME.jpg /SegmentationClassAug/NAME.png'.
         names = [os.path.splitext(os.path.basename(line.split()[0]))[0] for line in lines if line.strip()]
       lists[file[:-4]] = names
   lists['all'] = sorted({stem for names in lists.values() for stem in names})
   tree = trees.Folder(path)
-  there = {}
+  there, twice = {}, {}
   for key in tree.names():
     above, _, file = key.rpartition('/')
-    there[above, os.path.splitext(file)[0]] = key
+    place = above, os.path.splitext(file)[0]
+    if place in there:
+      twice[place] = there[place]
+    there[place] = key
   pairs = []
   for stem in choose_split(f'{name} {path}', split, lists):
     image = there.get(('JPEGImages', stem))
@@ -80,6 +83,8 @@ def open_lists(name, path, coding, options, split):
       missing = 'image in JPEGImages' if image is None else 'mask in SegmentationClass'
       raise UserError(f"the list '{split}' of {path} names {stem}, of which there is no {missing}: unpack the archive "
                       'anew, or mend the list.')
+    if ('JPEGImages', stem) in twice:
+      raise UserError(f"{twice['JPEGImages', stem]} and {image} in {path} have one mask: rename or remove one of them.")
     pairs.append((image, mask))
   if not pairs:
     raise UserError(f"the list '{split}' in {folder} is empty: choose another split or data.path.")

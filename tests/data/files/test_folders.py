@@ -145,6 +145,17 @@ def test_a_truncated_archive(tmp_path):
     open_source(DataOptions(source='zip', path=path))
 
 
+def test_an_archive_of_a_later_version(tmp_path):
+  path = pictures.write_zip(tmp_path / 'a.zip', pictures.numbered(2))
+  with open(path, 'rb') as file:
+    data = file.read()
+  place = data.index(b'PK\x01\x02') + 6  # the version that is needed, in the list of members
+  with open(path, 'wb') as file:
+    file.write(data[:place] + b'\x89' + data[place + 1:])
+  with pytest.raises(UserError, match='not a complete zip archive .zip file version 13.7'):
+    open_source(DataOptions(source='zip', path=path))
+
+
 def test_a_damaged_member_is_a_broken_file(tmp_path):
   path = pictures.write_zip(tmp_path / 'a.zip', pictures.numbered(4), zipfile.ZIP_STORED)
   with zipfile.ZipFile(path) as archive:

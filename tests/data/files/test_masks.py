@@ -12,6 +12,7 @@ from deconv.data.files import decode, voc
 from deconv.data.files.mask_coding import read_palette
 from deconv.errors import UserError
 from tests.data import pictures
+from tests.data.files import hostile
 
 NAMES = ('sky', 'sea', 'sand')
 COLOURS = np.array([[30, 120, 220], [10, 60, 90], [230, 200, 120]], np.uint8)  # of the pictures, one a class
@@ -193,6 +194,46 @@ def test_missing_masks_and_folders(tmp_path):
     open_source(OPTIONS)
   with pytest.raises(UserError, match='needs the names of the classes'):
     open_source(dataclasses.replace(OPTIONS, path=str(tmp_path), class_names=()))
+
+
+@pytest.mark.parametrize('bits', [1, 2, 4, 8])
+def test_grey_masks_of_few_bits_say_what_is_in_the_file(tmp_path, bits):
+  """Pillow enlarges 2 and 4 bits of grey to 0 to 255."""
+  values = np.arange(64).reshape(8, 8) % min(2**bits, 16)
+  names = tuple('abcdefghijklmnop')[:values.max() + 1]
+  files = {'images/a.png': pictures.encode(pictures.smooth(8, 8)), 'masks/a.png': hostile.grey_png(values, bits)}
+  np.testing.assert_array_equal(open_tree(tmp_path, files, class_names=names).load_full(0)['mask'], values)
+  files['masks/a.png'] = pictures.encode(Image.fromarray(values.astype(np.uint8)))
+  np.testing.assert_array_equal(open_tree(tmp_path, files, class_names=names).load_full(0)['mask'], values)
+  if bits == 4:
+    files['masks/a.png'] = hostile.grey_png(values, bits)
+    with pytest.raises(UserError, match='has the value 4, and data.class_names has 4 classes'):
+      open_tree(tmp_path, files, class_names=names[:4])
+
+
+def test_two_images_of_one_mask_are_a_mistake(tmp_path):
+  files = tree(3)
+  for name in ('images/001.jpg', 'imgs/001.png', 'masks/001.webp'):
+    first = f"{'masks' if 'masks' in name else 'images'}/001"
+    with pytest.raises(UserError, match=f'{first}.* and .*001.* in .* differ in folder or ending alone'):
+      open_tree(tmp_path / name[:4] / name[-3:], {**files, name: files['images/001.png']})
+  files = {**voc_tree(), 'VOCdevkit/VOC2012/JPEGImages/2007_000002.jpg': b'', 'VOCdevkit/VOC2012/JPEGImages/b.jpg': b''}
+  options = DataOptions(source='voc', path=pictures.write_folder(tmp_path / 'voc', files), class_names=voc.CLASSES)
+  with pytest.raises(UserError, match='JPEGImages/2007_000002.jpg and .*2007_000002.png in .* have one mask'):
+    open_source(options)
+  assert len(open_source(options, 'val')) == 1
+
+
+def test_an_archive_with_damaged_masks_is_read_as_far_as_it_goes(tmp_path):
+  """What is looked at first, too, is passed over."""
+  path = pictures.write_zip(tmp_path / 'a.zip', tree(3))
+  with open(path, 'rb') as file:
+    data = file.read()
+  place = data.index(b'masks/000.png') + 40
+  (tmp_path / 'a.zip').write_bytes(data[:place] + bytes(8) + data[place + 8:])
+  source = open_source(dataclasses.replace(OPTIONS, path=path))
+  assert_together(source[0])
+  assert set(source.broken) == {0}
 
 
 def test_masks_of_the_wrong_kind(tmp_path):

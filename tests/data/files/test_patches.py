@@ -118,6 +118,26 @@ def test_a_truncated_file_does_not_end_training_from_workers(tmp_path, kind, cap
       iterator.close()
 
 
+@pytest.mark.parametrize('orientation', [0, 5, 8, 9, 300])
+def test_sizes_agree_with_pixels_where_the_orientation_is_none(tmp_path, orientation):
+  exif = Image.Exif()
+  exif[0x0112] = orientation
+  Image.fromarray(picture(16, 48)).save(tmp_path / 'a.png', exif=exif)
+  source = opened(tmp_path)
+  assert source.load_full(0)['image'].shape[:2] == source.full_size(0)
+  assert [source[i]['image'].shape for i in range(len(source))] == [(16, 16, 3)] * 3
+
+
+def test_an_image_that_has_become_smaller_is_broken(tmp_path):
+  source = opened(folder(tmp_path, a=(16, 48), b=(16, 16), c=(16, 32)))
+  Image.fromarray(picture(16, 32)).save(tmp_path / 'a.png')
+  Image.fromarray(picture(9, 32)).save(tmp_path / 'c.png')  # which one patch a column still covers
+  for index in range(3):
+    np.testing.assert_array_equal(source[index]['image'], picture(16, 16, 1))
+  assert set(source.broken) == {0, 1, 2} and 'smaller than' in source.broken[2]
+  assert source[5]['image'].shape == (16, 16, 3)
+
+
 def test_images_that_are_gone_are_a_mistake_and_no_endless_search(tmp_path):
   source = opened(folder(tmp_path, a=(16, 16), b=(16, 32)))
   for name in 'ab':
