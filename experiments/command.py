@@ -71,8 +71,8 @@ def _help(argv, config_from):
     parts += [f'  --{flag.name}: {flag.help}' for flag in defined if not module.startswith('absl.')]
   given, = _peek(argv, 'config' if config_from == 'file' else 'workdir')
   if not given:
-    parts.append(f'  --config.SECTION.FIELD: any field; for a list add --{"config" if config_from == "file" else "workdir"}'
-                 '=... to --help')
+    which = 'config' if config_from == 'file' else 'workdir'
+    parts.append(f'  --config.SECTION.FIELD: any field; for a list add --{which}=... to --help')
     return '\n'.join(parts)
   config = (_config_of_file if config_from == 'file' else _config_of_workdir)(argv)
   values = config_diff.flatten(config.to_dict())

@@ -164,7 +164,7 @@ class Checkpoints:
     except OSError as error:
       raise _cannot_write(self.folder, error.strerror or error) from error
     except Exception as error:  # tensorstore raises ValueError, its asynchronous writes others
-      if any(word in str(error) for word in ('RESOURCE_EXHAUSTED', 'No space left', 'Disk quota exceeded', 'File too large')):
+      if any(word in str(error) for word in _NO_ROOM):
         raise _cannot_write(self.folder, 'no space left on device') from error
       raise
 
@@ -248,6 +248,10 @@ class _NewestAndBest(ocp.checkpoint_managers.PreservationPolicy):
     return kept
 
 
+# Words of the libraries for a disk, a quota or a file that is full.
+_NO_ROOM = 'RESOURCE_EXHAUSTED', 'No space left', 'Disk quota exceeded', 'File too large'
+
+
 class _Damaged(Exception):
   """A checkpoint is not what was written."""
 
@@ -294,5 +298,5 @@ def _first_line(error):
 
 
 def _cannot_write(folder, reason):
-  return UserError(f"cannot write a checkpoint to '{folder}': {reason}; make room, and run the same command again to go "
-                   'on, or choose another workdir')
+  return UserError(f"cannot write a checkpoint to '{folder}': {reason}; make room, and run the same command again to "
+                   'go on, or choose another workdir')

@@ -243,8 +243,8 @@ class Loop:
     """Tells the checkpoints how good that of a step is."""
     best = self.run.options.checkpoint.best_metric
     if best and best not in metrics:
-      logging.warning("checkpoint.best_metric='%s' is no metric of the evaluation of step %d, which has: %s", best, step,
-                      ', '.join(sorted(metrics)) or 'none')
+      logging.warning("checkpoint.best_metric='%s' is no metric of the evaluation of step %d, which has: %s", best,
+                      step, ', '.join(sorted(metrics)) or 'none')
     self.checkpoints.note_metrics({step: metrics})
 
   def save(self, state, step, between_done):

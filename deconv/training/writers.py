@@ -95,8 +95,8 @@ class MetricWriter:
     try:
       yield
     except OSError as error:
-      raise UserError(f"cannot write to '{self._folder}': {error.strerror or error}; make room, and run the same command "
-                      'again to go on') from error
+      raise UserError(f"cannot write to '{self._folder}': {error.strerror or error}; make room, and run the same "
+                      'command again to go on') from error
 
 
 class _Events:

@@ -16,8 +16,8 @@ def train(folder, limit, **overrides):
     if limit:
       resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
   text = json.dumps({'workdir': str(folder), 'overrides': overrides})
-  return subprocess.run([sys.executable, '-m', 'tests.training.run_tiny', text], cwd=ROOT, capture_output=True, text=True,
-                        timeout=120, check=False, preexec_fn=bound, env={**os.environ, 'JAX_PLATFORMS': 'cpu'})
+  return subprocess.run([sys.executable, '-m', 'tests.training.run_tiny', text], cwd=ROOT, timeout=120, check=False,
+                        capture_output=True, text=True, preexec_fn=bound, env={**os.environ, 'JAX_PLATFORMS': 'cpu'})
 
 
 @pytest.mark.parametrize('tensorboard', [False, True])
