@@ -15,7 +15,7 @@ Measured after the 3,000 steps on the six whole test photographs (seed 0; mean o
 """
 from configs import base
 
-_SHORT = {'train.steps': 1000}
+_SHORT = {'train.steps': 500}
 
 
 def get_config(variant=''):

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import textwrap
 
 from absl import app
 from absl import flags
@@ -14,8 +15,8 @@ import ml_collections
 from configs import base
 from deconv.errors import UserError, nearest
 from deconv.options import Experiment, fields_of
-from deconv.options.options import needs, parse
-from deconv.training import host_memory
+from deconv.options.options import documentation, needs, parse
+from deconv.training import config_diff, host_memory
 
 
 def run(main, config_from='file'):
@@ -33,9 +34,10 @@ def run(main, config_from='file'):
     if config_from == 'file':
       flags.DEFINE_string('config', None, 'the experiment: configs/NAME.py[:VARIANT]; any of its fields: '
                                           '--config.section.field=value')
-    if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(argv):
-      return flags.FLAGS(argv)
     with one_sentence():
+      if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(argv):
+        print(_help([word for word in argv if 'help' not in word and word != '-h'], config_from))
+        sys.exit(0)
       config = (_config_of_file if config_from == 'file' else _config_of_workdir)(argv)
       rest, experiment = _with_overrides(config, argv, flags.FLAGS)
       experiments.append(experiment)
@@ -49,6 +51,37 @@ def run(main, config_from='file'):
       main(experiments[0])
 
   app.run(call, flags_parser=parse_flags)
+
+
+def define_path(name, default, meaning):
+  """Defines a flag that names a file or folder; a leading ~ is the user's home."""
+  return flags.DEFINE(_PathParser(), name, default, meaning)
+
+
+class _PathParser(flags.ArgumentParser):
+
+  def parse(self, argument):
+    return os.path.expanduser(argument)
+
+
+def _help(argv, config_from):
+  """Returns what an entry point is for, its flags and, with --config or --workdir, the fields of that config."""
+  parts = [sys.modules['__main__'].__doc__ or '', 'Flags:']
+  for module, defined in sorted(flags.FLAGS.flags_by_module_dict().items()):
+    parts += [f'  --{flag.name}: {flag.help}' for flag in defined if not module.startswith('absl.')]
+  given, = _peek(argv, 'config' if config_from == 'file' else 'workdir')
+  if not given:
+    parts.append(f'  --config.SECTION.FIELD: any field; for a list add --{"config" if config_from == "file" else "workdir"}'
+                 '=... to --help')
+    return '\n'.join(parts)
+  config = (_config_of_file if config_from == 'file' else _config_of_workdir)(argv)
+  values = config_diff.flatten(config.to_dict())
+  parts.append(f'\nFields of {given}, and what they are set to there:')
+  for name, (_, _, options) in fields_of(config.task, config.model.name).items():
+    meaning = documentation(options)[name.rsplit('.', 1)[-1]]
+    parts.append(textwrap.fill(f'--config.{name}={values[name]}  {meaning}', 100, initial_indent='  ',
+                               subsequent_indent='      ', break_on_hyphens=False))
+  return '\n'.join(parts)
 
 
 class one_sentence:
@@ -81,6 +114,8 @@ def _quiet():
   """Warnings of ours are shown; libraries that log every checkpoint and every trace are not."""
   logging.set_verbosity(logging.WARNING)
   logging.set_stderrthreshold('warning')
+  # What a thread of Orbax meets is told again, by one sentence, when its work is waited for.
+  logging.get_absl_logger().addFilter(lambda record: 'orbax' not in record.pathname)
 
 
 def _prepare_environment():

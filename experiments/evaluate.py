@@ -15,7 +15,7 @@ from deconv import atomic_files, plots
 from experiments import command
 
 _SHOWN = 64  # images of the picture of anomalies
-_WORKDIR = flags.DEFINE_string('workdir', None, 'folder of a run')
+_WORKDIR = command.define_path('workdir', None, 'folder of a run')
 _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
 
 

@@ -9,7 +9,7 @@ from absl import flags
 
 from experiments import command, distributed
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'folder of the run; default: runs/NAME of the config file')
+_WORKDIR = command.define_path('workdir', None, 'folder of the run; default: runs/NAME of the config file')
 _ALLOW = flags.DEFINE_bool('allow_config_change', False, 'resume although scientific fields of the config have changed')
 _DISTRIBUTED = flags.DEFINE_string(
     'distributed', '', "several hosts: 'auto' (TPU pods, Slurm) or ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID")

@@ -18,11 +18,11 @@ from experiments import command
 
 KINDS = 'grid', 'interpolation', 'traversal', 'manifold'
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'folder of a run')
+_WORKDIR = command.define_path('workdir', None, 'folder of a run')
 _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
 _NUM = flags.DEFINE_integer('num', 64, 'number of images')
-_OUT = flags.DEFINE_string('out', None, 'file to write: .png, .gif or .npy; default: DIR/KIND_STEP.png')
-_IMAGE = flags.DEFINE_string('image', None, 'a picture of your own to run the network on, instead of drawing samples')
+_OUT = command.define_path('out', None, 'file to write: .png, .gif or .npy; default: DIR/KIND_STEP.png')
+_IMAGE = command.define_path('image', None, 'a picture of your own to run the network on, instead of drawing samples')
 _KIND = flags.DEFINE_string(
     'kind', 'grid', 'grid: independent samples; interpolation: each row from one latent to another; '
     'traversal: each row moves one latent; manifold: the plane of two latents')

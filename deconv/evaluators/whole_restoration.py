@@ -1,8 +1,10 @@
 """Whole held-out pictures at their own size, degraded and restored, beside what needs no network."""
+from absl import logging
 import jax
 import numpy as np
 
 from deconv import data, plots
+from deconv.data import BrokenImage
 from deconv.evaluators.evaluator import Evaluator
 from deconv.metrics import baselines
 from deconv.rng import stream
@@ -33,7 +35,11 @@ def measure(task, state, source, key, options):
   number = min(options.whole_images, len(source) if fixed else source.num_full)
   found, shown = [], {}
   for i in range(number):
-    image = (source[i] if fixed else source.load_full(i))['image']
+    try:
+      image = (source[i] if fixed else source.load_full(i))['image']
+    except BrokenImage as error:
+      logging.warning('%s: whole picture %d cannot be decoded and is left out (%s)', source.name, i, error)
+      continue
     height, width = (side // task.scale * task.scale for side in image.shape[:2])
     batch = {'image': image[None, :height, :width]}
     batch.update(task.random_inputs(batch, jax.random.fold_in(stream(key, 'whole'), i)))
@@ -47,8 +53,10 @@ def measure(task, state, source, key, options):
     if i < _SHOWN:
       parts = (inputs, task.baseline(inputs, hole), task.composite(outputs, inputs, hole), targets)
       shown[f'whole_{i}'] = panel([np.asarray(x[0]) for x in parts], values, task.baseline_name)
+  if not found:
+    return {}, {}, {}
   numbers = {f'whole_{name}': float(np.mean([values[name] for values in found])) for name in found[0]}
-  protocol = {'split': source.options.eval_split, 'whole_images': number, 'tile_overlap': options.tile_overlap,
+  protocol = {'split': source.options.eval_split, 'whole_images': len(found), 'tile_overlap': options.tile_overlap,
               'flips': options.flips, 'quarter_turns': options.quarter_turns}
   return numbers, shown, protocol
 

@@ -1,8 +1,10 @@
 """Whole held-out pictures at their own size, segmented by tiles that overlap."""
+from absl import logging
 import jax
 import numpy as np
 
 from deconv import plots
+from deconv.data import BrokenImage
 from deconv.evaluators.evaluator import Evaluator
 from deconv.tasks.capabilities import PredictsClasses
 
@@ -25,15 +27,22 @@ def measure(task, state, source, key, options):
   del key
   if not options.whole_images:
     return {}, {}, {}
-  number, total, shown = min(options.whole_images, source.num_full), None, {}
-  for i in range(number):
-    item = source.load_full(i)
+  number, total, shown = 0, None, {}
+  for i in range(min(options.whole_images, source.num_full)):
+    try:
+      item = source.load_full(i)
+    except BrokenImage as error:
+      logging.warning('%s: whole picture %d cannot be decoded and is left out (%s)', source.name, i, error)
+      continue
+    number += 1
     classes = task.predict_image(state, item['image']).argmax(-1).astype(np.uint8)
     sums = task.count_classes(item['mask'][None], classes[None])
     total = sums if total is None else jax.tree.map(np.add, total, sums)
     if i < _SHOWN:
       shown[f'whole_{i}'] = plots.segmentation_panel(item['image'][None], item['mask'][None], classes[None],
                                                      task.class_names)
+  if not number:
+    return {}, {}, {}
   numbers = {f'whole_{name}': value for name, value in task.summarize(total).items()}
   protocol = {'split': source.options.eval_split, 'whole_images': number, 'tile': task.side,
               'tile_overlap': options.tile_overlap, 'flips': options.flips, 'scales': list(options.scales)}

@@ -48,6 +48,7 @@ class DataOptions(Options):
     UserError: a field has a value that means nothing.
   """
   SECTION: ClassVar[str] = 'data'
+  PATHS: ClassVar[tuple[str, ...]] = ('path', 'palette')
   source: str = 'digits'
   path: str = ''
   name: str = ''

@@ -93,6 +93,8 @@ class Experiment(TopLevel):
   def __post_init__(self):
     for name, kind in kinds(TopLevel).items():
       object.__setattr__(self, name, _converted(name, getattr(self, name), kind, getattr(TopLevel, name)))
+    if not 0 <= self.seed < 2**32:  # JAX takes the last 32 bits alone: 2**32 would be 0
+      raise UserError(f'seed={self.seed} must be from 0 to {2**32 - 1}; change it')
     for section in self.sections().values():
       section.check_experiment(self)
 

@@ -1,6 +1,9 @@
 """What every section of a config is: a frozen dataclass that holds its defaults, its documentation and its checks."""
 import ast
 import dataclasses
+import inspect
+import os
+import re
 import types
 import typing
 from typing import Any, ClassVar
@@ -18,6 +21,7 @@ class Options:
 
   Class attributes:
     SECTION: name of the section, for sentences.
+    PATHS: fields that name a file or folder: a leading ~ is the user's home.
     EFFECT: {field: {choice: (values, ...)}}: the field has an effect only where the field `choice` of this section has
       one of these values; elsewhere it must keep its default. With several choices one of them is enough.
 
@@ -25,6 +29,7 @@ class Options:
     UserError: a field has a value that means nothing, or one that would have no effect.
   """
   SECTION: ClassVar[str] = ''
+  PATHS: ClassVar[tuple[str, ...]] = ()
   EFFECT: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {}
 
   def __post_init__(self):
@@ -34,7 +39,7 @@ class Options:
       except ValueError:
         raise UserError(f'{self._name(name)}={getattr(self, name)!r}: the field needs '
                         f'{needs(kind, default(type(self), name))}') from None
-      object.__setattr__(self, name, value)
+      object.__setattr__(self, name, os.path.expanduser(value) if name in self.PATHS else value)
     self._check_effect()
 
   def check_experiment(self, experiment):
@@ -107,6 +112,18 @@ def kinds(options):
 def default(options, field):
   """Returns the default of a field of a subclass of Options."""
   return options.__dataclass_fields__[field].default
+
+
+def documentation(options):
+  """Returns {field: what it means} of a subclass of Options, from the `Attributes:` of its class and those above."""
+  found = {}
+  for cls in reversed(options.__mro__):
+    text = inspect.cleandoc(cls.__dict__.get('__doc__') or '')
+    section = re.search(r'^Attributes:\n(.*?)(?:\n\n|\Z)', text, re.MULTILINE | re.DOTALL)
+    for name, meaning in re.findall(r'^  (\w+): (.*?)(?=^  \w|\Z)', section[1] if section else '',
+                                    re.MULTILINE | re.DOTALL):
+      found[name] = ' '.join(meaning.split())
+  return {name: found.get(name, '') for name in kinds(options)}
 
 
 def convert(value, kind):

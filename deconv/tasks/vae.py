@@ -167,7 +167,8 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     Args:
       params: {'encoder', 'decoder'}.
       batch: 'image' and 'noise_key'.
-      samples: codes drawn per image; None = one, without an axis for them.
+      samples: codes drawn per image; None = one, without an axis for them: an axis of 1 would move the last digits of
+        the sums over pixels.
       change: Posterior -> Posterior, what is done to the encoder's before codes are drawn from it.
 
     Returns:
@@ -252,9 +253,10 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
 
   def protocol(self, state):
     """Returns what has to stand beside the numbers of `summarize`."""
-    options = self.options
-    protocol = {'likelihood': options.objective.likelihood, **self.likelihood.protocol(), 'unit': 'nats an image',
-                'elbo_samples': 1, 'ema': state.networks['vae'].averaged(options.eval.use_ema)}
+    options, scored = self.options, self.likelihood.protocol()
+    protocol = {'likelihood': options.objective.likelihood, 'binarization': scored.pop('binarization'),
+                'unit': 'nats an image', 'elbo_samples': 1,
+                'ema': state.networks['vae'].averaged(options.eval.use_ema), **scored}
     if options.eval.importance_samples:
       protocol['importance_samples'] = options.eval.importance_samples
     return protocol

@@ -6,6 +6,7 @@ the manifest travels inside the checkpoint: no moment exists at which a committe
 restored is what was saved or is refused.
 """
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
@@ -56,7 +57,7 @@ class Checkpoints:
       logging.set_verbosity(verbosity)
     for step in self.steps() if self._best_metric else ():
       try:
-        self._policy.metrics.update({step: self._read_description(step)['metrics'].get(self._best_metric)})
+        self._policy.metrics.update({step: self._read_description(step).get('metrics', {}).get(self._best_metric)})
       except _Damaged:
         pass  # found and told when it is to be restored
 
@@ -70,28 +71,23 @@ class Checkpoints:
     """The steps of the committed checkpoints, ascending; [] on processes other than 0."""
     return sorted(self._manager.all_steps()) if self._manager else []
 
-  def save(self, step, state, meta, metrics=None):
+  def save(self, step, state, meta):
     """Starts to write a checkpoint and returns before it is on disk.
 
     Args:
       step: int.
       state: pytree of host arrays that nobody changes afterwards; that they are finite is the caller's business.
       meta: what JSON can hold.
-      metrics: {name: number} of an evaluation at this step, or None.
 
     Returns:
       Whether one was started: not when this step has a checkpoint already, nor on processes other than 0.
     """
     if not self._manager or step in self.steps():
       return False
-    metrics = {name: float(value) for name, value in (metrics or {}).items() if np.isfinite(value)}
-    self._policy.metrics[step] = metrics.get(self._best_metric)
-    content = {'step': step, 'meta': meta, 'metrics': metrics, 'arrays': _manifest(state)}
-    try:
+    content = {'step': step, 'meta': meta, 'arrays': _manifest(state)}
+    with self._writing():
       started = self._manager.save(step, args=ocp.args.Composite(
           state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({**content, 'sha256': _digest(content)})))
-    except OSError as error:
-      raise _cannot_write(self.folder, error) from error
     if not started:
       raise AssertionError(f'orbax refused to save step {step}; there are {self.steps()}')
     return True
@@ -133,17 +129,44 @@ class Checkpoints:
   def wait(self):
     """Returns when everything that was started is on disk."""
     if self._manager:
-      try:
+      with self._writing():
         self._manager.wait_until_finished()
-      except OSError as error:
-        raise _cannot_write(self.folder, error) from error
 
   def close(self):
     """Waits, then ends the threads."""
     if self._manager:
-      self.wait()
-      self._manager.close()
-      self._manager = None
+      manager, self._manager = self._manager, None
+      with self._writing():
+        manager.close()  # waits
+
+  def note_metrics(self, evaluations):
+    """Says how good checkpoints are, which are written before their evaluation, and deletes those that are neither new
+    nor the best any more.
+
+    Args:
+      evaluations: {step: {name: number}}.
+    """
+    values = {step: metrics.get(self._best_metric) for step, metrics in evaluations.items()}
+    known = {step: float(value) for step, value in values.items() if value is not None and np.isfinite(value)}
+    if not self._manager or self.read_only or not known:
+      return
+    self._policy.metrics.update(known)
+    self.wait()
+    for other in self.steps():
+      if other not in self._policy.kept(self.steps()):
+        self._manager.delete(other)
+
+  @contextlib.contextmanager
+  def _writing(self):
+    """No room is one sentence, whichever library says it; what was there before is untouched."""
+    try:
+      yield
+    except OSError as error:
+      raise _cannot_write(self.folder, error.strerror or error) from error
+    except Exception as error:  # tensorstore raises ValueError, its asynchronous writes others
+      if any(word in str(error) for word in ('RESOURCE_EXHAUSTED', 'No space left', 'Disk quota exceeded', 'File too large')):
+        raise _cannot_write(self.folder, 'no space left on device') from error
+      raise
 
   def _restore_latest(self, template):
     damaged = []
@@ -213,11 +236,16 @@ class _NewestAndBest(ocp.checkpoint_managers.PreservationPolicy):
 
   def should_preserve(self, checkpoints, *, context):
     steps = [checkpoint.step for checkpoint in checkpoints]
+    kept = self.kept(steps)
+    return [step in kept for step in steps]
+
+  def kept(self, steps):
+    """Returns the set of those steps that stay."""
     kept = set(sorted(steps)[-self._keep:])
     known = [step for step in steps if self.metrics.get(step) is not None]
     if known:
       kept.add(max(known, key=lambda step: (self._sign * self.metrics[step], step)))
-    return [step in kept for step in steps]
+    return kept
 
 
 class _Damaged(Exception):
@@ -265,6 +293,6 @@ def _first_line(error):
   return f'{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ""}'
 
 
-def _cannot_write(folder, error):
-  return UserError(f"cannot write a checkpoint to '{folder}': {error.strerror or error}; make room or choose another "
-                   'workdir')
+def _cannot_write(folder, reason):
+  return UserError(f"cannot write a checkpoint to '{folder}': {reason}; make room, and run the same command again to go "
+                   'on, or choose another workdir')

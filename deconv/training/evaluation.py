@@ -1,4 +1,5 @@
 """Evaluation during a run: sums over the evaluation split, and what the evaluators of the config measure."""
+from absl import logging
 import jax
 import numpy as np
 
@@ -7,12 +8,23 @@ from deconv.evaluators import EVALUATORS
 from deconv.rng import stream
 
 
+class Stopped(Exception):
+  """The run was told to stop in the middle of an evaluation."""
+
+
 class Evaluation:
   """Evaluates a state. The same random numbers each time make values of different steps comparable."""
 
-  def __init__(self, run, writer=None, progress=None, pictures=None):
-    """Makes the evaluation of a run; writer, progress and pictures are for `evaluate` alone."""
+  def __init__(self, run, writer=None, progress=None, pictures=None, told_to_stop=lambda: False):
+    """Makes the evaluation of a run.
+
+    Args:
+      run: deconv.training.experiment.Run.
+      writer, progress, pictures: for `evaluate` alone.
+      told_to_stop: asked between two batches and two evaluators; where it is true, Stopped is raised.
+    """
     self._run, self._writer, self._progress, self._pictures = run, writer, progress, pictures
+    self._told_to_stop = told_to_stop
     self._key = stream(run.key, 'eval')
     self._step_function = run.parallel.eval_step(run.task)
     self._batches = None
@@ -44,7 +56,8 @@ class Evaluation:
     batches = self._eval_batches()
     if batches is not None:
       metrics.update(run.task.summarize(self._sums(state, batches)))
-      protocol.update(split=run.options.data.eval_split, n=len(batches.source), **run.task.protocol(state))
+      source = batches.source
+      protocol.update(split=run.options.data.eval_split, n=len(source) - len(source.broken), **run.task.protocol(state))
     if run.parallel.process_index == 0:
       numbers, images, extra = self._run_evaluators(state)
       metrics.update(numbers)
@@ -85,7 +98,14 @@ class Evaluation:
       source = run.source if evaluator.split == 'train' else run.eval_source
       if source is None:
         continue
-      numbers, pictures, extra = evaluator.measure(run.task, local, source, key, run.options.eval)
+      self._check_stop()
+      try:
+        numbers, pictures, extra = evaluator.measure(run.task, local, source, key, run.options.eval)
+      except Exception as error:  # whatever an image or a library has against it: the trained state is worth more
+        reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+        logging.warning("the evaluator '%s' could not measure: %s", name, reason)
+        protocol.setdefault('not_measured', {})[name] = reason
+        continue
       metrics.update(numbers)
       images.update(pictures)
       agrees = all(protocol.get(field, value) == value for field, value in extra.items())
@@ -97,11 +117,16 @@ class Evaluation:
     stay integers, whatever their number."""
     total = None
     for i, batch in enumerate(batches):
+      self._check_stop()
       key = jax.random.fold_in(self._key, i)
       sums = self._run.parallel.fetch(self._step_function(state, self._run.parallel.put_batch(batch), key))
       sums = jax.tree.map(lambda x: x.astype('int64' if np.issubdtype(x.dtype, np.integer) else 'float64'), sums)
       total = sums if total is None else jax.tree.map(lambda a, b: a + b, total, sums)
     return total
+
+  def _check_stop(self):
+    if self._told_to_stop():
+      raise Stopped
 
   def _eval_batches(self):
     """The batches of the evaluation split, or None where there is none."""

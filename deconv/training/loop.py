@@ -1,8 +1,10 @@
 """The training loop of every task: config and folder in, trained state out."""
 import collections
 import contextlib
+import signal
 import time
 
+from absl import logging
 import jax
 import numpy as np
 
@@ -15,7 +17,7 @@ from deconv.training.experiment import Run, prepare, start_state
 from deconv.training.interrupt import Interrupt
 from deconv.training.window import Timing, Window
 from deconv.training.workdir import Workdir
-from deconv.training.writers import MetricWriter, Progress
+from deconv.training.writers import MetricWriter, Progress, evaluations
 
 # Calls whose results have not been looked at: the device always has one to go on with, and a failure is noticed soon.
 MAX_IN_FLIGHT = 2
@@ -37,7 +39,8 @@ def train(run, workdir, *, allow_config_change=False):
 
   Raises:
     UserError: a mistake that the user can mend; NonFiniteError is one of them.
-    SystemExit: status 0, after SIGTERM or Ctrl-C and the checkpoint that they cause.
+    SystemExit: status 128 + its number after a signal and the checkpoint that it causes: 143 for SIGTERM, 130 for
+      Ctrl-C.
   """
   called = provenance.process_seconds()
   # Before the workdir's own config: a value that no run could have is the mistake to name.
@@ -58,14 +61,22 @@ def train(run, workdir, *, allow_config_change=False):
       stack.callback(folder.unlock)
     checkpoints = stack.enter_context(Checkpoints(folder.file('checkpoints'), options.checkpoint))
     state, meta, step = start_state(run, checkpoints)
-    if step >= run.total_steps:
+    earlier = folder.run or {}
+    # What is due after a step is due until it is done; process 0 knows, for its folder is the run's.
+    done = meta is not None and (meta['between_done'] or parallel_lib.any_process(
+        writes and earlier.get('done_after') == step))
+    finished = parallel_lib.any_process(writes and earlier.get('finished', False))
+    if step >= run.total_steps and done and finished:
       progress.say(f'{folder.path} is finished: it stands at step {step} of {run.total_steps}; nothing was done')
       return state
 
     record = {**provenance.describe(), 'data': {'source': run.source.name, 'images': len(run.source)},
               **fingerprints, 'batch_size': options.train.batch_size, 'steps': run.total_steps,
-              'resumed_from': step, 'train_call_seconds': round(called, 3), 'earlier': _earlier(folder.run)}
-    writer = MetricWriter(folder.path, options.log.tensorboard, step, enabled=writes)
+              'resumed_from': step, 'done_after': step if done else None,
+              'train_call_seconds': round(called, 3), 'earlier': _earlier(folder.run)}
+    writer = MetricWriter(folder.path, options.log.tensorboard, step, writes, evaluated=done)
+    if writes:
+      checkpoints.note_metrics(evaluations(folder.file('metrics.jsonl')))
     stack.callback(writer.close)
     if writes:
       folder.write_json('config.json', plain)
@@ -73,7 +84,7 @@ def train(run, workdir, *, allow_config_change=False):
     stack.callback(progress.close)
     interrupt = stack.enter_context(Interrupt())
     loop = Loop(run, folder, checkpoints, writer, progress, interrupt, record)
-    return loop.run_from(state, meta, step)
+    return loop.run_from(state, meta, step, done)
 
 
 class Loop:
@@ -88,15 +99,24 @@ class Loop:
     self.pending = collections.deque()  # (steps done before the call, steps in it, its scalars)
     self.step_functions = {}
     self.pictures = pictures.Pictures(run, folder, writer)
-    self.evaluation = evaluation.Evaluation(run, writer, progress, self.pictures)
+    alone = run.parallel.process_count == 1  # else all of them would have to stop at the same batch
+    self.evaluation = evaluation.Evaluation(run, writer, progress, self.pictures,
+                                            lambda: alone and bool(self.interrupt))
 
-  def run_from(self, state, meta, step):
-    """Runs from `step` to the end and returns the final state on the host."""
+  def run_from(self, state, meta, step, done):
+    """Runs from `step` to the end and returns the final state on the host.
+
+    Args:
+      state: State on the host.
+      meta: of the checkpoint that it is from, or None.
+      step: int, steps done.
+      done: whether what was due after that step has been done.
+    """
     run, total = self.run, self.run.total_steps
     self.window = Window(meta and meta['window'])
     self.last_checkpoint = step if meta else None
     state = run.parallel.put_state(state)
-    if meta and not meta['between_done']:  # interrupted after the step, before what was due after it
+    if meta and not done:  # interrupted after the step, before what was due after it
       self.do_what_is_due(state, step)
     batches = run.batches.iterate(step)
     self.progress.start(step)
@@ -109,7 +129,7 @@ class Loop:
         stop = self.told_to_stop(step)
         if stop and step < total:
           self.stop(state, step)
-        if step == total or any(run.intervals.due(step)):
+        if any(self.due(step)):
           self.drain()
           self.do_what_is_due(state, step)
     finally:
@@ -185,30 +205,54 @@ class Loop:
     self.writer.write(step, 'train', numbers)
     self.progress.numbers(step, numbers)
 
+  def due(self, step):
+    """Returns whether after this step there are (pictures, an evaluation, a checkpoint) to make."""
+    sample, evaluate, save = self.run.intervals.due(step)
+    if step == self.run.total_steps:
+      return bool(self.run.intervals.samples), True, True
+    return sample, evaluate, save or (evaluate and bool(self.run.options.checkpoint.best_metric))
+
   def do_what_is_due(self, state, step):
-    """Does what is due after a step: pictures, evaluation, and last the checkpoint, which so covers them all."""
+    """Does what is due after a step: first the checkpoint, so that nothing can lose it, then pictures and evaluation.
+
+    What comes after the checkpoint is noted in run.json when it is done; until then a run that goes on from this step
+    does it again.
+    """
     timed = self.timing.running
     self.timing.pause()
-    final = step == self.run.total_steps
-    sample, evaluate, save = self.run.intervals.due(step)
-    metrics = None
-    if sample or (final and self.run.intervals.samples):
+    sample, evaluate, save = self.due(step)
+    if save:
+      self.save(state, step, between_done=not (sample or evaluate))
+    if sample:
       self.pictures.make(state, step)
-    if evaluate or final:
-      metrics, protocol = self.evaluation.evaluate(state, step)
+    if evaluate:
+      try:
+        metrics, protocol = self.evaluation.evaluate(state, step)
+      except evaluation.Stopped:
+        self.stop(state, step)
+      self.note_metrics(step, metrics)
       self.record['evaluation'] = {'step': step, 'protocol': protocol}
+    if sample or evaluate:
+      self.writer.flush()
+      self.record['done_after'] = step
       self.write_record()
-    if save or final or (metrics and self.run.options.checkpoint.best_metric):
-      self.save(state, step, metrics)
     if timed:
       self.timing.start()
 
-  def save(self, state, step, metrics=None, between_done=True):
+  def note_metrics(self, step, metrics):
+    """Tells the checkpoints how good that of a step is."""
+    best = self.run.options.checkpoint.best_metric
+    if best and best not in metrics:
+      logging.warning("checkpoint.best_metric='%s' is no metric of the evaluation of step %d, which has: %s", best, step,
+                      ', '.join(sorted(metrics)) or 'none')
+    self.checkpoints.note_metrics({step: metrics})
+
+  def save(self, state, step, between_done):
     """Starts to write a checkpoint; all lines up to its step are on disk before."""
     host = self.run.parallel.get_state(state)
     finite.check_state(host, step, self.last_checkpoint)
     self.writer.flush()
-    self.checkpoints.save(step, host, {'window': self.window.saved(), 'between_done': between_done}, metrics)
+    self.checkpoints.save(step, host, {'window': self.window.saved(), 'between_done': between_done})
     self.last_checkpoint = step
 
   def told_to_stop(self, step):
@@ -220,14 +264,14 @@ class Loop:
   def stop(self, state, step):
     """Saves and leaves."""
     self.drain()
-    self.save(state, step, between_done=not any(self.run.intervals.due(step)))
+    self.save(state, step, between_done=not any(self.due(step)[:2]))
     self.checkpoints.wait()
     self.pictures.save_gif(step)
     self.write_record()
     self.progress.close()
     self.progress.say(f'{self.interrupt.signal or "a signal to another process"} came: step {step} of '
                       f'{self.run.total_steps} is saved in {self.folder.path}; run the same command again to go on')
-    raise SystemExit(0)
+    raise SystemExit(self.interrupt.exit_status or 128 + signal.SIGTERM)
 
   def write_record(self):
     """Writes run.json."""

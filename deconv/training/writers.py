@@ -2,11 +2,13 @@
 
 Only process 0 writes; on the others the same objects do nothing.
 """
+import contextlib
 import glob
 import json
 import math
 import os
 import sys
+import time
 
 from absl import logging
 import rich.console
@@ -19,7 +21,7 @@ from deconv.errors import UserError
 class MetricWriter:
   """Appends to metrics.jsonl (the truth: one JSON object a line) and, if wanted, to TensorBoard event files."""
 
-  def __init__(self, folder, tensorboard=True, resume_step=0, enabled=True):
+  def __init__(self, folder, tensorboard=True, resume_step=0, enabled=True, evaluated=True):
     """Opens the files; what an earlier process wrote after `resume_step` is dropped, for it will be written again.
 
     Args:
@@ -27,25 +29,22 @@ class MetricWriter:
       tensorboard: also write events.* files.
       resume_step: step of the checkpoint that the run goes on from; 0 at the start.
       enabled: False = do nothing.
+      evaluated: whether the evaluation of that step was done to its end; False = it comes again.
 
     Raises:
-      UserError: TensorBoard events are wanted without tensorboardX.
+      UserError: TensorBoard events are wanted without tensorboardX, or the files cannot be written.
     """
     self._file = self._events = None
     if not enabled:
       return
-    if tensorboard:
-      try:
-        from tensorboardX import SummaryWriter
-      except ImportError as error:
-        raise UserError('log.tensorboard needs the package tensorboardX: run `pip install tensorboardX`, or set '
-                        '--config.log.tensorboard=False') from error
+    self._folder = folder
     path = os.path.join(folder, 'metrics.jsonl')
-    truncate(path, resume_step)
-    self._file = open(path, 'a')
-    if tensorboard:
-      again = bool(glob.glob(os.path.join(glob.escape(folder), 'events.*')))
-      self._events = SummaryWriter(folder, purge_step=resume_step + 1 if again else None)
+    with self._no_room():
+      truncate(path, resume_step, evaluated)
+      self._file = open(path, 'a')
+      if tensorboard:
+        again = bool(glob.glob(os.path.join(glob.escape(folder), 'events.*')))
+        self._events = _Events(folder, resume_step + 1 if again else None)
 
   def write(self, step, split, numbers):
     """Writes one line.
@@ -59,42 +58,92 @@ class MetricWriter:
       return
     numbers = {name: value if isinstance(value, int) else float(value) for name, value in numbers.items()}
     line = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-    self._file.write(json.dumps({'step': step, 'split': split, **line}) + '\n')
-    self._file.flush()
-    if self._events:
-      for name, value in numbers.items():
-        self._events.add_scalar(f'{split}/{name}', value, step)
+    with self._no_room():
+      self._file.write(json.dumps({'step': step, 'split': split, **line}) + '\n')
+      self._file.flush()
+      if self._events:
+        for name, value in numbers.items():
+          self._events.scalar(f'{split}/{name}', value, step)
 
   def image(self, step, name, image):
     """Shows an image, uint8 (height, width, 1 or 3), in TensorBoard."""
     if self._events:
-      self._events.add_image(name, image, step, dataformats='HWC')
+      with self._no_room():
+        self._events.image(name, image, step)
 
   def flush(self):
     """Returns when all lines are on disk."""
-    if self._file:
-      self._file.flush()
-      os.fsync(self._file.fileno())
-    if self._events:
-      self._events.flush()
+    with self._no_room():
+      if self._file:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+      if self._events:
+        self._events.flush()
 
   def close(self):
     """Flushes and closes the files."""
-    if self._file:
-      self.flush()
-      self._file.close()
-    if self._events:
-      self._events.close()
-    self._file = self._events = None
+    file, events, self._file, self._events = self._file, self._events, None, None
+    with self._no_room():
+      if file:
+        file.close()
+      if events:
+        events.close()
+
+  @contextlib.contextmanager
+  def _no_room(self):
+    """A disk that is full, or gone, is the user's to mend."""
+    try:
+      yield
+    except OSError as error:
+      raise UserError(f"cannot write to '{self._folder}': {error.strerror or error}; make room, and run the same command "
+                      'again to go on') from error
 
 
-def truncate(path, step):
-  """Drops the lines of a metrics file that come after a step, and lines that a killed process left half written."""
+class _Events:
+  """TensorBoard events, written when they come: a thread that wrote them later could die unseen of a full disk."""
+
+  def __init__(self, folder, purge_step):
+    try:
+      from tensorboardX import event_file_writer, summary
+      from tensorboardX.proto import event_pb2
+    except ImportError as error:
+      raise UserError('log.tensorboard needs the package tensorboardX: run `pip install tensorboardX`, or set '
+                      '--config.log.tensorboard=False') from error
+    self._event, self._summary = event_pb2.Event, summary
+    self._writer = event_file_writer.EventsWriter(os.path.join(folder, 'events'))
+    if purge_step is not None:  # what comes after is hidden: it is written again
+      start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+      self._writer.write_event(event_pb2.Event(wall_time=time.time(), step=purge_step, session_log=start))
+
+  def scalar(self, name, value, step):
+    self._write(self._summary.scalar(name, value), step)
+
+  def image(self, name, image, step):
+    self._write(self._summary.image(name, image, dataformats='HWC'), step)
+
+  def _write(self, summary, step):
+    self._writer.write_event(self._event(wall_time=time.time(), step=step, summary=summary))
+
+  def flush(self):
+    self._writer.flush()
+
+  def close(self):
+    self._writer.close()
+
+
+def truncate(path, step, evaluated=True):
+  """Drops the lines of a metrics file that come after a step, and lines that a killed process left half written.
+
+  Args:
+    path: of the file.
+    step: of the checkpoint that the run goes on from.
+    evaluated: False = the evaluation of that step is made again, and its line goes too.
+  """
   if not os.path.exists(path):
     return
   with open(path, 'rb') as file:
     lines = file.read().splitlines(keepends=True)
-  kept = [line for line in lines if _is_up_to(line, step)]
+  kept = [line for line in lines if _is_up_to(line, step, evaluated)]
   if len(kept) == len(lines):
     return
   logging.info('Dropped %d of %d lines of %s: they come after step %d and are written again.', len(lines) - len(kept),
@@ -102,13 +151,25 @@ def truncate(path, step):
   atomic_files.write(path, b''.join(kept), durable=True)
 
 
-def _is_up_to(line, step):
+def _is_up_to(line, step, evaluated):
   if not line.endswith(b'\n'):
     return False
   try:
-    return json.loads(line)['step'] <= step
+    line = json.loads(line)
+    return line['step'] <= step and (evaluated or line['step'] < step or line['split'] != 'eval')
   except (ValueError, KeyError, TypeError):
     return False
+
+
+def evaluations(path):
+  """Returns {step: {name: number}} of the evaluations in a metrics file; {} where there is none."""
+  try:
+    with open(path, encoding='utf-8') as file:
+      lines = [json.loads(line) for line in file if line.endswith('\n')]
+  except FileNotFoundError:
+    return {}
+  return {line['step']: {name: value for name, value in line.items() if name not in ('step', 'split')}
+          for line in lines if line['split'] == 'eval'}
 
 
 class Progress:

@@ -33,6 +33,10 @@ DIGITS = '--config=configs/dcgan_digits.py'
     ([DIGITS, '--wrokdir=x'], ["no flag '--wrokdir'", "'--workdir'"]),
     ([DIGITS, 'train'], ["'train' is no flag"]),
     ([DIGITS, '--config.data.workers=0'], ['data.workers=0', 'at least 1']),
+    ([DIGITS, f'--config.seed={2**32}'], ['seed=4294967296', '4294967295']),
+    ([DIGITS, '--config.samples.gif_fps=0'], ['samples.gif_fps=0']),
+    ([DIGITS, '--config.train.ema_decay=2'], ['train.ema_decay=2.0']),
+    ([DIGITS, '--config.checkpoint.every=-1'], ['checkpoint.every=-1']),
     ([DIGITS, '--config.train.steps=5', '--config.train.epochs=2'], ['train.steps (now 5)', 'train.epochs (now 2.0)']),
     ([DIGITS, '--config.model.name=unet'], ["model.name is 'unet'"]),
     ([DIGITS, '--config.eval.evaluators=fidd'], ["'fidd'", 'coverage']),
@@ -50,9 +54,18 @@ def test_a_wrong_value_is_named_before_a_workdir_of_other_values(tmp_path):
   assert 'red, green, blue' in error_of(run('main', DIGITS, '--config.data.background=7', f'--workdir={tmp_path}'))
 
 
-def test_help_lists_the_flags():
+def test_help_lists_the_flags_and_the_fields():
   finished = run('main', '--help')
-  assert '--workdir' in finished.stdout and 'Traceback' not in finished.stderr
+  assert finished.returncode == 0 and not finished.stderr
+  assert all(finished.stdout.count(f'--{name}:') == 1 for name in ('workdir', 'config', 'distributed'))
+  finished = run('main', '--help', DIGITS)
+  assert finished.returncode == 0
+  assert '--config.train.steps=2500  length of the run in steps' in finished.stdout
+  assert '--config.model.width=32  channels of the layer next to the image' in finished.stdout
+
+
+def test_help_of_a_config_that_is_not_there():
+  assert "did you mean 'configs/dcgan_digits.py'" in error_of(run('main', '--help', '--config=configs/dcgan_digit.py'))
 
 
 def test_nearest():

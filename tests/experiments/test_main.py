@@ -64,7 +64,7 @@ def _unwritable(path):
     (lambda path: [SMOKE, '--config.model.name=gan28'], ['28x28']),
     (lambda path: [SMOKE, '--config.objective.name=hinged'], ['hinged']),
     (lambda path: [SMOKE, '--config.train.dtype=float23'], ['float23']),
-    (lambda path: [SMOKE, '--config.train.batch_size=0'], ['batch size', '0']),
+    (lambda path: [SMOKE, '--config.train.batch_size=0'], ['batch_size', '0']),
     (lambda path: [SMOKE, '--config.train.steps=-3'], ['train.steps']),
 ], ids=lambda value: value.__name__.strip('_<>') if callable(value) else '-'.join(value))
 def test_mistake_gets_one_sentence(arguments, parts, tmp_path):

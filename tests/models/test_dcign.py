@@ -95,6 +95,11 @@ def test_no_numbers_that_all_pixels_share(task):
                             'objective': {'likelihood': 'gaussian_learned', 'binarization': 'grey'}})
 
 
+def test_the_networks_leave_no_shared_number_out():
+  with pytest.raises(AssertionError, match='share'):
+    dcign.build(DcignOptions(), image_shape=(32, 32, 1), outputs=(1, 1), dtype=jnp.float32)
+
+
 def test_dense_layers_start_as_they_are_told():
   def spread(dense_init):
     encoder, decoder = build((32, 32, 1), width=24, latent_size=32, dense_init=dense_init)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from deconv.errors import UserError
-from deconv.options import experiment, options
+from deconv.options import DataOptions, experiment, options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,3 +135,21 @@ def test_a_section_of_defaults_is_fine_but_for_what_must_be_said(cls):
 def test_the_fields_of_effect_exist(cls):
   for field, choices in cls.EFFECT.items():
     assert {field, *choices} <= set(options.kinds(cls))
+
+
+def test_documentation():
+  found = options.documentation(experiment.section_classes('inverse_graphics', 'dcign')['objective'])
+  assert found['clamp'].startswith('inactive latents become their mean over the batch')
+  assert found['binarization'] == "as there; the paper's targets are grey levels."  # the subclass's own words
+  assert found['likelihood'].startswith('bernoulli | ')
+
+
+@pytest.mark.parametrize('cls', all_classes(), ids=lambda cls: cls.__name__)
+def test_help_has_a_word_on_every_field(cls):
+  assert all(options.documentation(cls).values())
+
+
+def test_the_users_home(monkeypatch):
+  monkeypatch.setenv('HOME', '/home/user')
+  assert DataOptions(path='~/faces', name='~/faces').path == '/home/user/faces'
+  assert DataOptions(path='~/faces', name='~/faces').name == '~/faces'

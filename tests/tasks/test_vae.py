@@ -302,6 +302,28 @@ def test_mistakes_are_one_sentence(fields, part):
   assert part in str(error.value) and '\n' not in str(error.value)
 
 
+def test_static_binarisation_stands_where_evaluation_files_have_it():
+  """JSON files hold the entries in this order."""
+  task = make_task(objective={'binarization': 'static', 'binarization_seed': 7}, eval={'importance_samples': 3})
+  protocol = task.protocol(jax.eval_shape(task.init, KEY, BATCH))
+  assert list(protocol.items()) == [
+      ('likelihood', 'bernoulli'), ('binarization', 'static'), ('unit', 'nats an image'), ('elbo_samples', 1),
+      ('ema', False), ('binarization_seed', 7), ('importance_samples', 3)]
+
+
+def test_an_evaluation_has_no_axis_of_samples():
+  """With an axis of 1 the sums over pixels round otherwise, and old evaluations would not come again."""
+  task = make_task()
+  state, batch = task.init(KEY, BATCH), with_noise(task, BATCH)
+  params = state.networks['vae'].params
+  bound, single = (jax.jit(lambda params, samples=samples: task.bound(params, batch, samples))(params)
+                   for samples in (None, 1))
+  assert bound.noise.shape == bound.z.shape == (8, 3) and bound.log_likelihood.shape == (8,)
+  np.testing.assert_allclose(bound.z, single.z[0], rtol=1e-6)
+  np.testing.assert_allclose(bound.log_likelihood, single.log_likelihood[0], rtol=1e-5)
+  np.testing.assert_array_equal(task.score_images(state, BATCH, KEY)['neg_elbo'], bound.rate - bound.log_likelihood)
+
+
 def test_sizes_that_the_network_cannot_make():
   with pytest.raises(UserError, match='36x36'):
     TASKS['vae'](Experiment.from_config({'task': 'vae', 'model': {'name': 'vae_conv'}, 'data': {'image_size': 36}}),

@@ -6,7 +6,7 @@ from deconv.evaluators import EVALUATORS
 from deconv.evaluators.evaluator import Evaluator
 from deconv.tasks.task import Task
 from deconv.training import experiment
-from deconv.training.evaluation import Evaluation
+from deconv.training.evaluation import Evaluation, Stopped
 from tests.training import tiny
 
 
@@ -53,3 +53,22 @@ def test_without_an_evaluation_split_who_needs_it_is_left_out(evaluators):
 def test_none():
   metrics, images, protocol = measured(())
   assert set(metrics) == {'error'} and not images and protocol == {'split': 'test', 'n': 297}
+
+
+def test_what_cannot_be_measured_is_left_out_with_its_reason(evaluators, monkeypatch, caplog):
+  def broken(task, state, source, key, options):
+    raise ValueError('one class\nis too few')
+  monkeypatch.setitem(EVALUATORS, 'broken', Evaluator(broken, needs=Task))
+  metrics, images, protocol = measured(('broken', 'one'))
+  assert metrics['one_n'] == 1500 and metrics['error'] > 0 and set(images) == {'one'}
+  assert protocol['samples']['not_measured'] == {'broken': 'ValueError: one class is too few'}
+  assert 'could not measure' in caplog.text
+
+
+def test_it_stops_between_batches_when_it_is_told_to():
+  run = experiment.prepare(tiny.make_config(), tiny.TinyTask)
+  state = run.parallel.put_state(run.task.init(run.key, run.batches.at(0)))
+  asked = []
+  with pytest.raises(Stopped):
+    Evaluation(run, told_to_stop=lambda: asked.append(1) or len(asked) > 2).measure(state)
+  assert len(asked) == 3

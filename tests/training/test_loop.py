@@ -1,6 +1,7 @@
 """The loop, in this process: what it writes, how it resumes, what it refuses."""
 import json
 import os
+import signal
 
 import jax
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from deconv.errors import UserError
 from deconv.options import TrainOptions
-from deconv.training import experiment, loop
+from deconv.training import evaluation, experiment, loop, pictures
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.finite import NonFiniteError
 from tests.data import pictures
@@ -155,12 +156,12 @@ def stop_at(step):
 
 
 @pytest.mark.parametrize('step', [7, 10])
-def test_a_told_stop_saves_and_exits_with_0(straight, tmp_path, monkeypatch, capsys, step):
+def test_a_told_stop_saves_and_exits(straight, tmp_path, monkeypatch, capsys, step):
   """At 10 an evaluation, pictures and a checkpoint are due: they are made after the resume."""
   monkeypatch.setattr(loop.Loop, 'told_to_stop', stop_at(step))
   with pytest.raises(SystemExit) as exit_:
     train(tmp_path)
-  assert exit_.value.code == 0
+  assert exit_.value.code == 143  # as after SIGTERM: `train && evaluate` does not go on
   assert 'run the same command again' in capsys.readouterr().out
   assert str(step) in os.listdir(tmp_path / 'checkpoints') and os.path.exists(tmp_path / 'samples/progress.gif')
   monkeypatch.undo()
@@ -168,6 +169,71 @@ def test_a_told_stop_saves_and_exits_with_0(straight, tmp_path, monkeypatch, cap
   assert read(tmp_path, 'run.json')['resumed_from'] == step
   assert lines(tmp_path) == lines(straight[0])
   assert sorted(os.listdir(tmp_path / 'samples')) == sorted(os.listdir(straight[0] / 'samples'))
+
+
+@pytest.mark.parametrize('step', [10, 20])
+def test_a_kill_in_an_evaluation_loses_nothing(straight, tmp_path, monkeypatch, step):
+  """The checkpoint comes first; the evaluation, its line and its pictures come after the resume, once."""
+  measure = evaluation.Evaluation.measure
+
+  def killed(self, state):
+    if int(self._run.parallel.get_state(state.step)) == step:
+      raise KeyboardInterrupt
+    return measure(self, state)
+  monkeypatch.setattr(evaluation.Evaluation, 'measure', killed)
+  with pytest.raises(KeyboardInterrupt):
+    train(tmp_path)
+  monkeypatch.undo()
+  assert str(step) in os.listdir(tmp_path / 'checkpoints') and 'finished' not in read(tmp_path, 'run.json')
+  assert_same_state(train(tmp_path), straight[1])
+  assert read(tmp_path, 'run.json')['resumed_from'] == step and read(tmp_path, 'run.json')['finished']
+  assert lines(tmp_path) == lines(straight[0])
+  assert sorted(os.listdir(tmp_path / 'samples')) == sorted(os.listdir(straight[0] / 'samples'))
+
+
+def test_a_kill_after_the_line_of_an_evaluation_does_not_double_it(straight, tmp_path, monkeypatch):
+  write_record = loop.Loop.write_record
+
+  def killed(self):
+    if self.record.get('done_after') == 10:
+      raise KeyboardInterrupt
+    write_record(self)
+  monkeypatch.setattr(loop.Loop, 'write_record', killed)
+  with pytest.raises(KeyboardInterrupt):
+    train(tmp_path)
+  monkeypatch.undo()
+  assert [line['step'] for line in lines(tmp_path) if line['split'] == 'eval'] == [10]
+  train(tmp_path)
+  assert lines(tmp_path) == lines(straight[0])
+
+
+def test_a_kill_between_the_last_checkpoint_and_the_end_is_made_good(straight, tmp_path, monkeypatch):
+  def killed(self, step):
+    raise KeyboardInterrupt
+  monkeypatch.setattr(pictures.Pictures, 'save_gif', killed)
+  with pytest.raises(KeyboardInterrupt):
+    train(tmp_path)
+  monkeypatch.undo()
+  assert not os.path.exists(tmp_path / 'samples/progress.gif')
+  assert_same_state(train(tmp_path), straight[1])
+  assert os.path.exists(tmp_path / 'samples/progress.gif') and read(tmp_path, 'run.json')['finished']
+  assert lines(tmp_path) == lines(straight[0])
+
+
+def test_a_signal_in_an_evaluation_saves_at_once(straight, tmp_path, monkeypatch):
+  """At step 8 no checkpoint is due: it is made because of the signal, and the evaluation after the resume."""
+  check = evaluation.Evaluation._check_stop
+
+  def told(self):
+    os.kill(os.getpid(), signal.SIGTERM)
+    check(self)
+  monkeypatch.setattr(evaluation.Evaluation, '_check_stop', told)
+  with pytest.raises(SystemExit) as exit_:
+    train(tmp_path, eval__every=8)
+  assert exit_.value.code == 143 and '8' in os.listdir(tmp_path / 'checkpoints')
+  monkeypatch.undo()
+  assert_same_state(train(tmp_path, eval__every=8), straight[1])
+  assert [line['step'] for line in lines(tmp_path) if line['split'] == 'eval'] == [8, 16, 20]
 
 
 def test_several_steps_a_call(straight, tmp_path):
@@ -216,6 +282,24 @@ def test_the_best_checkpoint_is_kept(tmp_path):
   assert {int(name) for name in os.listdir(tmp_path / 'checkpoints')} == {20, best}
 
 
+def test_a_stop_at_an_evaluation_keeps_the_best_checkpoint(tmp_path, monkeypatch):
+  options = dict(checkpoint__best_metric='error', checkpoint__best_is='min', checkpoint__keep=1, eval__every=4)
+  train(tmp_path / 'straight', **options)
+  errors = {line['step']: line['error'] for line in lines(tmp_path / 'straight') if line['split'] == 'eval'}
+  monkeypatch.setattr(loop.Loop, 'told_to_stop', stop_at(min(list(errors)[:-1], key=errors.get)))
+  with pytest.raises(SystemExit):
+    train(tmp_path / 'stopped', **options)
+  monkeypatch.undo()
+  train(tmp_path / 'stopped', **options)
+  assert os.listdir(tmp_path / 'stopped/checkpoints') == os.listdir(tmp_path / 'straight/checkpoints')
+  assert lines(tmp_path / 'stopped') == lines(tmp_path / 'straight')
+
+
+def test_a_best_metric_that_no_evaluation_gives_is_named(tmp_path, caplog):
+  train(tmp_path, checkpoint__best_metric='eror', train__steps=2)
+  assert "checkpoint.best_metric='eror' is no metric of the evaluation of step 2, which has: error" in caplog.text
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
   with pytest.raises(NonFiniteError, match='step 13 .*loss = nan.*checkpoint of step 10 is kept') as error:
     tiny.train(tiny.make_config(), tmp_path, poison_step=12)
@@ -241,7 +325,8 @@ def test_a_state_that_is_not_finite_is_never_written(tmp_path, monkeypatch):
 
 def test_a_damaged_checkpoint_is_passed_over_and_its_steps_trained_again(straight, tmp_path, caplog):
   train(tmp_path, train__steps=15, eval__every=10)
-  files = [os.path.join(root, name) for root, _, names in os.walk(tmp_path / 'checkpoints/15/state') for name in names]
+  files = [os.path.join(root, name) for root, _, names in os.walk(tmp_path / 'checkpoints/15/state') for name in names
+           if os.path.basename(root) == 'd']  # those that hold arrays
   largest = max(files, key=os.path.getsize)
   with open(largest, 'r+b') as file:
     file.seek(os.path.getsize(largest) // 2)

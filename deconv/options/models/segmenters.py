@@ -51,6 +51,7 @@ class VggOptions(SegmenterOptions):
     pixels: what the encoder sees: signed ([-1, 1]) | imagenet (torchvision) | caffe (BGR less mean).
     weights: .npz or .safetensors with VGG-16's weights to start from; '' = at random.
   """
+  PATHS: ClassVar[tuple[str, ...]] = ('weights',)
   depth: int = 4
   width: int = 16
   convs: tuple[int, ...] = ()

@@ -50,6 +50,7 @@ class AutoencoderObjective(Options):
     super().__post_init__()
     self._one_of(binarization=BINARIZATIONS)
     self._at_least(samples=1, mixtures=1)
+    self._between(binarization_seed=(0, 2**32 - 1))
     self._above_zero('noise_scale')
     if self.likelihood != 'bernoulli' and self.binarization != 'grey':
       raise UserError(f"objective.likelihood='{self.likelihood}' scores grey levels; set objective.binarization to "

@@ -1,0 +1,58 @@
+"""A disk without room: one sentence, nothing hangs, what was there goes on. A limit on the size of a file stands in."""
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from tests.experiments.run_experiment import ROOT
+
+
+def train(folder, limit, **overrides):
+  """Runs the tiny task in a process whose files may have so many bytes; None = any."""
+  def bound():
+    if limit:
+      resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+  text = json.dumps({'workdir': str(folder), 'overrides': overrides})
+  return subprocess.run([sys.executable, '-m', 'tests.training.run_tiny', text], cwd=ROOT, capture_output=True, text=True,
+                        timeout=120, check=False, preexec_fn=bound, env={**os.environ, 'JAX_PLATFORMS': 'cpu'})
+
+
+@pytest.mark.parametrize('tensorboard', [False, True])
+def test_lines_and_events(tmp_path, tensorboard):
+  overrides = dict(train__steps=400, log__every=1, checkpoint__every=100, samples__every=0, eval__every=0,
+                   log__tensorboard=tensorboard)
+  full = train(tmp_path, 30_000, **overrides)
+  assert full.returncode == 1 and f"error: cannot write to '{tmp_path}'" in full.stderr, full.stderr
+  assert 'make room' in full.stderr and 'Traceback' not in full.stderr
+  again = train(tmp_path, None, **overrides)
+  assert again.returncode == 0, again.stderr
+  with open(tmp_path / 'metrics.jsonl') as file:
+    steps = [line['step'] for line in map(json.loads, file) if line['split'] == 'train']
+  assert steps == list(range(1, 401))
+
+
+def test_a_checkpoint(tmp_path):
+  overrides = dict(train__steps=20, checkpoint__every=5, samples__every=0, eval__every=0, log__tensorboard=False)
+  assert train(tmp_path, None, **{**overrides, 'train__steps': 10}).returncode == 0
+  full = train(tmp_path, 3200, **{**overrides, 'log__every': 20})  # enough for config.json and run.json
+  assert full.returncode == 1 and 'error: cannot write' in full.stderr and 'make room' in full.stderr, full.stderr
+  again = train(tmp_path, None, **overrides)
+  assert again.returncode == 0, again.stderr
+  assert json.loads((tmp_path / 'run.json').read_text())['resumed_from'] == 10
+
+
+def test_a_tmpfs_that_is_too_small(tmp_path):
+  """The real thing, where the system lets a test mount one."""
+  mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', str(tmp_path)], capture_output=True,
+                           check=False)
+  if mounted.returncode:
+    pytest.skip('no file system can be mounted here')
+  try:
+    full = train(tmp_path / 'run', None, train__steps=3000, log__every=1, checkpoint__every=0, samples__every=0,
+                 eval__every=0, log__tensorboard=True)
+    assert full.returncode == 1 and 'make room' in full.stderr and 'Traceback' not in full.stderr, full.stderr
+  finally:
+    subprocess.run(['umount', str(tmp_path)], check=True)
