@@ -12,7 +12,7 @@ from deconv.options import TrainOptions
 from deconv.training import evaluation, experiment, loop, pictures
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.finite import NonFiniteError
-from tests.data import pictures
+from tests.data.pictures import numbered, write_folder
 from tests.training import tiny
 
 TIMES = ('images_per_second', 'data_wait')
@@ -375,8 +375,8 @@ def test_a_run_that_has_not_recorded_the_content_goes_on(tmp_path):
 def test_files_that_vanish_while_training_streams_end_nothing(tmp_path, monkeypatch):
   """Neither the batches nor the evaluation, which is held in memory when it is first made, and no later call."""
   files = {f'{split}/{i % 2}/{name}': data for split, count in (('train', 300), ('test', 8))
-           for i, (name, data) in enumerate(pictures.numbered(count).items())}
-  path = pictures.write_folder(tmp_path / 'data', files)
+           for i, (name, data) in enumerate(numbered(count).items())}
+  path = write_folder(tmp_path / 'data', files)
   gone = [f'train/{i % 2}/{i:06d}.png' for i in range(10)] + ['test/1/000003.png']
   kept = {name: files[name] for name in gone}
   call = loop.Loop.call
@@ -393,7 +393,7 @@ def test_files_that_vanish_while_training_streams_end_nothing(tmp_path, monkeypa
   assert [line['step'] for line in lines(tmp_path / 'run') if line['split'] == 'eval'] == [10, 20]
   with pytest.raises(UserError, match='the data have changed'):  # there are 290 images now
     train(tmp_path / 'run', train__steps=24, **data)
-  pictures.write_folder(path, kept)
+  write_folder(path, kept)
   assert train(tmp_path / 'run', train__steps=24, **data).step == 24
 
 
