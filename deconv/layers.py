@@ -205,7 +205,8 @@ def _with_bias(module, y):
   """y plus the parameter `bias`, in the type of y, where the module has one."""
   if not module.use_bias:
     return y
-  return y + module.param('bias', nn.initializers.zeros, (module.features,), jnp.float32).astype(y.dtype)
+  bias = module.param('bias', nn.initializers.zeros, (module.features,), jnp.float32).astype(y.dtype)
+  return y + jnp.expand_dims(bias, tuple(range(y.ndim - 1)))  # of its rank: so also where rank promotion is refused
 
 
 def _deconv(module, x, switches, side=None):
