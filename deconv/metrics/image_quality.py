@@ -154,7 +154,7 @@ def _check_options(colour, levels):
 def _check_floating(*arrays):
   for x in arrays:
     if not jnp.issubdtype(x.dtype, jnp.floating):
-      raise ValueError(f'images must be floats in [-1, 1], not {x.dtype}; deconv.data.to_signed makes them of levels')
+      raise ValueError(f'images must be floats, not {x.dtype}; deconv.data.to_signed makes them of levels')
 
 
 def _comparable(images, targets, colour, shave, levels):
