@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from deconv import ops
 from deconv.errors import UserError, nearest
 from deconv.ops.arguments import Padding
+from deconv.ops.arguments import of_rank
 from deconv.ops.arguments import per_dim
 
 Initializer = Callable[..., jax.Array]
@@ -206,7 +207,7 @@ def _with_bias(module, y):
   if not module.use_bias:
     return y
   bias = module.param('bias', nn.initializers.zeros, (module.features,), jnp.float32).astype(y.dtype)
-  return y + jnp.expand_dims(bias, tuple(range(y.ndim - 1)))  # of its rank: so also where rank promotion is refused
+  return y + of_rank(bias, y.ndim)
 
 
 def _deconv(module, x, switches, side=None):

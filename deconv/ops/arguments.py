@@ -46,6 +46,11 @@ def wide_type(dtype):
   return jnp.dtype(jnp.float32) if jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32 else dtype
 
 
+def of_rank(x, rank: int):
+  """x with axes of 1 in front up to `rank`: what broadcasting does, and `jax_numpy_rank_promotion='raise'` refuses."""
+  return jnp.expand_dims(x, tuple(range(rank - x.ndim)))
+
+
 def check_floating(name: str, x, argument: str = 'x'):
   """Raises ValueError where x is of integers or booleans, to which the result of `name` would be truncated."""
   if not jnp.issubdtype(x.dtype, jnp.inexact):

@@ -12,6 +12,7 @@ import math
 from jax import lax
 import jax.numpy as jnp
 
+from deconv.ops.arguments import of_rank
 from deconv.ops.geometry import Geometry
 
 
@@ -34,13 +35,8 @@ def expand_taps(x, kernel, g: Geometry, accumulator=None):
   """As above with a channel a group: kernel (*window, channels, 1)."""
   dtype = accumulator or x.dtype
   wide = x.astype(dtype)
-  product = lambda tap: wide * _of_rank(kernel[(*tap, slice(None), 0)].astype(dtype), x.ndim)
+  product = lambda tap: wide * of_rank(kernel[(*tap, slice(None), 0)].astype(dtype), x.ndim)
   return _add_phases(product, x, x.shape[-1], g, dtype)
-
-
-def _of_rank(channels, rank):
-  """(channels,) -> (1, ..., 1, channels), which broadcasts under `jax_numpy_rank_promotion='raise'` too."""
-  return jnp.expand_dims(channels, tuple(range(rank - 1)))
 
 
 def _add_phases(product, x, channels, g, dtype):
@@ -188,7 +184,7 @@ def reduce_taps(y, kernel, g: Geometry, accumulator=None):
   dtype = accumulator or y.dtype
   kernels = kernel[..., 0].reshape(-1, y.shape[-1]).astype(dtype)
   columns = _tap_columns(y.astype(dtype), g)
-  return sum(c * _of_rank(k, y.ndim) for c, k in zip(columns, kernels)).astype(y.dtype)
+  return sum(c * of_rank(k, y.ndim) for c, k in zip(columns, kernels)).astype(y.dtype)
 
 
 def correlate_taps(x, y, g: Geometry, accumulator=None):

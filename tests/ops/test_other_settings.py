@@ -115,10 +115,10 @@ def test_no_operator_is_left_out():
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])
 @pytest.mark.parametrize('name, i', IDS)
 def test_the_same_program(name, i, dtype):
-  """Text for text, for every platform; with 64 bits, where indices are wider, of the same types."""
+  """Text for text, for a CPU and what it is not; with 64 bits, where indices are wider, of the same types."""
   def program():
     traced = jax.jit(run).trace(*arguments)
-    return types(traced.out_info), traced.lower(lowering_platforms=('cpu', 'tpu', 'cuda')).as_text()
+    return types(traced.out_info), traced.lower(lowering_platforms=('cpu', 'tpu')).as_text()
 
   run, arguments = value_and_gradients(name, i, jnp.dtype(dtype))
   want = program()
