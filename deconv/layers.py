@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from deconv import ops
 from deconv.errors import UserError, nearest
 from deconv.ops.arguments import Padding
+from deconv.ops.arguments import of_rank
 from deconv.ops.arguments import per_dim
 
 Initializer = Callable[..., jax.Array]
@@ -205,7 +206,8 @@ def _with_bias(module, y):
   """y plus the parameter `bias`, in the type of y, where the module has one."""
   if not module.use_bias:
     return y
-  return y + module.param('bias', nn.initializers.zeros, (module.features,), jnp.float32).astype(y.dtype)
+  bias = module.param('bias', nn.initializers.zeros, (module.features,), jnp.float32).astype(y.dtype)
+  return y + of_rank(bias, y.ndim)
 
 
 def _deconv(module, x, switches, side=None):

@@ -36,7 +36,7 @@ def psnr(images, targets, *, colour='rgb', shave=0, levels='rounded'):
     float32 (b,), decibels; LIMIT_DB at most, which equal images have.
 
   Raises:
-    ValueError: shapes differ, an unknown option, or nothing is left inside of the border.
+    ValueError: shapes differ, images of integers, an unknown option, or nothing is left inside of the border.
   """
   images, targets = _comparable(images, targets, colour, shave, levels)
   error = jnp.mean(jnp.square(images - targets), axis=(1, 2, 3))
@@ -107,8 +107,9 @@ def ssim_maps(images, targets, peak=255.0):
     Two arrays (b, h - 10, w - 10, c).
 
   Raises:
-    ValueError: fewer than 11 pixels a side.
+    ValueError: fewer than 11 pixels a side, or images of integers.
   """
+  _check_floating(images, targets)
   if min(images.shape[1:3]) < SSIM_SIDE:
     raise ValueError(f'ssim: {images.shape[1]}x{images.shape[2]} pixels are too few: its window has {SSIM_SIDE} a side')
   c1, c2 = (0.01 * peak)**2, (0.03 * peak)**2
@@ -150,10 +151,17 @@ def _check_options(colour, levels):
     raise ValueError(f"levels must be one of {', '.join(LEVELS)}, not {levels!r}")
 
 
+def _check_floating(*arrays):
+  for x in arrays:
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+      raise ValueError(f'images must be floats, not {x.dtype}; deconv.data.to_signed makes them of levels')
+
+
 def _comparable(images, targets, colour, shave, levels):
   """Both in levels, float32 (b, h', w', c')."""
   _check_options(colour, levels)
   images, targets = jnp.asarray(images), jnp.asarray(targets)
+  _check_floating(images, targets)
   if images.shape != targets.shape or images.ndim != 4:
     raise ValueError(f'images {images.shape} and targets {targets.shape} must be of one shape (b, h, w, c)')
   if colour == 'y' and images.shape[-1] not in (1, 3):

@@ -19,8 +19,8 @@ class Latent:
   def sample(self, key, num):
     """Returns float32 (num, size)."""
     if self.distribution == 'uniform':
-      return jax.random.uniform(key, (num, self.size), minval=-1., maxval=1.)
-    return jax.random.normal(key, (num, self.size))
+      return jax.random.uniform(key, (num, self.size), jnp.float32, minval=-1., maxval=1.)
+    return jax.random.normal(key, (num, self.size), jnp.float32)
 
   def interpolate(self, start, end, num):
     """Returns float32 (num, size) from `start` to `end`, both (size,), ends included.
@@ -29,10 +29,11 @@ class Latent:
     2016), because the middle of a straight line between two of them is shorter than nearly all codes that the
     generator has seen.
     """
-    t = jnp.linspace(0., 1., num)[:, None]
+    t = jnp.linspace(0., 1., num, dtype=jnp.float32)[:, None]
+    start, end = start[None], end[None]
     if self.distribution == 'uniform':
       return (1 - t) * start + t * end
-    cosine = jnp.vdot(start, end) / (jnp.linalg.norm(start) * jnp.linalg.norm(end))
+    cosine = jnp.vdot(start, end, precision='highest') / (jnp.linalg.norm(start) * jnp.linalg.norm(end))
     angle = jnp.arccos(jnp.clip(cosine, -1., 1.))
     sine = jnp.sin(angle)
     safe = jnp.where(sine > 1e-4, sine, 1.)

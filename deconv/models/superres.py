@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from deconv import layers
 from deconv.models.restorer import Restorer
+from deconv.ops.arguments import of_rank
 from deconv.ops.resample import upsample_bicubic
 from deconv.options.models.restorers import ConvDeconvOptions, EspcnOptions, FsrcnnOptions, SrcnnOptions
 
@@ -31,7 +32,7 @@ class PReLU(nn.Module):
   @nn.compact
   def __call__(self, x):
     slope = self.param('slope', nn.initializers.constant(0.25), (x.shape[-1],), jnp.float32).astype(x.dtype)
-    return jnp.where(x > 0, x, slope * x)
+    return jnp.where(x > 0, x, of_rank(slope, x.ndim) * x)
 
 
 def _finish(y, x, scale, residual):

@@ -21,7 +21,7 @@ def dynamic(images, keys):
   def draw(pixels, key):
     # 16 random bits per pixel instead of the 32 of a uniform float: half the work. Black and white stay exactly so.
     threshold = (pixels.astype(jnp.uint32) * 65536 + 127) // 255
-    return jax.random.bits(key, pixels.shape, jnp.uint16) < threshold
+    return jax.random.bits(key, pixels.shape, jnp.uint16).astype(jnp.uint32) < threshold
   flat = images.reshape(len(images), -1)  # compiles in half the time of a draw in three dimensions
   return jax.vmap(draw)(flat, keys).reshape(images.shape).astype(jnp.float32)
 
@@ -46,6 +46,6 @@ def content_keys(images, seed):
   size = int(np.prod(images.shape[1:]))
   factors = np.random.default_rng(seed).integers(0, 2**32, (2, size), dtype=np.uint32) | np.uint32(1)
   pixels = images.reshape(len(images), 1, size).astype(jnp.uint32)
-  hashes = jnp.sum(pixels * factors, axis=-1, dtype=jnp.uint32)
+  hashes = jnp.sum(pixels * factors[None], axis=-1, dtype=jnp.uint32)
   key = jax.random.key(seed)
   return jax.vmap(lambda pair: jax.random.fold_in(jax.random.fold_in(key, pair[0]), pair[1]))(hashes)

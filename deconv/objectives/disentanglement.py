@@ -116,7 +116,7 @@ def dip_ii(options):
 
 
 def _covariance(x):
-  centred = x - jnp.mean(x, axis=0)
+  centred = x - jnp.mean(x, axis=0, keepdims=True)
   return centred.T @ centred / len(x)
 
 

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv.ops.arguments import of_rank
+
 # exp(+-12) = 163,000: no posterior that is of use is wider or narrower, and products of two such numbers stay finite.
 LOG_VARIANCE_LIMIT = 12.0
 _LOG_2PI = float(np.log(2 * np.pi))
@@ -44,7 +46,7 @@ def reparameterize(posterior, noise):
   Returns:
     Array of the shape of `noise`.
   """
-  return posterior.mean + jnp.exp(0.5 * posterior.log_variance) * noise
+  return of_rank(posterior.mean, noise.ndim) + of_rank(jnp.exp(0.5 * posterior.log_variance), noise.ndim) * noise
 
 
 def kl_standard_normal(posterior):
@@ -68,7 +70,7 @@ def log_posterior(posterior, noise):
 
   From the noise and not from z: (z - mean) / scale loses its digits where the mean is large and the scale small.
   """
-  return -0.5 * jnp.sum(jnp.square(noise) + posterior.log_variance + _LOG_2PI, axis=-1)
+  return -0.5 * jnp.sum(jnp.square(noise) + of_rank(posterior.log_variance, noise.ndim) + _LOG_2PI, axis=-1)
 
 
 def log_weights(posterior, noise, log_likelihood):
@@ -105,9 +107,9 @@ def streaming_log_mean_exp(chunk, num, chunk_size):
     weights = jnp.where(inside[:, None], chunk(i), -jnp.inf)
     new = jnp.maximum(highest, jnp.max(weights, axis=0))
     # A sum relative to the highest weight so far: thousands of terms keep their digits, none overflows.
-    return (new, total * jnp.exp(highest - new) + jnp.sum(jnp.exp(weights - new), axis=0)), None
+    return (new, total * jnp.exp(highest - new) + jnp.sum(jnp.exp(weights - new[None]), axis=0)), None
   shape = jax.eval_shape(functools.partial(chunk, jnp.int32(0))).shape[1:]
-  start = jnp.full(shape, jnp.finfo(jnp.float32).min), jnp.zeros(shape)
+  start = jnp.full(shape, jnp.finfo(jnp.float32).min, jnp.float32), jnp.zeros(shape, jnp.float32)
   (highest, total), _ = jax.lax.scan(add, start, jnp.arange(-(-num // chunk_size)))
   return highest + jnp.log(total) - jnp.log(num)
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 # Who stands in for the inactive latents: their mean over the minibatch (paper, section 3.1, step 5), or those of its
 # first image (modules/SelectiveOutputClamp.lua of the authors' code).
 CLAMPS = {
-    'mean': lambda codes: jnp.mean(codes, axis=0),
-    'first': lambda codes: codes[0],
+    'mean': lambda codes: jnp.mean(codes, axis=0, keepdims=True),
+    'first': lambda codes: codes[:1],
 }
 
 
@@ -25,7 +25,7 @@ def clamp(codes, active, kind):
   Returns:
     (batch, latent).
   """
-  return jnp.where(active, codes, jax.lax.stop_gradient(CLAMPS[kind](codes)))
+  return jnp.where(active[None], codes, jax.lax.stop_gradient(CLAMPS[kind](codes)))
 
 
 def invariance(codes, active):
@@ -34,7 +34,8 @@ def invariance(codes, active):
   Its gradient is that of the paper (section 3.2): at an inactive latent of an image, its difference from the mean (over
   the number of images, as that of every mean is), at an active one 0.
   """
-  return 0.5 * jnp.mean(jnp.sum(jnp.where(active, 0., jnp.square(codes - jnp.mean(codes, axis=0))), axis=-1))
+  squares = jnp.square(codes - jnp.mean(codes, axis=0, keepdims=True))
+  return 0.5 * jnp.mean(jnp.sum(jnp.where(active[None], 0., squares), axis=-1))
 
 
 def active_latents(varies, num_factors, latent_size):
@@ -48,4 +49,4 @@ def active_latents(varies, num_factors, latent_size):
   Returns:
     bool (latent_size,).
   """
-  return jnp.minimum(jnp.arange(latent_size), num_factors - 1) == varies
+  return jnp.minimum(jnp.arange(latent_size, dtype=jnp.int32), num_factors - 1) == varies

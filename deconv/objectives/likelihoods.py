@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from deconv.data import to_signed
 from deconv.objectives import binarization as binarize
+from deconv.ops.arguments import of_rank
 
 _PIXELS = (-3, -2, -1)
 
@@ -61,7 +62,7 @@ class Bernoulli:
 
   def log_prob(self, logits, targets):
     """x * l - log(1 + exp(l)), exact at any logit."""
-    logits = logits.astype(jnp.float32)
+    logits, targets = logits.astype(jnp.float32), of_rank(targets, logits.ndim)
     return _sum_pixels(targets * logits - jax.nn.softplus(logits))
 
   def mean(self, logits, channels):
@@ -95,14 +96,14 @@ class Gaussian:
 
   def targets(self, images, keys):
     """Returns float32 (batch, h, w, c) in [-1, 1)."""
-    noise = jax.vmap(lambda key: jax.random.uniform(key, (math.prod(images.shape[1:]),)))(keys)
+    noise = jax.vmap(lambda key: jax.random.uniform(key, (math.prod(images.shape[1:]),), jnp.float32))(keys)
     return (images.astype(jnp.float32) + noise.reshape(images.shape)) / 128 - 1
 
   def inputs(self, targets):
     return targets
 
   def log_prob(self, outputs, targets):
-    outputs, channels = outputs.astype(jnp.float32), targets.shape[-1]
+    outputs, targets, channels = outputs.astype(jnp.float32), of_rank(targets, outputs.ndim), targets.shape[-1]
     mean, log_variance = outputs[..., :channels], outputs[..., channels:]
     if self.kind == 'fixed':
       log_variance = 2 * math.log(2 * self.noise_scale)
@@ -155,7 +156,7 @@ class LogisticMixture:
   def log_prob(self, outputs, targets):
     channels = targets.shape[-1]
     logits, means, log_scales, couplings = self._split(outputs, channels)
-    x = targets[..., None]                                                            # ... h w c 1
+    x = of_rank(targets, outputs.ndim)[..., None]                                     # ... h w c 1
     if channels == 3:
       means = _couple(means, couplings, x[..., 0, :], x[..., 1, :])
     # P(level) = sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)): no difference of rounded numbers.

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv.objectives.border import border_weights
+from deconv.ops.arguments import of_rank
 from deconv.options.data import IGNORE
 
 
@@ -64,13 +65,14 @@ def deep(scores, mask, class_weights=None):
   """
   classes = scores[0].shape[-1]
   mask = jnp.asarray(mask, jnp.int32)
-  pixels = jnp.sum((mask >= 0) & (mask < classes))
-  weights = 1.0 if class_weights is None else jnp.asarray(class_weights, jnp.float32)
-  shares, total = weights * jax.nn.one_hot(mask, classes), 0.  # b h w C; all zero where the mask is no class
+  pixels = jnp.maximum(jnp.sum((mask >= 0) & (mask < classes), dtype=jnp.int32), 1).astype(jnp.float32)
+  weights = 1.0 if class_weights is None else jnp.asarray(class_weights, jnp.float32)[None, None, None]
+  shares = weights * jax.nn.one_hot(mask, classes, dtype=jnp.float32)  # b h w C; all zero where the mask is no class
+  total = 0.
   for logits in sorted(scores, key=lambda x: -x.shape[1]):  # the finest first, as the cells only grow
     batch, h, w, _ = logits.shape
     shares = shares.reshape(batch, h, shares.shape[1] // h, w, shares.shape[2] // w, classes).sum(axis=(2, 4))
-    total -= jnp.sum(shares * jax.nn.log_softmax(logits.astype(jnp.float32))) / jnp.maximum(pixels, 1)
+    total -= jnp.sum(shares * jax.nn.log_softmax(logits.astype(jnp.float32))) / pixels
   return total / len(scores)
 
 
@@ -186,7 +188,8 @@ def _jaccard_steps(true):
   pixels = jnp.sum(true, axis=-1, keepdims=True, dtype=jnp.int32)
   wrong = jnp.cumsum(true, axis=-1, dtype=jnp.int32)
   intersection = (pixels - wrong).astype(jnp.float32)
-  union = (pixels + jnp.arange(1, true.shape[-1] + 1) - wrong).astype(jnp.float32)
+  place = of_rank(jnp.arange(1, true.shape[-1] + 1, dtype=jnp.int32), true.ndim)
+  union = (pixels + place - wrong).astype(jnp.float32)
   return jnp.where(true, 1, intersection / jnp.maximum(union - 1, 1)) / jnp.maximum(union, 1)
 
 
@@ -234,7 +237,7 @@ def _prepared(logits, mask, ignore):
   """Returns (log-probabilities float32, one-hot truth bool (all (b, h, w, C)), which pixels count (b, h, w))."""
   classes, mask = logits.shape[-1], jnp.asarray(mask, jnp.int32)
   counts = (mask != ignore) & (mask >= 0) & (mask < classes)
-  true = jnp.where(counts, mask, 0)[..., None] == jnp.arange(classes)
+  true = jnp.where(counts, mask, 0)[..., None] == jnp.arange(classes, dtype=jnp.int32)[None, None, None]
   return jax.nn.log_softmax(logits.astype(jnp.float32)), true, counts
 
 
@@ -244,9 +247,10 @@ def _select(true, values):
 
 
 def _class_weight(true, class_weights):
-  return 1.0 if class_weights is None else _select(true, jnp.asarray(class_weights, jnp.float32))
+  return 1.0 if class_weights is None else _select(true, jnp.asarray(class_weights, jnp.float32)[None, None, None])
 
 
 def _mean(values, counts, axis=None):
   """Mean of the values that count, 0 where none does."""
-  return jnp.sum(jnp.where(counts, values, 0), axis=axis) / jnp.maximum(jnp.sum(counts, axis=axis), 1)
+  number = jnp.maximum(jnp.sum(counts, axis=axis, dtype=jnp.int32), 1)
+  return jnp.sum(jnp.where(counts, values, 0), axis=axis) / number.astype(jnp.float32)

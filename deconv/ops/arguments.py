@@ -2,6 +2,8 @@
 from collections.abc import Iterable, Sequence
 import operator
 
+import jax.numpy as jnp
+
 # What `padding` may be, see pad_pairs.
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
@@ -34,6 +36,25 @@ def is_int(value) -> bool:
   except TypeError:
     return False
   return not isinstance(value, bool)
+
+
+def wide_type(dtype):
+  """float32 for the floats that are narrower, any other type as it is: the type of sums.
+
+  `jnp.promote_types(dtype, jnp.float32)` says the same of floats, but not where `jax_numpy_dtype_promotion` is strict.
+  """
+  return jnp.dtype(jnp.float32) if jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32 else dtype
+
+
+def of_rank(x, rank: int):
+  """x with axes of 1 in front up to `rank`: what broadcasting does, and `jax_numpy_rank_promotion='raise'` refuses."""
+  return jnp.expand_dims(x, tuple(range(rank - x.ndim)))
+
+
+def check_floating(name: str, x, argument: str = 'x'):
+  """Raises ValueError where x is of integers or booleans, to which the result of `name` would be truncated."""
+  if not jnp.issubdtype(x.dtype, jnp.inexact):
+    raise ValueError(f'{name}: {argument} must be floating, not {x.dtype}, to which the result would be truncated')
 
 
 def is_same(padding: Padding) -> bool:

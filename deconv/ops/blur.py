@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv.ops.arguments import check_floating
 from deconv.ops.arguments import per_dim
+from deconv.ops.arguments import wide_type
 
 _BORDERS = {'edge': 'edge', 'zero': 'constant', 'reflect': 'reflect'}
 
@@ -41,8 +43,9 @@ def blur(x: jax.Array, taps: Sequence[float] | None = None, *, border: str = 'ed
     The shape and dtype of x; filtered in float32 at least.
 
   Raises:
-    ValueError: an unknown border, or no taps.
+    ValueError: an unknown border, no taps, or an image of integers.
   """
+  check_floating('blur', x)
   return upsample_filter(x, 1, box_filter(2, 2) if taps is None else taps, border=border)
 
 
@@ -60,7 +63,11 @@ def blur_upsample(x: jax.Array, factor: int | Sequence[int] = 2, *, order: int =
 
   Returns:
     (batch, *(spatial * factor), channels), the dtype of x.
+
+  Raises:
+    ValueError: an unknown border, or an image of integers.
   """
+  check_floating('blur_upsample', x)
   factors = per_dim('factor', factor, x.ndim - 2)
   return upsample_filter(x, factors, [f * box_filter(f, order) for f in factors], border=border)
 
@@ -82,8 +89,9 @@ def upsample_filter(x: jax.Array, factor: int | Sequence[int], taps, *, border: 
     (batch, *(spatial * factor), channels), the dtype of x; filtered in float32 at least.
 
   Raises:
-    ValueError: an unknown border, or taps that do not fit.
+    ValueError: an unknown border, taps that do not fit, or an image of integers.
   """
+  check_floating('upsample_filter', x)
   dims = x.ndim - 2
   factors = per_dim('factor', factor, dims)
   if border not in _BORDERS:
@@ -94,7 +102,7 @@ def upsample_filter(x: jax.Array, factor: int | Sequence[int], taps, *, border: 
   if len(taps) != dims:
     raise ValueError(f'taps has {len(taps)} filters for {dims} spatial dimensions')
   dtype = x.dtype
-  x = x.astype(jnp.promote_types(dtype, jnp.float32))
+  x = x.astype(wide_type(dtype))
   for d in range(dims):
     x = _along(x, 1 + d, factors[d], taps[d], border)
   return x.astype(dtype)

@@ -12,6 +12,7 @@ import math
 from jax import lax
 import jax.numpy as jnp
 
+from deconv.ops.arguments import of_rank
 from deconv.ops.geometry import Geometry
 
 
@@ -34,7 +35,8 @@ def expand_taps(x, kernel, g: Geometry, accumulator=None):
   """As above with a channel a group: kernel (*window, channels, 1)."""
   dtype = accumulator or x.dtype
   wide = x.astype(dtype)
-  return _add_phases(lambda tap: wide * kernel[(*tap, slice(None), 0)].astype(dtype), x, x.shape[-1], g, dtype)
+  product = lambda tap: wide * of_rank(kernel[(*tap, slice(None), 0)].astype(dtype), x.ndim)
+  return _add_phases(product, x, x.shape[-1], g, dtype)
 
 
 def _add_phases(product, x, channels, g, dtype):
@@ -182,7 +184,7 @@ def reduce_taps(y, kernel, g: Geometry, accumulator=None):
   dtype = accumulator or y.dtype
   kernels = kernel[..., 0].reshape(-1, y.shape[-1]).astype(dtype)
   columns = _tap_columns(y.astype(dtype), g)
-  return sum(c * k for c, k in zip(columns, kernels)).astype(y.dtype)
+  return sum(c * of_rank(k, y.ndim) for c, k in zip(columns, kernels)).astype(y.dtype)
 
 
 def correlate_taps(x, y, g: Geometry, accumulator=None):

@@ -28,6 +28,11 @@ class Geometry:
   def ndim(self) -> int:
     return len(self.window)
 
+  @property
+  def is_sized(self) -> bool:
+    """Whether all sizes are known: in `jax.export` they may be symbols, by which no rule can decide."""
+    return all(map(is_int, (*self.large, *self.small)))
+
   def with_groups(self, groups: int) -> Geometry:
     return dataclasses.replace(self, groups=groups)
 
@@ -62,7 +67,7 @@ def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> 
           f'conv: the output would be empty in spatial dimension {d}: input {large[d]} with padding {pads[d]} is '
           f'smaller than the kernel, which spans {reach[d]} (window {window[d]}, dilation {dilation[d]}).')
     small.append(room // strides[d] + 1)
-  return _geometry(large, small, window, strides, dilation, [low for low, _ in pads], groups)
+  return _geometry(large, small, window, strides, dilation, pads, groups)
 
 
 def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padding, dilation, groups) -> Geometry:
@@ -99,13 +104,17 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
           f'conv_transpose: the output would be empty in spatial dimension {d}: input {small[d]}, window {window[d]}, '
           f'stride {strides[d]}, dilation {dilation[d]}, padding {pads[d]} and output_padding {extra[d]} give '
           f'{large[d]} pixels.')
-  return _geometry(large, small, window, strides, dilation, [low for low, _ in pads], groups)
+  return _geometry(large, small, window, strides, dilation, pads, groups)
 
 
-def _geometry(large, small, window, strides, dilation, lows, groups):
-  """Fills in the high padding: what the last position of the window leaves (below zero where pixels are left over)."""
-  pads = tuple(((low, (m - 1) * s + d * (k - 1) + 1 - size - low))
-               for size, m, k, s, d, low in zip(large, small, window, strides, dilation, lows))
+def _geometry(large, small, window, strides, dilation, pads, groups):
+  """Fills in the high padding: what the last position of the window leaves (below zero where pixels are left over).
+
+  Where that depends on a size that is not known yet (`jax.export` with symbolic sizes), the padding stays as given.
+  """
+  lasts = [(m - 1) * s + d * (k - 1) + 1 - size - low
+           for size, m, k, s, d, (low, _) in zip(large, small, window, strides, dilation, pads)]
+  pads = tuple((low, last if is_int(last) else high) for last, (low, high) in zip(lasts, pads))
   return Geometry(tuple(large), tuple(small), window, strides, dilation, pads, groups)
 
 

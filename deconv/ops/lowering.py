@@ -194,6 +194,8 @@ def _lax_correlate(x, y, g):
 
 def _cpu_expand(x, kernel, g):
   *_, c_small, c_large = kernel.shape
+  if not g.is_sized:
+    return _lax_expand(x, kernel, g, _accumulator(x.dtype))
   form = expand_form(g, x.shape[0], c_small // g.groups, c_large)
   if form == 'taps':
     return dots.expand_taps(x, kernel, g, _accumulator(x.dtype))
@@ -210,6 +212,8 @@ def _cpu_expand(x, kernel, g):
 
 def _cpu_reduce(y, kernel, g):
   *_, c_small, c_large = kernel.shape
+  if not g.is_sized:
+    return _lax_reduce(y, kernel, g, _accumulator(y.dtype))
   form = reduce_form(g, c_small // g.groups, c_large)
   if form == 'taps':
     return dots.reduce_taps(y, kernel, g, _accumulator(y.dtype))
@@ -223,6 +227,8 @@ def _cpu_reduce(y, kernel, g):
 
 
 def _cpu_correlate(x, y, g):
+  if not g.is_sized:
+    return _lax_correlate(x, y, g)
   if x.shape[-1] == y.shape[-1] == g.groups > 1:
     return dots.correlate_taps(x, y, g, _accumulator(x.dtype))
   if correlates_by_lax(g, x.shape[-1], y.shape[-1]):

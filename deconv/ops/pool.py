@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv.ops.arguments import Padding
+from deconv.ops.arguments import check_floating
 from deconv.ops.arguments import pad_pairs
 from deconv.ops.arguments import per_dim
+from deconv.ops.arguments import wide_type
 from deconv.ops.resize import resize_nearest
 
 
@@ -96,7 +98,7 @@ def max_unpool(y: jax.Array, switches: jax.Array, output_size: int | Sequence[in
   if windows.tiles:
     # One selection over (b, m, k, m, k, c).
     ones = [axis for d in range(dims) for axis in (y.shape[1 + d], 1)]
-    taps = np.reshape(windows.offsets, [side for k in windows.window for side in (1, k)] + [1])
+    taps = np.reshape(windows.offsets, [1] + [side for k in windows.window for side in (1, k)] + [1])
     y, offset = (a.reshape(a.shape[0], *ones, a.shape[-1]) for a in (y, offset))
     return jnp.where(offset == taps, y, 0).reshape(y.shape[0], *output_size, y.shape[-1])
   parts = []
@@ -119,10 +121,11 @@ def avg_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Seque
     (batch, *pooled, channels), the dtype of x; summed in float32 at least.
 
   Raises:
-    ValueError: arguments that do not fit the shape of x.
+    ValueError: arguments that do not fit the shape of x, or an image of integers.
   """
+  check_floating('avg_pool', x)
   windows = _Windows('avg_pool', x.shape, window, strides, padding)
-  wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  wide = x.astype(wide_type(x.dtype))
   total = sum(windows.slices(wide))
   return (total * jnp.asarray(windows.weights(count_padding), wide.dtype)).astype(x.dtype)
 
@@ -144,12 +147,13 @@ def avg_unpool(y: jax.Array, window: int | Sequence[int] = 2, strides: int | Seq
     (batch, *output_size, channels), the dtype of y.
 
   Raises:
-    ValueError: arguments that do not fit the shape of y.
+    ValueError: arguments that do not fit the shape of y, or values that are integers.
   """
+  check_floating('avg_unpool', y, 'y')
   output_size = _unpooled_size(y, window, strides) if output_size is None else output_size
   output_size = per_dim('avg_unpool: output_size', output_size, y.ndim - 2)
   windows = _Windows('avg_unpool', (y.shape[0], *output_size, y.shape[-1]), window, strides, padding, pooled=y)
-  wide = y.astype(jnp.promote_types(y.dtype, jnp.float32))
+  wide = y.astype(wide_type(y.dtype))
   spread = wide * jnp.asarray(windows.weights(count_padding), wide.dtype)
   if windows.tiles:
     return resize_nearest(spread, windows.window).astype(y.dtype)
@@ -210,11 +214,11 @@ class _Windows:
     return [np.arange(m) * s + at - low for at, m, s, (low, _) in zip(tap, self.pooled, self.strides, self.padding)]
 
   def inside(self):
-    """Returns for each tap which windows see a pixel of x through it, bool (*pooled, 1)."""
+    """Returns for each tap which windows see a pixel of x through it, bool (1, *pooled, 1)."""
     masks = []
     for tap in self.taps:
       axes = [(at >= 0) & (at < n) for at, n in zip(self._per_axis(tap), self.size)]
-      masks.append(np.stack(np.meshgrid(*axes, indexing='ij')).all(0)[..., None])
+      masks.append(np.stack(np.meshgrid(*axes, indexing='ij')).all(0)[None, ..., None])
     return masks
 
   def slices(self, x):
@@ -256,7 +260,7 @@ class _Windows:
     return seen
 
   def weights(self, count_padding):
-    """Returns one over the number of pixels that each average is divided by, broadcasting to (*pooled, 1)."""
+    """Returns one over the number of pixels that each average is divided by, broadcasting to (1, *pooled, 1)."""
     return np.float64(1 / len(self.taps)) if count_padding else 1 / np.sum(self.inside(), axis=0)
 
 

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv.ops.arguments import check_floating
+from deconv.ops.arguments import wide_type
 from deconv.ops.blur import upsample_filter
 
 METHODS = ('bicubic', 'area', 'nearest')
@@ -18,7 +20,7 @@ def downsample(x: jax.Array, factor: int, method: str = 'bicubic') -> jax.Array:
   """Makes images smaller by a whole factor.
 
   Args:
-    x: (batch, height, width, channels), floating; height and width multiples of the factor.
+    x: (batch, height, width, channels), floating (for 'nearest' of any type); height and width multiples of the factor.
     factor: input size over output size, at least 1; 1 returns x.
     method: 'bicubic' (see above), 'area' (the mean of each block), or 'nearest' (the pixel at the middle of each block,
       right and below of it when the factor is even: Pillow's NEAREST).
@@ -28,11 +30,13 @@ def downsample(x: jax.Array, factor: int, method: str = 'bicubic') -> jax.Array:
     beyond the range of x.
 
   Raises:
-    ValueError: an unknown method, or sizes that are no multiples of the factor.
+    ValueError: an unknown method, sizes that are no multiples of the factor, or an image of integers.
   """
   _check('downsample', x, factor)
   if method not in METHODS:
     raise ValueError(f"downsample: method must be one of {', '.join(METHODS)}, not {method!r}")
+  if method != 'nearest':
+    check_floating('downsample', x)
   b, h, w, c = x.shape
   if h % factor or w % factor:
     raise ValueError(f'downsample: {h}x{w} pixels are no multiple of the factor {factor}')
@@ -41,7 +45,7 @@ def downsample(x: jax.Array, factor: int, method: str = 'bicubic') -> jax.Array:
   if method == 'nearest':
     return x[:, factor // 2::factor, factor // 2::factor]
   dtype = x.dtype
-  x = x.astype(jnp.promote_types(dtype, jnp.float32))
+  x = x.astype(wide_type(dtype))
   if method == 'area':
     return x.reshape(b, h // factor, factor, w // factor, factor, c).mean((2, 4)).astype(dtype)
   taps = cubic_filter(factor) / factor
@@ -62,8 +66,12 @@ def upsample_bicubic(x: jax.Array, factor: int) -> jax.Array:
 
   Returns:
     (batch, height * factor, width * factor, channels), the dtype of x; reaches beyond the range of x.
+
+  Raises:
+    ValueError: a factor that is no whole number, or an image of integers.
   """
   _check('upsample_bicubic', x, factor)
+  check_floating('upsample_bicubic', x)
   if factor == 1:
     return x
   x = jnp.pad(x, [(0, 0), (2, 2), (2, 2), (0, 0)], mode='symmetric')

@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv.ops.arguments import check_floating
 from deconv.ops.arguments import per_dim
+from deconv.ops.arguments import wide_type
 from deconv.ops.blur import upsample_filter
 from deconv.ops.conv import conv_transpose
 
@@ -64,13 +66,14 @@ def resize_bilinear(x: jax.Array, factor: float | Sequence[float] | None = None,
     (batch, *size, channels), the dtype of x; interpolated in float32 at least.
 
   Raises:
-    ValueError: not exactly one of factor and size is given, or one is not positive, an output would be empty, or an
-      unknown border.
+    ValueError: not exactly one of factor and size is given, or one is not positive, an output would be empty, an
+      unknown border, or an image of integers.
   """
+  check_floating('resize_bilinear', x)
   if border not in ('edge', 'zero'):
     raise ValueError(f"border must be 'edge' or 'zero', not {border!r}")
   dtype = x.dtype
-  x = x.astype(jnp.promote_types(dtype, jnp.float32))
+  x = x.astype(wide_type(dtype))
   for d, (n_out, scale) in enumerate(_targets('resize_bilinear', x, factor, size)):
     axis = 1 + d
     n = x.shape[axis]
@@ -108,7 +111,7 @@ def resize_nearest_conv(x: jax.Array, kernel: jax.Array, factor: int | Sequence[
   factors = per_dim('factor', factor, dims)
   window = kernel.shape[:dims]
   dtype = kernel.dtype
-  blocks = kernel[(slice(None, None, -1),) * dims].astype(jnp.promote_types(dtype, jnp.float32))
+  blocks = kernel[(slice(None, None, -1),) * dims].astype(wide_type(dtype))
   for d, f in enumerate(factors):
     pads = [(0, 0)] * blocks.ndim
     blocks = sum(jnp.pad(blocks, pads[:d] + [(q, f - 1 - q)] + pads[d + 1:]) for q in range(f))

@@ -20,7 +20,7 @@ def update_discriminator(disc, judge, objective, optimizer, reals, fakes):
     real_logits, stats = judge(params, disc.batch_stats, reals, 'real')
     fake_logits, stats = judge(params, stats, fakes, 'fake')
     loss = jnp.mean(objective.disc(real_logits, fake_logits))
-    return loss, (stats, {'loss_disc': loss, 'accuracy_real': jnp.mean(real_logits > 0),
-                          'accuracy_fake': jnp.mean(fake_logits < 0)})
+    return loss, (stats, {'loss_disc': loss, 'accuracy_real': jnp.mean(real_logits > 0, dtype=jnp.float32),
+                          'accuracy_fake': jnp.mean(fake_logits < 0, dtype=jnp.float32)})
   grads, (stats, scalars) = jax.grad(loss_fn, has_aux=True)(disc.params)
   return disc.update(optimizer, grads, stats), scalars

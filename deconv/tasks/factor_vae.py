@@ -69,7 +69,7 @@ class FactorVae(vae.Vae):
 
     def disc_loss(params):
       joint, product = self.judge(params, z), self.judge(params, shuffled)
-      accuracy = 0.5 * (jnp.mean(joint > 0) + jnp.mean(product < 0))
+      accuracy = 0.5 * (jnp.mean(joint > 0, dtype=jnp.float32) + jnp.mean(product < 0, dtype=jnp.float32))
       loss = disentanglement.density_ratio_loss(joint, product)
       return loss, {'loss_disc': loss, 'disc_accuracy': accuracy}
     disc_grads, disc_scalars = jax.grad(disc_loss, has_aux=True)(disc.params)

@@ -161,8 +161,8 @@ class Gan(GeneratesFromLatents, Task):
     return {'count': jnp.sum(weight),
             'loss_gen': jnp.sum(weight * self.objective.gen(fake_logits)),
             'loss_disc': jnp.sum(weight * self.objective.disc(real_logits, fake_logits)),
-            'accuracy_real': jnp.sum(weight * (real_logits > 0)),
-            'accuracy_fake': jnp.sum(weight * (fake_logits < 0))}
+            'accuracy_real': jnp.sum(weight * (real_logits > 0).astype(weight.dtype)),
+            'accuracy_fake': jnp.sum(weight * (fake_logits < 0).astype(weight.dtype))}
 
   def summarize(self, sums):
     """Returns the means of the sums of `eval_step`: losses in nats, accuracies in [0, 1]."""

@@ -229,8 +229,9 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
       found['ssim'] = image_quality.ssim(images, targets, **options)
     if hole is not None:
       missing = jnp.concatenate([hole > 0] * len(compared))
-      error = jnp.sum(jnp.abs(jnp.clip(images, -1, 1) - targets) * missing, axis=(1, 2, 3))
-      found['l1_hole'] = error / jnp.maximum(jnp.sum(missing, axis=(1, 2, 3)) * targets.shape[-1], 1) / 2
+      error = jnp.sum(jnp.abs(jnp.clip(images, -1, 1) - targets) * missing.astype(jnp.float32), axis=(1, 2, 3))
+      values = jnp.sum(missing, axis=(1, 2, 3), dtype=jnp.int32) * targets.shape[-1]
+      found['l1_hole'] = error / jnp.maximum(values, 1).astype(jnp.float32) / 2
     return {f'{name}{suffix}': part for name, value in found.items()
             for suffix, part in zip(compared, jnp.split(value, len(compared)))}
 

@@ -135,7 +135,8 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
         terms['deep_supervision'] = objectives.deep(jax.tree.leaves(new['side_scores']), masks, self.class_weights)
         loss += deep_supervision * terms['deep_supervision']
       truth = objectives.crop_to(masks, logits)
-      right = (logits.argmax(-1) == truth).sum() / jnp.maximum((truth != data.IGNORE).sum(), 1)
+      right, known = (jnp.sum(x, dtype=jnp.int32) for x in (logits.argmax(-1) == truth, truth != data.IGNORE))
+      right = right.astype(jnp.float32) / jnp.maximum(known, 1).astype(jnp.float32)
       return loss, (new.get('batch_stats', {}), {'loss': loss, **terms, 'pixel_accuracy': right})
 
     grads, (stats, scalars) = jax.grad(loss_fn, has_aux=True)(net.params)
@@ -155,7 +156,7 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
     known = masks != data.IGNORE
     log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), jnp.where(known, masks, 0)[..., None], axis=-1)[..., 0]
     sums = self.count_classes(masks, logits.argmax(-1))
-    return {**sums, 'nats': -jnp.sum(jnp.where(known, log_p, 0.)), 'pixels': jnp.sum(known)}
+    return {**sums, 'nats': -jnp.sum(jnp.where(known, log_p, 0.)), 'pixels': jnp.sum(known, dtype=jnp.int32)}
 
   def count_classes(self, masks, classes):
     """Returns the integer sums 'confusion' and 'boundary' of `eval_step` of masks and classes (n, height, width)."""

@@ -45,8 +45,10 @@ class NetworkState:
 
   def update(self, optimizer, grads, batch_stats):
     """Returns the state after one optimizer update; the average is left as it was (see `average`)."""
-    updates, opt_state = optimizer.update(grads, self.opt_state, self.params)
-    return self.replace(params=optax.apply_updates(self.params, updates), batch_stats=batch_stats, opt_state=opt_state)
+    with jax.numpy_dtype_promotion('standard'):  # optax mixes floats with its int32 counts
+      updates, opt_state = optimizer.update(grads, self.opt_state, self.params)
+      params = optax.apply_updates(self.params, updates)
+    return self.replace(params=params, batch_stats=batch_stats, opt_state=opt_state)
 
   def average(self, decay, step):
     """Returns the state with ema = d * ema + (1 - d) * current, statistics included; nothing where there is no ema.

@@ -130,7 +130,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
 
   def noise(self, keys, name, samples):
     """Standard normal (samples, batch, latent) of the named stream of each image's key."""
-    draw = lambda key: jax.random.normal(stream(key, name), (samples, self.latent.size))
+    draw = lambda key: jax.random.normal(stream(key, name), (samples, self.latent.size), jnp.float32)
     return jnp.swapaxes(jax.vmap(draw)(keys), 0, 1)
 
   def targets(self, batch, keys):
@@ -212,7 +212,8 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     batch = {**self.random_inputs(batch, key), **batch}
     weight = weights_of(batch)
     values = self._evaluate(self._eval_params(state), batch, importance=self.options.eval.importance_samples > 0)
-    return {'count': jnp.sum(weight), **{name: weight @ value for name, value in values.items()}}
+    return {'count': jnp.sum(weight), **{
+        name: jnp.matmul(weight, value, precision='highest') for name, value in values.items()}}
 
   def _evaluate(self, params, batch, importance=False):
     """{name: (batch,) or (batch, latent)} of a batch that has its noise keys."""

@@ -143,6 +143,11 @@ def test_mistakes():
     psnr(image, shave=6)
   with pytest.raises(ValueError, match='its window has 11 a side'):
     image_quality.ssim(image, image, shave=1)
+  levels = jnp.zeros((1, 12, 12, 3), jnp.uint8)
+  for measure in (image_quality.psnr, image_quality.ssim, image_quality.ms_ssim, image_quality.ssim_maps):
+    for pair in ((levels, image), (image, levels)):
+      with pytest.raises(ValueError, match='images must be floats, not uint8'):
+        measure(*pair)
 
 
 def test_protocol_says_what_was_done():

@@ -177,3 +177,37 @@ def test_matmul_precision_is_the_one_of_the_call():
   assert 'HIGHEST' in jax.jit(precise).lower(X, K).as_text()
   assert 'HIGHEST' in jax.jit(jax.grad(lambda x, k: jnp.sum(precise(x, k)))).lower(X, K).as_text()
   assert 'HIGHEST' not in jax.jit(up).lower(X, K).as_text()
+
+
+@pytest.mark.parametrize('operator, kernel, options', [
+    (conv, arr(3, 3, 4, 5), dict(padding='SAME')), (conv, arr(4, 4, 4, 5), dict(padding=2, dilation=2)),
+    (conv, arr(3, 3, 2, 4), dict(padding=1, groups=2)), (conv, arr(3, 3, 1, 4), dict(padding=1, groups=4)),
+    (conv_transpose, arr(4, 4, 4, 3), dict(strides=2, padding=1)),
+    (conv_transpose, arr(5, 5, 4, 3), dict(strides=2, padding='SAME')),
+    (conv_transpose, arr(3, 3, 4, 3), dict(strides=2, dilation=3, output_padding=2)),
+    (conv_transpose, arr(3, 3, 4, 3), dict(strides=3, padding=1, groups=2)),
+    (conv_transpose, arr(3, 3, 4, 1), dict(strides=2, groups=4))])
+def test_symbolic_sizes_export_with_their_gradients(operator, kernel, options):
+  def run(x, kernel):
+    y, pull = jax.vjp(functools.partial(operator, **options), x, kernel)
+    return y, pull(y)
+
+  sizes = jax.export.symbolic_shape('b, h, w', constraints=['h >= 8', 'w >= 8'])
+  exported = jax.export.export(jax.jit(run), platforms=('cpu', 'tpu', 'cuda'))(
+      jax.ShapeDtypeStruct((*sizes, 4), jnp.float32), jax.ShapeDtypeStruct(kernel.shape, kernel.dtype))
+  for size in ((1, 9, 8), (3, 8, 17)):
+    x = arr(*size, 4)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3), exported.call(x, kernel),
+                 run(x, kernel))
+
+
+@pytest.mark.parametrize('options', [dict(strides=2), dict(strides=(2, 3), padding=1), dict(strides=2, groups=4)])
+def test_strided_convolutions_of_symbolic_sizes_export(options):
+  """As those of `lax`, whose gradients have a padding that depends on the size, which it refuses; so do ours."""
+  kernel = arr(4, 4, 4 // options.get('groups', 1), 4)
+  sizes = jax.export.symbolic_shape('h, w', constraints=['h >= 8', 'w >= 8'])
+  exported = jax.export.export(jax.jit(functools.partial(conv, **options)))(
+      jax.ShapeDtypeStruct((2, *sizes, 4), jnp.float32), jax.ShapeDtypeStruct(kernel.shape, kernel.dtype))
+  for size in ((8, 9), (11, 10), (13, 16)):  # pixels that no window reaches
+    x = arr(2, *size, 4)
+    np.testing.assert_allclose(exported.call(x, kernel), conv(x, kernel, **options), rtol=1e-4, atol=1e-4)

@@ -5,6 +5,7 @@ import numpy as np
 
 from deconv.data.transforms.colour import LUMA
 from deconv.errors import UserError
+from deconv.ops.arguments import of_rank
 from deconv.options.data import IGNORE
 
 # What is drawn for an image, each always, so that what is turned on changes nothing of what was on before.
@@ -77,7 +78,8 @@ def coordinates(key, shape, options):
                    for axis in (0, 1))
   place = jnp.stack(jnp.broadcast_arrays(rows[:, None], columns[None, :]))
   if options.elastic_sigma:
-    shifts = options.elastic_sigma * jax.random.normal(jax.random.fold_in(key, _ELASTIC), (2, _GRID, _GRID))
+    drawn = jax.random.normal(jax.random.fold_in(key, _ELASTIC), (2, _GRID, _GRID), jnp.float32)
+    shifts = options.elastic_sigma * drawn
     place += jnp.einsum('ri,aij,cj->arc', cubic_weights(window[0]), shifts, cubic_weights(window[1]),
                         precision=jax.lax.Precision.HIGHEST)
   if options.rotate_degrees:
@@ -164,13 +166,16 @@ def recolour(image, key, options):
   if options.hue:
     angle = 2 * np.pi * _draw(key, 'hue', -options.hue, options.hue)
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
-    turn = jnp.array([[1., 0., 0.], [0., cosine, -sine], [0., sine, cosine]])
-    image = jnp.einsum('hwc,dc->hwd', image, np.linalg.inv(_YIQ) @ turn @ _YIQ, precision=jax.lax.Precision.HIGHEST)
+    turn = jnp.array([[1., 0., 0.], [0., cosine, -sine], [0., sine, cosine]], jnp.float32)
+    to_rgb, to_yiq = np.linalg.inv(_YIQ).astype(np.float32), _YIQ.astype(np.float32)
+    image = jnp.einsum('hwc,dc->hwd', image, to_rgb @ turn @ to_yiq, precision=jax.lax.Precision.HIGHEST)
   return jnp.clip(image, -1, 1).astype(dtype)
 
 
 def _luma(image):
-  return image if image.shape[-1] == 1 else (image * jnp.asarray(LUMA, jnp.float32)).sum(axis=-1, keepdims=True)
+  if image.shape[-1] == 1:
+    return image
+  return (image * of_rank(jnp.asarray(LUMA, jnp.float32), image.ndim)).sum(axis=-1, keepdims=True)
 
 
 def _mirrored(key):
@@ -178,5 +183,5 @@ def _mirrored(key):
 
 
 def _draw(key, name, low, high):
-  drawn = jax.random.uniform(key, (len(_DRAWS),))[_DRAWS.index(name)]  # one call for all compiles faster than one each
+  drawn = jax.random.uniform(key, (len(_DRAWS),), jnp.float32)[_DRAWS.index(name)]  # one for all compiles faster
   return low + (high - low) * drawn

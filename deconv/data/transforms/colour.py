@@ -3,6 +3,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv.ops.arguments import of_rank
+
 LUMA = 0.299, 0.587, 0.114  # of red, green, blue (ITU-R BT.601)
 
 # Rows: Y, Cb, Cr of red, green, blue.
@@ -27,8 +29,8 @@ def to_ycbcr(images, swing='studio'):
   # In levels y = M x + o; in [-1, 1], y = M x + (M 1 127.5 + o) / 127.5 - 1.
   shift = matrix.sum(axis=1) + offset / 127.5 - 1
   # Colours are defined by their values: no bfloat16 products on accelerators.
-  return jnp.matmul(images, jnp.asarray(matrix.T, images.dtype), precision=jax.lax.Precision.HIGHEST) + jnp.asarray(
-      shift, images.dtype)
+  return jnp.matmul(images, jnp.asarray(matrix.T, images.dtype), precision=jax.lax.Precision.HIGHEST) + of_rank(
+      jnp.asarray(shift, images.dtype), images.ndim)
 
 
 def from_ycbcr(images, swing='studio'):
@@ -36,8 +38,8 @@ def from_ycbcr(images, swing='studio'):
   matrix, offset = _OFFSETS[swing]
   shift = matrix.sum(axis=1) + offset / 127.5 - 1
   inverse = np.linalg.inv(matrix)
-  return jnp.matmul(images, jnp.asarray(inverse.T, images.dtype), precision=jax.lax.Precision.HIGHEST) - jnp.asarray(
-      inverse @ shift, images.dtype)
+  return jnp.matmul(images, jnp.asarray(inverse.T, images.dtype), precision=jax.lax.Precision.HIGHEST) - of_rank(
+      jnp.asarray(inverse @ shift, images.dtype), images.ndim)
 
 
 def luminance(images, swing='studio'):

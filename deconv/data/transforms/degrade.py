@@ -47,9 +47,9 @@ def degrade(images, keys, options):
   sigma = jnp.full(len(x), options.noise_sigma, jnp.float32)
   if options.noise_sigma_max > options.noise_sigma:
     sigma = _each(keys, 'sigma', lambda key: jax.random.uniform(
-        key, minval=options.noise_sigma, maxval=options.noise_sigma_max))
+        key, (), jnp.float32, minval=options.noise_sigma, maxval=options.noise_sigma_max))
   if max(options.noise_sigma, options.noise_sigma_max):
-    noise = _each(keys, 'noise', lambda key: jax.random.normal(key, x.shape[1:]))
+    noise = _each(keys, 'noise', lambda key: jax.random.normal(key, x.shape[1:], jnp.float32))
     x = x + noise * sigma[:, None, None, None] / 127.5
   if options.salt_pepper:
     x = _each(keys, 'salt_pepper', lambda key, x: salt_and_pepper(x, key, options.salt_pepper), x)
@@ -61,7 +61,7 @@ def degrade(images, keys, options):
     quality = jnp.full(len(x), options.jpeg_quality, jnp.int32)
     if options.jpeg_quality_max > options.jpeg_quality:
       quality = _each(keys, 'quality', lambda key: jax.random.randint(
-          key, (), options.jpeg_quality, options.jpeg_quality_max + 1))
+          key, (), options.jpeg_quality, options.jpeg_quality_max + 1, jnp.int32))
     x = jpeg.jpeg(x, quality)
   hole = None
   if options.has_hole:
@@ -80,12 +80,12 @@ def gaussian_blur(images, sigma):
 def poisson_noise(image, key, peak):
   """Photon noise: v in [0, 1] becomes Poisson(v peak) / peak; `image` in [-1, 1] (values outside are clipped)."""
   photons = peak * jnp.clip((image + 1) / 2, 0.0, 1.0)
-  return 2 * jax.random.poisson(key, photons).astype(jnp.float32) / peak - 1
+  return 2 * jax.random.poisson(key, photons, dtype=jnp.int32).astype(jnp.float32) / peak - 1
 
 
 def salt_and_pepper(image, key, share):
   """(h, w, c) with `share` of the pixels black or white, all channels together."""
-  draw = jax.random.uniform(key, (*image.shape[:2], 1))
+  draw = jax.random.uniform(key, (*image.shape[:2], 1), jnp.float32)
   return jnp.where(draw < share / 2, -1.0, jnp.where(draw < share, 1.0, image))
 
 
@@ -104,20 +104,22 @@ def draw_hole(key, height, width, kind, share):
   Returns:
     float32 (height, width, 1), 1 where it is missing.
   """
-  rows, columns = jnp.arange(height)[:, None], jnp.arange(width)
+  rows, columns = jnp.arange(height, dtype=jnp.int32)[:, None], jnp.arange(width, dtype=jnp.int32)[None]
   if kind in ('centre', 'box'):
     tall, wide = (int(np.clip(round(side * share**0.5), 1, side)) for side in (height, width))
     if kind == 'centre':
       top, left = (height - tall) // 2, (width - wide) // 2
     else:
       key_rows, key_columns = jax.random.split(key)
-      top = jax.random.randint(key_rows, (), 0, height - tall + 1)
-      left = jax.random.randint(key_columns, (), 0, width - wide + 1)
+      top = jax.random.randint(key_rows, (), 0, height - tall + 1, jnp.int32)
+      left = jax.random.randint(key_columns, (), 0, width - wide + 1, jnp.int32)
     hole = (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
   elif kind == 'strokes':
-    corners = jax.random.uniform(key, (_STROKES, _CORNERS, 2)) * jnp.array([height, width], jnp.float32)
+    sides = jnp.array([[[height, width]]], jnp.float32)
+    corners = jax.random.uniform(key, (_STROKES, _CORNERS, 2), jnp.float32) * sides
     starts, ends = corners[:, :-1].reshape(-1, 1, 1, 2), corners[:, 1:].reshape(-1, 1, 1, 2)
-    pixels = jnp.stack(jnp.broadcast_arrays(rows + 0.5, columns + 0.5), axis=-1)
+    middles = [at.astype(jnp.float32) + 0.5 for at in (rows, columns)]
+    pixels = jnp.stack(jnp.broadcast_arrays(*middles), axis=-1)[None]
     along = ends - starts
     place = jnp.sum((pixels - starts) * along, -1) / jnp.maximum(jnp.sum(along**2, -1), 1e-6)
     nearest = starts + jnp.clip(place, 0.0, 1.0)[..., None] * along
@@ -125,7 +127,7 @@ def draw_hole(key, height, width, kind, share):
     count = int(np.clip(round(share * height * width), 1, height * width))
     hole = distance <= jnp.sort(distance.ravel())[count - 1]
   elif kind == 'pixels':
-    hole = jax.random.uniform(key, (height, width)) < share
+    hole = jax.random.uniform(key, (height, width), jnp.float32) < share
   else:
     raise ValueError(f"kind must be one of {', '.join(HOLES[1:])}, not {kind!r}")
   return hole[..., None].astype(jnp.float32)

@@ -32,7 +32,8 @@ def quantisation(table, quality):
   """The (b, 8, 8) divisors that libjpeg's `jpeg_set_quality` makes of a table for int qualities (b,) from 1 to 100."""
   quality = jnp.asarray(quality, jnp.int32)
   percent = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-  return jnp.clip((jnp.asarray(table) * percent[:, None, None] + 50) // 100, 1, 255).astype(jnp.float32)
+  table = jnp.asarray(table, jnp.int32)[None]
+  return jnp.clip((table * percent[:, None, None] + 50) // 100, 1, 255).astype(jnp.float32)
 
 
 def jpeg(images, quality):
@@ -60,15 +61,20 @@ def jpeg(images, quality):
     x = _rounded((to_ycbcr(x / 127.5 - 1, 'full') + 1) * 127.5)
     b, h, w, _ = x.shape
     luma, chroma = x[..., :1], x[..., 1:].reshape(b, h // 2, 2, w // 2, 2, 2).sum((2, 4))
-    turn = jnp.arange(w // 2)[:, None] % 2
+    turn = _alternating(w // 2)
     chroma = jnp.floor((chroma + 1 + turn) / 4)
     luma = _recode(luma, quantisation(LUMINANCE, quality))
     chroma = _recode(chroma, quantisation(CHROMINANCE, quality))
-    turn = jnp.arange(w)[:, None] % 2
+    turn = _alternating(w)
     chroma = jnp.floor(resize_bilinear(chroma, 2) + (8 - turn) / 16)  # multiples of 1/16, exact in float32
     x = jnp.concatenate([luma, chroma], axis=-1)
     x = _rounded((from_ycbcr(x / 127.5 - 1, 'full') + 1) * 127.5)
   return x[:, :height, :width] / 127.5 - 1
+
+
+def _alternating(width):
+  """0, 1, 0, 1, ... float32 (1, 1, width, 1)."""
+  return (jnp.arange(width, dtype=jnp.int32) % 2).astype(jnp.float32)[None, None, :, None]
 
 
 def _recode(x, divisors):

@@ -18,7 +18,8 @@ def dihedral(images, keys):
   """
   if images.shape[1] != images.shape[2]:
     raise ValueError(f'dihedral: images must be square, not {images.shape[1]}x{images.shape[2]}')
-  swap, down, across = jax.vmap(lambda key: jax.random.bernoulli(key, shape=(3,)))(keys).T[..., None, None, None]
+  drawn = jax.vmap(lambda key: jax.random.bernoulli(key, jnp.float32(0.5), (3,)))(keys)
+  swap, down, across = drawn.T[..., None, None, None]
   images = jnp.where(swap, images.swapaxes(1, 2), images)
   images = jnp.where(down, images[:, ::-1], images)
   return jnp.where(across, images[:, :, ::-1], images)
