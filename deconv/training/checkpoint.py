@@ -43,7 +43,11 @@ class Checkpoints:
     if jax.process_index() > 0 or (read_only and not os.path.isdir(self.folder)):
       return
     if not read_only:
-      os.makedirs(self.folder, exist_ok=True)
+      try:
+        os.makedirs(self.folder, exist_ok=True)
+      except OSError as error:
+        raise UserError(f"'{self.folder}' is to be the folder of the checkpoints and cannot be made "
+                        f'({error.strerror}): move what is there away, or choose another workdir') from error
     self._policy = _NewestAndBest(options.keep, options.best_is)
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # it warns that a folder that is only to be read is only read
@@ -190,6 +194,8 @@ class Checkpoints:
       raise _Damaged(f'its description cannot be read ({_first_line(error)})') from error
     if sha256 != _digest(content):
       raise _Damaged('the checksum of its description does not fit')
+    if content['step'] != step:  # its folder was renamed: the numbers of its steps would come again
+      raise _Damaged(f"it is that of step {content['step']}")
     return content
 
   def _read(self, step, template):

@@ -35,8 +35,9 @@ def scientific_changes(old, new):
 
   A field that only one of them has came or went with a version of deconv, whose defaults keep what was there before.
   """
-  length_matters = any(OptimizerOptions(**config.get('optimizer', {})).depends_on_total
-                       for config in (old, new) if set(config.get('optimizer', ())) <= set(kinds(OptimizerOptions)))
+  optimizers = [config.get('optimizer') for config in (old, new)]
+  length_matters = any(OptimizerOptions(**fields).depends_on_total for fields in optimizers
+                       if isinstance(fields, dict) and set(fields) <= set(kinds(OptimizerOptions)))
   old, new = flatten(old), flatten(new)
   changes = []
   for field in sorted(old.keys() & new.keys()):

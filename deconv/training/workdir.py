@@ -101,8 +101,11 @@ class Workdir:
   def _read(self, name):
     try:
       with open(self.file(name)) as file:
-        return json.load(file)
+        content = json.load(file)
     except FileNotFoundError:
       return None
     except (OSError, ValueError) as error:
       raise UserError(f"cannot read '{self.file(name)}': {error}; mend it or choose another --workdir") from error
+    if not isinstance(content, dict) or not isinstance(content.get('earlier', []), list):
+      raise UserError(f"'{self.file(name)}' is not what a run writes; mend it or choose another --workdir")
+    return content

@@ -204,3 +204,17 @@ def test_half_written_folders_are_ignored_and_replaced(tmp_path):
 def test_mistakes(kwargs):
   with pytest.raises(UserError):
     CheckpointOptions(**kwargs)
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_not_believed(tmp_path, caplog):
+  write(tmp_path, [1, 2])
+  os.rename(tmp_path / '2', tmp_path / '7')
+  with Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.restore_latest(TEMPLATE)[2] == 1
+  assert 'it is that of step 2' in caplog.text and os.path.isdir(tmp_path / 'damaged-7')
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path):
+  (tmp_path / 'checkpoints').write_text('notes')
+  with pytest.raises(UserError, match="checkpoints' is to be the folder .* move what is there away"):
+    Checkpoints(tmp_path / 'checkpoints')

@@ -40,6 +40,10 @@ def test_fields_that_look_operational_but_are_not(field, value):
   assert len(changes(**{field: value})) == 1
 
 
+def test_a_file_that_somebody_wrote():
+  assert config_diff.scientific_changes({'optimizer': 3}, {'optimizer': {'name': 'sgd'}}) == []
+
+
 def test_another_task():
   assert config_diff.scientific_changes({'task': 'gan'}, {'task': 'vae'}) == ['task: "gan" -> "vae"']
 

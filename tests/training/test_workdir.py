@@ -44,3 +44,11 @@ def test_one_run_at_a_time(tmp_path):
   first.unlock()
   second.lock()
   second.unlock()
+
+
+@pytest.mark.parametrize('name', ['config.json', 'run.json'])
+@pytest.mark.parametrize('content', ['[1, 2]', '"text"', 'null', '{"earlier": 3}'])
+def test_files_of_another_shape(tmp_path, name, content):
+  (tmp_path / name).write_text(content)
+  with pytest.raises(UserError, match='is not what a run writes'):
+    Workdir(tmp_path)
