@@ -9,6 +9,9 @@ from deconv.options.options import kinds
 # The images of data.path are compared by their fingerprint, not by where they lie.
 OPERATIONAL = ('log.*', 'samples.*', 'checkpoint.*', 'eval.every', 'eval.evaluators', 'data.path', 'data.workers',
                'data.worker_kind', 'data.prefetch', 'data.memory_limit_mb', 'train.steps_per_call', 'compilation_cache')
+# Fields that each process of a run may have of its own.
+OF_A_MACHINE = ('data.path', 'data.workers', 'data.worker_kind', 'data.prefetch', 'data.memory_limit_mb',
+                'compilation_cache')
 # The length of a run is operational too, unless the learning rates of its steps depend on it.
 LENGTH = ('train.steps', 'train.epochs')
 
@@ -24,6 +27,12 @@ def flatten(config, prefix=''):
   for name, value in config.items():
     flat.update(flatten(value, f'{prefix}{name}.') if isinstance(value, dict) else {f'{prefix}{name}': value})
   return flat
+
+
+def common(config):
+  """Returns the fields of a plain config that all processes of a run share, as 'section.field': not those of a machine."""
+  return {field: value for field, value in flatten(config).items()
+          if not any(fnmatch.fnmatchcase(field, pattern) for pattern in OF_A_MACHINE)}
 
 
 def scientific_changes(old, new):

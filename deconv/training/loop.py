@@ -53,6 +53,7 @@ def train(run, workdir, *, allow_config_change=False):
   writes = run.parallel.process_index == 0
   fingerprints = {'data_fingerprint': run.source.fingerprint(), 'data_content': run.source.content_fingerprint()}
   folder.check_data(fingerprints, allow_config_change)
+  parallel_lib.check_same({**config_diff.common(plain), **fingerprints, **provenance.versions()})
   progress = Progress(run.total_steps, run.task.loss_names, enabled=writes)
 
   with contextlib.ExitStack() as stack:

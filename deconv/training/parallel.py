@@ -9,6 +9,7 @@ Two modes, which give the same numbers where they mean the same thing:
   and each device draws numbers of its own.
 """
 import functools
+import hashlib
 import json
 
 import jax
@@ -261,6 +262,35 @@ def any_process(flag):
   if jax.process_count() == 1:
     return bool(flag)
   return bool(multihost_utils.process_allgather(np.int32(bool(flag))).any())
+
+
+def check_same(facts):
+  """Raises UserError, on every process, where the processes of a run do not agree; every process has to call this.
+
+  Two learning rates on two processes would train two networks that drift apart without a word.
+
+  Args:
+    facts: {name: what JSON can hold}.
+  """
+  if jax.process_count() == 1:
+    return
+
+  def digest(content):
+    return np.frombuffer(hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()[:8], np.uint32)
+
+  def differing(digests):  # (n, 2) here -> (n,), whether any process has others
+    everywhere = multihost_utils.process_allgather(np.stack(digests))
+    return (everywhere != everywhere[0]).any(axis=(0, 2))
+  names = sorted(facts)
+  other_names, other_facts = differing([digest(names), digest(facts)])
+  if other_names:
+    wrong = ['their fields']
+  elif other_facts:
+    wrong = [name for name, other in zip(names, differing([digest(facts[name]) for name in names])) if other]
+  else:
+    return
+  raise UserError(f"the processes of this run do not agree in {', '.join(wrong[:5])}"
+                  f"{' and more' if len(wrong) > 5 else ''}: start all of them with the same command, data and versions")
 
 
 def barrier(name):

@@ -25,7 +25,7 @@ def describe():
       'command': sys.orig_argv,
       'git_commit': commit,
       'git_changed_files': changed,
-      'versions': {'deconv': deconv.__version__, 'python': platform.python_version(), **_versions()},
+      'versions': versions(),
       'devices': {'platform': device.platform, 'kind': device.device_kind, 'count': jax.device_count(),
                   'processes': jax.process_count()},
       'machine': {'system': platform.platform(), 'cores': os.cpu_count()},
@@ -58,11 +58,12 @@ def process_seconds():
     return time.time() - _IMPORTED
 
 
-def _versions():
-  versions = {}
+def versions():
+  """Returns {name: version} of deconv, Python and the libraries that there are."""
+  found = {'deconv': deconv.__version__, 'python': platform.python_version()}
   for name in _LIBRARIES:
     try:
-      versions[name] = importlib.metadata.version(name)
+      found[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
       pass
-  return versions
+  return found

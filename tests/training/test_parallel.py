@@ -1,4 +1,7 @@
 """Every way to run a step gives the numbers of one device."""
+import hashlib
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +12,7 @@ from deconv.errors import UserError
 from deconv.options import ParallelOptions
 from deconv.tasks.state import State
 from deconv.tasks.task import Task
+from deconv.training import parallel as parallel_lib
 from deconv.training.parallel import Parallel
 from tests.training import tiny
 
@@ -210,3 +214,34 @@ def test_a_batch_that_the_devices_cannot_divide(mode):
 def test_unknown_names(kwargs, says):
   with pytest.raises(UserError, match=says):
     ParallelOptions(**kwargs)
+
+
+class Gathered:
+  """Stands for another process: answers each gathering with what that one, which has `facts`, would send."""
+
+  def __init__(self, facts):
+    self._sent = []
+    names = sorted(facts)
+    for contents in ([names, facts], [facts[name] for name in names]):
+      self._sent.append(np.stack([np.frombuffer(hashlib.sha256(json.dumps(x, sort_keys=True).encode()).digest()[:8],
+                                                np.uint32) for x in contents]))
+
+  def __call__(self, mine):
+    return np.stack([mine, self._sent.pop(0)])
+
+
+@pytest.mark.parametrize('theirs, says', [
+    ({'a': 1, 'b': [1, 2]}, None), ({'a': 2, 'b': [1, 2]}, 'agree in a:'), ({'a': 2, 'b': 3}, 'agree in a, b:'),
+    ({'a': 1, 'c': 3}, 'agree in their fields:')])
+def test_what_processes_do_not_agree_in(theirs, says, monkeypatch):
+  monkeypatch.setattr(jax, 'process_count', lambda: 2)
+  monkeypatch.setattr(parallel_lib.multihost_utils, 'process_allgather', Gathered(theirs))
+  if says is None:
+    parallel_lib.check_same({'b': [1, 2], 'a': 1})
+  else:
+    with pytest.raises(UserError, match=says):
+      parallel_lib.check_same({'a': 1, 'b': [1, 2]})
+
+
+def test_one_process_agrees_with_itself():
+  parallel_lib.check_same({'a': object()})  # not even looked at

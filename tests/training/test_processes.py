@@ -108,19 +108,36 @@ def test_a_signal_saves_and_says_so_in_the_exit_status(straight, tmp_path, envir
   assert arrays_of(tmp_path) == arrays_of(straight)
 
 
-def train_in_two(folder, environment, overrides):
-  """Trains in two processes with two devices each, on loopback; returns what they said."""
+def start_two(folder, environment, *overrides):
+  """Starts two processes with two devices each, on loopback, each with overrides of its own."""
   with socket.socket() as free:
     free.bind(('127.0.0.1', 0))
     address = f'127.0.0.1:{free.getsockname()[1]}'
   flags = os.environ['XLA_FLAGS'].replace('device_count=4', 'device_count=2')
-  processes = [start(folder, overrides, distributed=(address, 2, i), env={**environment, 'XLA_FLAGS': flags})
-               for i in range(2)]
+  return [start(folder, own, distributed=(address, 2, i), env={**environment, 'XLA_FLAGS': flags})
+          for i, own in enumerate(overrides)]
+
+
+def train_in_two(folder, environment, overrides):
+  """Trains in two processes; returns what they said."""
+  processes = start_two(folder, environment, overrides, overrides)
   try:
     return [finish(process) for process in processes]
   finally:
     for process in processes:
       process.kill()
+
+
+def test_two_processes_that_do_not_agree_say_in_what(tmp_path, environment):
+  processes = start_two(tmp_path, environment, {}, {'optimizer__learning_rate': 0.02, 'data__workers': 1})
+  try:
+    for process in processes:
+      _, err = process.communicate(timeout=120)
+      assert process.returncode == 1 and 'do not agree in optimizer.learning_rate:' in err, err
+  finally:
+    for process in processes:
+      process.kill()
+  assert not (tmp_path / 'metrics.jsonl').exists()
 
 
 def test_two_processes_train_one_run_and_resume_it(straight, tmp_path, environment):
