@@ -46,8 +46,7 @@ def get_config(variant=''):
       'blind': {'degrade.noise_sigma': 5., 'degrade.noise_sigma_max': 50.},
       'jpeg': {'degrade.noise_sigma': 0., 'degrade.jpeg_quality': 10, 'degrade.jpeg_quality_max': 40, **_SHORT},
       'photons': {'degrade.noise_sigma': 0., 'degrade.poisson_peak': 30., **_SHORT},
-      'salt_pepper': {'degrade.noise_sigma': 0., 'degrade.salt_pepper': 0.1, 'objective.l2': 0., 'objective.l1': 1.,
-                      **_SHORT},
+      'salt_pepper': {'degrade.noise_sigma': 0., 'degrade.salt_pepper': 0.1, **_SHORT},
       'deblur': {'degrade.noise_sigma': 2., 'degrade.blur_sigma': 1.6, 'degrade.levels': 'rounded', **_SHORT},
   }, smoke={
       'data.source': 'digits', 'data.path': '', 'data.fit': 'crop', 'data.patch_stride': 0,

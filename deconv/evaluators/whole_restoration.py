@@ -65,11 +65,13 @@ def classical(degradation, inputs, hole):
   """Returns {name: images like inputs}: what deconv.metrics.baselines has for a degradation (host)."""
   if hole is not None:
     return {'biharmonic': baselines.biharmonic_fill(inputs, np.asarray(hole))}
-  if degradation.noise_sigma and degradation.scale == 1 and not degradation.grey:
+  if degradation.scale > 1 or degradation.grey:
+    return {}
+  if degradation.noise_sigma:
     fixed = degradation.noise_sigma_max <= degradation.noise_sigma
     found = {'nlm': baselines.non_local_means(inputs, degradation.noise_sigma)} if fixed else {}
     return {'median': baselines.median_filter(inputs), **found, 'nlm_default': baselines.non_local_means(inputs)}
-  return {}
+  return {'median': baselines.median_filter(inputs)} if degradation.salt_pepper else {}
 
 
 def panel(parts, values, baseline):

@@ -145,7 +145,8 @@ def test_classical_methods_stand_beside():
   assert set(found) == {'median', 'nlm', 'nlm_default'}
   assert all(image.std() < 0.6 * noise.std() for image in found.values())
   assert set(classical(DegradeOptions(noise_sigma=5., noise_sigma_max=9.), noise, None)) == {'median', 'nlm_default'}
-  assert not classical(DegradeOptions(scale=2), noise, None)
+  assert set(classical(DegradeOptions(salt_pepper=0.1), noise, None)) == {'median'}
+  assert not classical(DegradeOptions(scale=2), noise, None) and not classical(DegradeOptions(), noise, None)
   hole = np.zeros((1, 24, 24, 1), np.float32)
   hole[:, 8:12, 8:12] = 1
   ramp = np.broadcast_to(np.linspace(-1, 1, 24, dtype=np.float32)[:, None], (1, 24, 24))[..., None]
