@@ -1,7 +1,6 @@
 """A disk without room: one sentence, nothing hangs, what was there goes on. A limit on the size of a file stands in."""
 import json
 import os
-import resource
 import subprocess
 import sys
 
@@ -12,12 +11,13 @@ from tests.experiments.run_experiment import ROOT
 
 def train(folder, limit, **overrides):
   """Runs the tiny task in a process whose files may have so many bytes; None = any."""
-  def bound():
-    if limit:
-      resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
   text = json.dumps({'workdir': str(folder), 'overrides': overrides})
-  return subprocess.run([sys.executable, '-m', 'tests.training.run_tiny', text], cwd=ROOT, timeout=120, check=False,
-                        capture_output=True, text=True, preexec_fn=bound, env={**os.environ, 'JAX_PLATFORMS': 'cpu'})
+  # The process limits itself: a function between fork and exec may deadlock where JAX has its threads.
+  code = ('import resource, sys; from tests.training import run_tiny; import json\n'
+          f'if {limit}: resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n'
+          'run_tiny.main(**json.loads(sys.argv[1]))')
+  return subprocess.run([sys.executable, '-c', code, text], cwd=ROOT, timeout=120, check=False, capture_output=True,
+                        text=True, env={**os.environ, 'JAX_PLATFORMS': 'cpu'})
 
 
 @pytest.mark.parametrize('tensorboard', [False, True])

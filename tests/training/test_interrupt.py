@@ -21,8 +21,9 @@ def test_the_first_signal_is_noted(number):
 
 
 BLOCKED = """
-import ctypes
+import ctypes, signal
 from deconv.training.interrupt import Interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
 with Interrupt():
   print('ready', flush=True)
   mutex, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)
@@ -34,8 +35,7 @@ with Interrupt():
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_the_second_signal_ends_a_process_that_is_busy_outside_of_python(number):
   """A compilation of minutes is like that. The first is answered at once."""
-  process = subprocess.Popen([sys.executable, '-c', BLOCKED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+  process = subprocess.Popen([sys.executable, '-c', BLOCKED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
   try:
     assert process.stdout.readline() == 'ready\n'
     process.send_signal(number)
