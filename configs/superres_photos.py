@@ -18,8 +18,8 @@ Measured after the 2,000 steps on the six whole test photographs (mean of their 
   35.21.
 Other losses, one run each (seed 0, one core of an AVX-512 AMD EPYC that others were using), PSNR and SSIM on the six
   whole photographs; the squared error has 32.38 dB there, see above. `:charbonnier` 32.64 dB and 0.923, `:ssim` (SSIM
-  and L1, weights of Zhao et al. 2017) 32.33 dB and 0.921. `:area` averages instead of the antialiased bicubic: 32.01 dB,
-  bicubic enlargement 31.37.
+  and L1, weights of Zhao et al. 2017) 32.33 dB and 0.921. `:area` averages instead of the antialiased bicubic: 32.01
+  dB, bicubic enlargement 31.37.
 """
 from configs import base
 

@@ -3,8 +3,8 @@
   python -m scripts.fuzz_files [--files=10000] [--seed=0] [--seconds=20] [--memory_mb=512]
 
 A file is drawn, damaged and read as an image of a folder, a member of an archive (which is itself damaged now and
-then), an image or a mask of a pair, and a picture of the user's own. Allowed are an image, a file that counts as broken,
-and the sentence of a UserError; whatever else comes is printed with the number of the file, which `--first=NUMBER
+then), an image or a mask of a pair, and a picture of the user's own. Allowed are an image, a file that counts as
+broken, and the sentence of a UserError; whatever else comes is printed with the number of the file, which `--first=NUMBER
 --files=1` draws again. A file that takes longer than `--seconds` ends the script with the stack.
 """
 import argparse

@@ -30,7 +30,7 @@ def flatten(config, prefix=''):
 
 
 def common(config):
-  """Returns the fields of a plain config that all processes of a run share, as 'section.field': not those of a machine."""
+  """Returns {'section.field': value} of a plain config, of the fields that all processes of a run share."""
   return {field: value for field, value in flatten(config).items()
           if not any(fnmatch.fnmatchcase(field, pattern) for pattern in OF_A_MACHINE)}
 

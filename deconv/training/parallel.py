@@ -289,8 +289,9 @@ def check_same(facts):
     wrong = [name for name, other in zip(names, differing([digest(facts[name]) for name in names])) if other]
   else:
     return
-  raise UserError(f"the processes of this run do not agree in {', '.join(wrong[:5])}"
-                  f"{' and more' if len(wrong) > 5 else ''}: start all of them with the same command, data and versions")
+  more = ' and more' if len(wrong) > 5 else ''
+  raise UserError(f"the processes of this run do not agree in {', '.join(wrong[:5])}{more}: start all of them with the "
+                  'same command, data and versions')
 
 
 def barrier(name):
