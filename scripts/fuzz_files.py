@@ -4,8 +4,9 @@
 
 A file is drawn, damaged and read as an image of a folder, a member of an archive (which is itself damaged now and
 then), an image or a mask of a pair, and a picture of the user's own. Allowed are an image, a file that counts as
-broken, and the sentence of a UserError; whatever else comes is printed with the number of the file, which `--first=NUMBER
---files=1` draws again. A file that takes longer than `--seconds` ends the script with the stack.
+broken, and the sentence of a UserError. Whatever else comes is printed with the number of the file;
+`--first=NUMBER --files=1` draws that file again. A file that takes longer than `--seconds` ends the script with the
+stack.
 """
 import argparse
 import collections
