@@ -18,7 +18,7 @@ from deconv.options.objectives.restoration import RestorationObjective
 from deconv.options.objectives.segmentation import SegmentationObjective
 from deconv.options.objectives.vae import FactorVaeObjective, InverseGraphicsObjective, VaeObjective
 from deconv.options.optimizer import OptimizerOptions
-from deconv.options.options import Options, convert, kinds, needs
+from deconv.options.options import Options, kinds
 from deconv.options.run import CheckpointOptions, LogOptions, ParallelOptions, SamplesOptions, TrainOptions
 
 
@@ -91,8 +91,7 @@ class Experiment(TopLevel):
   log: LogOptions = None
 
   def __post_init__(self):
-    for name, kind in kinds(TopLevel).items():
-      object.__setattr__(self, name, _converted(name, getattr(self, name), kind, getattr(TopLevel, name)))
+    self._convert(kinds(TopLevel))  # the sections are what they are already
     if not 0 <= self.seed < 2**32:  # JAX takes the last 32 bits alone: 2**32 would be 0
       raise UserError(f'seed={self.seed} must be from 0 to {2**32 - 1}; change it')
     for section in self.sections().values():
@@ -178,13 +177,6 @@ def _section(name, options, value):
     what = f"model.name='{value.get('name', options.name)}'" if name == 'model' else f'the section {name}'
     raise UserError(f'{what} has no field {name}.{unknown[0]}{did_you_mean(unknown[0], kinds(options))}; take it out')
   return options(**value)
-
-
-def _converted(name, value, kind, example):
-  try:
-    return convert(value, kind)
-  except ValueError:
-    raise UserError(f'{name}={value!r}: the field needs {needs(kind, example)}') from None
 
 
 def _of(config, section, field):

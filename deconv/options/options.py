@@ -33,13 +33,7 @@ class Options:
   EFFECT: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {}
 
   def __post_init__(self):
-    for name, kind in kinds(type(self)).items():
-      try:
-        value = convert(getattr(self, name), kind)
-      except ValueError:
-        raise UserError(f'{self._name(name)}={getattr(self, name)!r}: the field needs '
-                        f'{needs(kind, default(type(self), name))}') from None
-      object.__setattr__(self, name, os.path.expanduser(value) if name in self.PATHS else value)
+    self._convert(kinds(type(self)))
     self._check_effect()
 
   def check_experiment(self, experiment):
@@ -53,6 +47,16 @@ class Options:
     """
 
   # What the checks of subclasses are made of.
+
+  def _convert(self, fields):
+    """Each of the fields, {name: type}, gets its type, and each path its home."""
+    for name, kind in fields.items():
+      try:
+        value = convert(getattr(self, name), kind)
+      except ValueError:
+        raise UserError(f'{self._name(name)}={getattr(self, name)!r}: the field needs '
+                        f'{needs(kind, default(type(self), name))}') from None
+      object.__setattr__(self, name, os.path.expanduser(value) if name in self.PATHS else value)
 
   def _name(self, field):
     return f'{self.SECTION}.{field}' if self.SECTION else field
