@@ -1,10 +1,9 @@
 """Whole held-out pictures at their own size, degraded and restored, beside what needs no network."""
-from absl import logging
 import jax
 import numpy as np
 
 from deconv import data, plots
-from deconv.data import BrokenImage
+from deconv.evaluators import whole_pictures
 from deconv.evaluators.evaluator import Evaluator
 from deconv.metrics import baselines
 from deconv.rng import stream
@@ -34,12 +33,8 @@ def measure(task, state, source, key, options):
   fixed = task.eval_network.fixed_side
   number = min(options.whole_images, len(source) if fixed else source.num_full)
   found, shown = [], {}
-  for i in range(number):
-    try:
-      image = (source[i] if fixed else source.load_full(i))['image']
-    except BrokenImage as error:
-      logging.warning('%s: whole picture %d cannot be decoded and is left out (%s)', source.name, i, error)
-      continue
+  for i, item in whole_pictures.readable(source, number, source.__getitem__ if fixed else source.load_full):
+    image = item['image']
     height, width = (side // task.scale * task.scale for side in image.shape[:2])
     batch = {'image': image[None, :height, :width]}
     batch.update(task.random_inputs(batch, jax.random.fold_in(stream(key, 'whole'), i)))

@@ -1,10 +1,9 @@
 """Whole held-out pictures at their own size, segmented by tiles that overlap."""
-from absl import logging
 import jax
 import numpy as np
 
 from deconv import plots
-from deconv.data import BrokenImage
+from deconv.evaluators import whole_pictures
 from deconv.evaluators.evaluator import Evaluator
 from deconv.tasks.capabilities import PredictsClasses
 
@@ -28,12 +27,7 @@ def measure(task, state, source, key, options):
   if not options.whole_images:
     return {}, {}, {}
   number, total, shown = 0, None, {}
-  for i in range(min(options.whole_images, source.num_full)):
-    try:
-      item = source.load_full(i)
-    except BrokenImage as error:
-      logging.warning('%s: whole picture %d cannot be decoded and is left out (%s)', source.name, i, error)
-      continue
+  for i, item in whole_pictures.readable(source, min(options.whole_images, source.num_full), source.load_full):
     number += 1
     classes = task.predict_image(state, item['image']).argmax(-1).astype(np.uint8)
     sums = task.count_classes(item['mask'][None], classes[None])
