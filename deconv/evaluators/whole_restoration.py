@@ -3,7 +3,7 @@ import jax
 import numpy as np
 
 from deconv import data, plots
-from deconv.evaluators import whole_pictures
+from deconv.evaluators import readable_pictures
 from deconv.evaluators.evaluator import Evaluator
 from deconv.metrics import baselines
 from deconv.rng import stream
@@ -33,7 +33,7 @@ def measure(task, state, source, key, options):
   fixed = task.eval_network.fixed_side
   number = min(options.whole_images, len(source) if fixed else source.num_full)
   found, shown = [], {}
-  for i, item in whole_pictures.readable(source, number, source.__getitem__ if fixed else source.load_full):
+  for i, item in readable_pictures.load_each(source, number, source.__getitem__ if fixed else source.load_full):
     image = item['image']
     height, width = (side // task.scale * task.scale for side in image.shape[:2])
     batch = {'image': image[None, :height, :width]}

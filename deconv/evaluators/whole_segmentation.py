@@ -3,7 +3,7 @@ import jax
 import numpy as np
 
 from deconv import plots
-from deconv.evaluators import whole_pictures
+from deconv.evaluators import readable_pictures
 from deconv.evaluators.evaluator import Evaluator
 from deconv.tasks.capabilities import PredictsClasses
 
@@ -27,7 +27,7 @@ def measure(task, state, source, key, options):
   if not options.whole_images:
     return {}, {}, {}
   number, total, shown = 0, None, {}
-  for i, item in whole_pictures.readable(source, min(options.whole_images, source.num_full), source.load_full):
+  for i, item in readable_pictures.load_each(source, min(options.whole_images, source.num_full), source.load_full):
     number += 1
     classes = task.predict_image(state, item['image']).argmax(-1).astype(np.uint8)
     sums = task.count_classes(item['mask'][None], classes[None])

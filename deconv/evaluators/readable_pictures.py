@@ -4,7 +4,7 @@ from absl import logging
 from deconv.data import BrokenImage
 
 
-def readable(source, number, load):
+def load_each(source, number, load):
   """Goes over the first pictures of a source; one that cannot be decoded is left out with a warning.
 
   Args:
