@@ -8,6 +8,7 @@ to train, 297 to test. `:denoise` takes Gaussian noise of sigma 50 off as well, 
 Cost: not measured.
 Not run to the end.
 """
+
 from configs import base
 
 
@@ -23,9 +24,13 @@ def get_config(variant=''):
   config.optimizer.beta1 = 0.9
   config.optimizer.schedule = 'cosine'
   config.train.batch_size = 50
-  config.train.epochs = 60.
+  config.train.epochs = 60.0
   config.train.ema_decay = 0.99
   config.eval.every = 600
   config.samples.every = 150
-  return base.finish(config, variant, variants={'denoise': {'degrade.noise_sigma': 50.}},
-                     smoke={'model.width': 8, 'data.image_size': 16, 'model.depth': 2})
+  return base.finish(
+    config,
+    variant,
+    variants={'denoise': {'degrade.noise_sigma': 50.0}},
+    smoke={'model.width': 8, 'data.image_size': 16, 'model.depth': 2},
+  )

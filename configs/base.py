@@ -4,6 +4,7 @@ A config file calls `get_config(model=...)`, sets what differs, and ends with `f
 fields, their defaults and what they mean stand in deconv/options/. Lists are tuples, because command-line overrides of
 lists do not exist: `--config.data.background='(0, 0, 0)'`.
 """
+
 import ml_collections
 
 from deconv import options
@@ -37,10 +38,20 @@ def set_model(config, name):
 
 # Overrides that make any experiment end in seconds on two cores; finish() applies them to ':smoke'.
 _SMOKE = {
-    'train.batch_size': 8, 'train.epochs': 0.0, 'train.steps': 4, 'train.steps_per_call': 1,
-    'checkpoint.every': 2, 'eval.every': 0, 'eval.batch_size': 8, 'eval.num_samples': 16,
-    'samples.every': 2, 'samples.every_epochs': 0.0, 'samples.num': 4, 'log.every': 1,
-    'data.workers': 1, 'data.memory_limit_mb': 64,
+  'train.batch_size': 8,
+  'train.epochs': 0.0,
+  'train.steps': 4,
+  'train.steps_per_call': 1,
+  'checkpoint.every': 2,
+  'eval.every': 0,
+  'eval.batch_size': 8,
+  'eval.num_samples': 16,
+  'samples.every': 2,
+  'samples.every_epochs': 0.0,
+  'samples.num': 4,
+  'log.every': 1,
+  'data.workers': 1,
+  'data.memory_limit_mb': 64,
 }
 
 

@@ -19,26 +19,34 @@ Measured: `:mlp`, beta 4, five seeds, 20,000 steps, 10,000 images (mean and stan
   +- 0.131 (chance 0.2), -ELBO 35.1 +- 0.3 nats with grey targets, 6.1 of them KL divergence. The convolutions only for
   500 of their 10,000 steps (seed 0): MIG 0.015. Not run to the end; no other variant was.
 """
+
 from configs import base
 
 VARIANTS = {
-    'vae': {'objective.beta': 1.},
-    'beta_tc': {'objective.name': 'beta_tc', 'objective.beta': 6., 'objective.dataset_size': 733184},
-    'factor': {},  # another task, see get_config
-    'mlp': {},     # another model, see get_config
-    'dip_i': {'objective.name': 'dip_i', 'objective.beta': 1., 'objective.dip_diagonal': 100.},
-    'dip_ii': {'objective.name': 'dip_ii', 'objective.beta': 1.},
-    'capacity': {'objective.name': 'capacity', 'objective.beta': 1., 'objective.capacity_steps': 8000},
-    'full': {'data.image_size': 64, 'optimizer.learning_rate': 1e-4, 'train.steps': 300_000, 'checkpoint.every': 5000,
-             'samples.every': 10_000, 'eval.every': 50_000},
+  'vae': {'objective.beta': 1.0},
+  'beta_tc': {'objective.name': 'beta_tc', 'objective.beta': 6.0, 'objective.dataset_size': 733184},
+  'factor': {},  # another task, see get_config
+  'mlp': {},  # another model, see get_config
+  'dip_i': {'objective.name': 'dip_i', 'objective.beta': 1.0, 'objective.dip_diagonal': 100.0},
+  'dip_ii': {'objective.name': 'dip_ii', 'objective.beta': 1.0},
+  'capacity': {'objective.name': 'capacity', 'objective.beta': 1.0, 'objective.capacity_steps': 8000},
+  'full': {
+    'data.image_size': 64,
+    'optimizer.learning_rate': 1e-4,
+    'train.steps': 300_000,
+    'checkpoint.every': 5000,
+    'samples.every': 10_000,
+    'eval.every': 50_000,
+  },
 }
 
 
 def get_config(variant=''):
   """Returns the config."""
   names = variant.split(',')
-  config = base.get_config(model='vae_mlp' if 'mlp' in names else 'vae_conv',
-                           task='factor_vae' if 'factor' in names else 'vae')
+  config = base.get_config(
+    model='vae_mlp' if 'mlp' in names else 'vae_conv', task='factor_vae' if 'factor' in names else 'vae'
+  )
   config.data.source = 'shapes'
   config.data.image_size = 32
   config.data.workers = 1
@@ -52,7 +60,7 @@ def get_config(variant=''):
     config.train.steps = 10_000
   config.objective.binarization = 'grey'  # as in the papers; the pixels are black or white but for the edges
   if 'factor' not in names:
-    config.objective.beta = 4.
+    config.objective.beta = 4.0
   config.optimizer.learning_rate = 5e-4
   config.optimizer.beta1 = 0.9
   config.train.batch_size = 64

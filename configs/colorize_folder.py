@@ -10,6 +10,7 @@ pixels in every direction. The mean absolute error prefers dull colours to wrong
 Cost: not measured.
 Not run: the data have to be brought; `:smoke` runs the same code on the embedded digits.
 """
+
 from configs import base
 
 
@@ -21,8 +22,8 @@ def get_config(variant=''):
   config.data.channels = 3
   config.data.flip = True
   config.degrade.grey = True
-  config.objective.l2 = 0.
-  config.objective.l1 = 1.
+  config.objective.l2 = 0.0
+  config.objective.l1 = 1.0
   config.model.depth = 20
   config.model.stride = 2
   config.optimizer.learning_rate = 5e-4
@@ -33,5 +34,8 @@ def get_config(variant=''):
   config.train.ema_decay = 0.999
   config.eval.every = 5000
   config.eval.batch_size = 32
-  return base.finish(config, variant, smoke={
-      'data.source': 'digits', 'data.path': '', 'data.image_size': 16, 'model.depth': 6, 'model.width': 8})
+  return base.finish(
+    config,
+    variant,
+    smoke={'data.source': 'digits', 'data.path': '', 'data.image_size': 16, 'model.depth': 6, 'model.width': 8},
+  )

@@ -13,6 +13,7 @@ Measured after the 50 epochs, seed 0, 10,000 test images, averaged parameters: -
   90.4, 89.6, 89.1, 88.7, 88.4, 88.2, 88.1, 88.1 every fifth epoch), of which 27.5 are KL divergence; -log p(x) 83.95
   with 500 importance samples. With ReLU, 256 hidden units and 30 epochs: 92.0 and 86.9.
 """
+
 from configs import base
 
 
@@ -29,13 +30,21 @@ def get_config(variant=''):
   config.optimizer.beta1 = 0.9
   config.optimizer.schedule = 'cosine'
   config.train.batch_size = 100
-  config.train.epochs = 50.
+  config.train.epochs = 50.0
   config.train.ema_decay = 0.999
-  config.eval.every = 3000        # five epochs
+  config.eval.every = 3000  # five epochs
   config.eval.batch_size = 100
   config.samples.every = 3000
-  config.checkpoint.every = 600   # an epoch
+  config.checkpoint.every = 600  # an epoch
   return base.finish(
-      config, variant,
-      smoke={'data.source': 'digits', 'data.path': '', 'model.width': 8, 'model.hidden': 16,
-             'optimizer.schedule': 'constant', 'eval.importance_samples': 4})
+    config,
+    variant,
+    smoke={
+      'data.source': 'digits',
+      'data.path': '',
+      'model.width': 8,
+      'model.hidden': 16,
+      'optimizer.schedule': 'constant',
+      'eval.importance_samples': 4,
+    },
+  )

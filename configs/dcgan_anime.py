@@ -7,6 +7,7 @@ DIR is any tree of images; `--config.data.source=zip` reads an archive in place.
 Cost: a generator and a discriminator of 3.6 and 2.8 million parameters. Not measured on an accelerator.
 Not run: the data have to be brought.
 """
+
 from configs import base
 
 
@@ -14,14 +15,14 @@ def get_config(variant=''):
   """Returns the config."""
   config = base.get_config(model='dcgan')
   config.model.width = 64
-  config.model.kernel_size = 4     # divides evenly by the stride: no checkerboard from the window
+  config.model.kernel_size = 4  # divides evenly by the stride: no checkerboard from the window
   config.data.source = 'folder'
   config.data.image_size = 64
   config.data.channels = 3
   config.data.flip = True
   config.train.batch_size = 128
-  config.train.epochs = 50.
+  config.train.epochs = 50.0
   config.train.ema_decay = 0.999
-  config.samples.every_epochs = 1.
+  config.samples.every_epochs = 1.0
   config.samples.gif_fps = 5
   return base.finish(config, variant, smoke={'data.source': 'digits', 'data.path': '', 'model.width': 8})

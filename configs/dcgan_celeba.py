@@ -11,6 +11,7 @@ Their 25 epochs, one network a minibatch, are 12.5 of ours, where a step updates
 Cost: 18.9 and 17.2 million parameters. Not measured on an accelerator.
 Not run: no copy of CelebA and no accelerator were at hand; the network is tested layer by layer.
 """
+
 from configs import base
 
 
@@ -23,11 +24,20 @@ def get_config(variant=''):
   config.data.crop = 108
   config.data.workers = 16
   config.train.batch_size = 128
-  config.train.epochs = 25.
+  config.train.epochs = 25.0
   config.checkpoint.every = 1000
   config.samples.every = 1000
   return base.finish(
-      config, variant,
-      variants={'code': {'model.preset': 'code', 'optimizer.l2': 1e-5, 'objective.update_order': 'alternate',
-                         'eval.batch_stats': 'batch', 'train.epochs': 12.5}},
-      smoke={'data.source': 'digits', 'data.path': '', 'data.crop': 0, 'model.width': 8})
+    config,
+    variant,
+    variants={
+      'code': {
+        'model.preset': 'code',
+        'optimizer.l2': 1e-5,
+        'objective.update_order': 'alternate',
+        'eval.batch_stats': 'batch',
+        'train.epochs': 12.5,
+      }
+    },
+    smoke={'data.source': 'digits', 'data.path': '', 'data.crop': 0, 'model.width': 8},
+  )

@@ -8,6 +8,7 @@ The paper's layers (5x5, 128 channels next to the image) with three transposed c
 Cost: not measured on an accelerator.
 Not run: CIFAR-10 was not at hand.
 """
+
 from configs import base
 
 

@@ -12,6 +12,7 @@ their neighbour than it to its own (held-out digits: 48 %), so it does not copy.
 generator's gradient is gone, and its samples stay noise (one run, seed 0, 5 min 52 s on one core of an AVX-512 AMD
 EPYC: accuracies of the discriminator 1.0 and 1.0, distance to the nearest digit 0.247).
 """
+
 from configs import base
 
 
@@ -30,5 +31,5 @@ def get_config(variant=''):
   config.train.batch_size = 32
   config.train.steps = 2500
   config.train.ema_decay = 0.995
-  config.samples.every = 100       # a film of twenty-five frames
+  config.samples.every = 100  # a film of twenty-five frames
   return base.finish(config, variant, variants={'minimax': {'objective.name': 'minimax'}}, smoke={'model.width': 8})

@@ -9,6 +9,7 @@ named once; `--config.data.on_broken=error` stops at it.
 Cost: as configs/dcgan_anime.py.
 Not run: the data have to be brought; `:smoke` runs the same code on the embedded digits.
 """
+
 from configs import base
 
 
@@ -16,7 +17,7 @@ def get_config(variant=''):
   """Returns the config."""
   config = base.get_config(model='dcgan')
   config.model.width = 64
-  config.model.kernel_size = 4     # divides evenly by the stride: no checkerboard from the window
+  config.model.kernel_size = 4  # divides evenly by the stride: no checkerboard from the window
   config.data.source = 'folder'
   config.data.image_size = 64
   config.data.channels = 3

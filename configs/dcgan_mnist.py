@@ -10,6 +10,7 @@ most 2.30, by a classifier that is right on 96.3 % of 2,000 held-out images; mea
 (held-out images: 0.170), and 1 % lie closer to their neighbour than it to its own (held-out images: 37 %). Most samples
 can be read as digits, some are broken strokes. The five epochs were not run.
 """
+
 from configs import base
 
 
@@ -19,8 +20,8 @@ def get_config(variant=''):
   config.data.source = 'mnist'
   config.data.image_size = 28
   config.train.batch_size = 128
-  config.train.epochs = 5.
+  config.train.epochs = 5.0
   config.train.ema_decay = 0.999
-  config.samples.every = 234      # half an epoch
-  config.checkpoint.every = 468   # an epoch
+  config.samples.every = 234  # half an epoch
+  config.checkpoint.every = 468  # an epoch
   return base.finish(config, variant, smoke={'data.source': 'digits', 'data.path': '', 'model.width': 8})

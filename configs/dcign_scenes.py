@@ -17,17 +17,32 @@ Measured after the 6,000 steps (seed 0; one factor at a time turned on unseen id
   monotone 0.75 / 0.87 / 0.88, elevation 0.42 / 0.68 / 0.87. -ELBO 4,525 nats an image, of which the rate is 37.7, on
   2,000 test images (of 256 levels). What the decoder draws stays blurred at this size.
 """
+
 from configs import base
 
-_PUBLISHED = {'data.image_size': 150, 'model.padding': 'valid', 'model.width': 96, 'model.latent_size': 200,
-              'model.dense_init': 'authors', 'objective.likelihood': 'bernoulli', 'objective.invariance': 0.01,
-              'data.vary': (1., 1., 1., 10.),  # section 3.1: "a ratio of about 1:1:1:10"
-              'optimizer.learning_rate': 5e-4, 'optimizer.schedule': 'constant', 'optimizer.final_scale': 0.,
-              'train.steps': 100_000}
+_PUBLISHED = {
+  'data.image_size': 150,
+  'model.padding': 'valid',
+  'model.width': 96,
+  'model.latent_size': 200,
+  'model.dense_init': 'authors',
+  'objective.likelihood': 'bernoulli',
+  'objective.invariance': 0.01,
+  'data.vary': (1.0, 1.0, 1.0, 10.0),  # section 3.1: "a ratio of about 1:1:1:10"
+  'optimizer.learning_rate': 5e-4,
+  'optimizer.schedule': 'constant',
+  'optimizer.final_scale': 0.0,
+  'train.steps': 100_000,
+}
 VARIANTS = {
-    'paper': {**_PUBLISHED, 'model.preset': 'paper'},
-    'code': {**_PUBLISHED, 'model.preset': 'code', 'objective.clamp': 'first', 'objective.invariance': 0.,
-             'data.vary': (1., 1., 1., 15.)},
+  'paper': {**_PUBLISHED, 'model.preset': 'paper'},
+  'code': {
+    **_PUBLISHED,
+    'model.preset': 'code',
+    'objective.clamp': 'first',
+    'objective.invariance': 0.0,
+    'data.vary': (1.0, 1.0, 1.0, 15.0),
+  },
 }
 
 
@@ -36,7 +51,7 @@ def get_config(variant=''):
   config = base.get_config(model='dcign', task='inverse_graphics')
   config.data.source = 'heads'
   config.data.image_size = 32
-  config.data.vary = (1., 1., 1., 1.)
+  config.data.vary = (1.0, 1.0, 1.0, 1.0)
   config.data.workers = 1
   config.model.upsample = 'resize_nearest'
   config.model.latent_size = 32
@@ -44,7 +59,7 @@ def get_config(variant=''):
   config.model.dense_init = 'fan_in'
   config.objective.likelihood = 'gaussian_fixed'
   config.objective.noise_scale = 0.1
-  config.objective.invariance = 20.
+  config.objective.invariance = 20.0
   config.optimizer.learning_rate = 1e-3
   config.optimizer.beta1 = 0.9
   config.optimizer.beta2 = 0.99
@@ -55,6 +70,9 @@ def get_config(variant=''):
   config.samples.every = 500
   config.samples.num = 32
   config.checkpoint.every = 1000
-  return base.finish(config, variant, VARIANTS, smoke={
-      'data.image_size': 16, 'model.width': 6, 'model.latent_size': 8, 'model.padding': 'same',
-      'samples.num': 8})
+  return base.finish(
+    config,
+    variant,
+    VARIANTS,
+    smoke={'data.image_size': 16, 'model.width': 6, 'model.latent_size': 8, 'model.padding': 'same', 'samples.num': 8},
+  )

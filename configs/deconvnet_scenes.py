@@ -9,6 +9,7 @@ Measured after 1,000 steps with the Lovasz loss (seeds 0, 1, 2; 500 test scenes,
   and 0.329, boundary IoU 0.374, 0.260 and 0.196, still learning (configs/sweeps/segmentation_decoders.py). The 600
   steps of this config by itself: not run.
 """
+
 from configs import base, unet_scenes
 
 

@@ -13,6 +13,7 @@ and whole images are predicted by tiles.
 Cost: not measured.
 Not run.
 """
+
 from configs import base, fcn8s_voc
 
 
@@ -36,5 +37,6 @@ def get_config(variant=''):
   config.eval.every = 5000
   config.samples.every = 1000
   config.checkpoint.every = 1000
-  return base.finish(config, variant, smoke={
-      **fcn8s_voc.SMOKE, 'data.image_size': 40, 'augment.crop': 32, 'train.batch_size': 4})
+  return base.finish(
+    config, variant, smoke={**fcn8s_voc.SMOKE, 'data.image_size': 40, 'augment.crop': 32, 'train.batch_size': 4}
+  )

@@ -10,6 +10,7 @@ bicubic 30.39.
 Cost: not measured.
 Not run to the end.
 """
+
 from configs import base
 
 
@@ -35,6 +36,17 @@ def get_config(variant=''):
   config.eval.every = 5000
   config.eval.batch_size = 64
   config.eval.whole_images = 3
-  return base.finish(config, variant, variants={'deconv': {'model.upsample': 'deconv', 'model.kernel_size': 9}}, smoke={
-      'data.source': 'digits', 'data.path': '', 'data.fit': 'crop', 'data.patch_stride': 0,
-      'data.image_size': 48, 'model.widths': (8, 4), 'eval.whole_images': 0})
+  return base.finish(
+    config,
+    variant,
+    variants={'deconv': {'model.upsample': 'deconv', 'model.kernel_size': 9}},
+    smoke={
+      'data.source': 'digits',
+      'data.path': '',
+      'data.fit': 'crop',
+      'data.patch_stride': 0,
+      'data.image_size': 48,
+      'model.widths': (8, 4),
+      'eval.whole_images': 0,
+    },
+  )

@@ -11,6 +11,7 @@ Measured after 1,000 steps with the Lovasz loss (mean and standard deviation of 
   FCN-32s 0.569 +- 0.003 and 0.232 +- 0.001 (configs/sweeps/segmentation_decoders.py). The 600 steps of this config by
   itself: not run.
 """
+
 from configs import base, unet_scenes
 
 
@@ -19,6 +20,7 @@ def get_config(variant=''):
   config = unet_scenes.get_config()
   base.set_model(config, 'fcn')
   config.model.convs = unet_scenes.CONVS
-  config.objective.deep_supervision = 0.  # its scores are of coarse maps anyway
-  return base.finish(config, variant, unet_scenes.VARIANTS,
-                     smoke={**unet_scenes.SMOKE, 'model.skips': 1, 'model.fc_width': 16})
+  config.objective.deep_supervision = 0.0  # its scores are of coarse maps anyway
+  return base.finish(
+    config, variant, unet_scenes.VARIANTS, smoke={**unet_scenes.SMOKE, 'model.skips': 1, 'model.fc_width': 16}
+  )

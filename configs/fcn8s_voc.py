@@ -13,13 +13,21 @@ trained with the extra labels of SBD, which are not in the archive; 62.2 on the 
 Cost: not measured.
 Not run.
 """
+
 from configs import base
 
 # What a smoke run looks at instead.
 SMOKE = {
-    'data.source': 'scenes', 'data.path': '', 'data.split': 'train', 'data.eval_split': 'test',
-    'data.class_names': ('ground', 'disc', 'square', 'triangle', 'ring', 'star'), 'model.convs': (1, 1),
-    'model.depth': 2, 'model.width': 4, 'model.fc_kernel': 3, 'model.fc_width': 8,
+  'data.source': 'scenes',
+  'data.path': '',
+  'data.split': 'train',
+  'data.eval_split': 'test',
+  'data.class_names': ('ground', 'disc', 'square', 'triangle', 'ring', 'star'),
+  'model.convs': (1, 1),
+  'model.depth': 2,
+  'model.width': 4,
+  'model.fc_kernel': 3,
+  'model.fc_width': 8,
 }
 
 
@@ -30,8 +38,28 @@ def set_voc(config):
   config.data.eval_split = 'val'
   config.data.channels = 3
   config.data.class_names = (
-      'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
-      'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
+    'background',
+    'aeroplane',
+    'bicycle',
+    'bird',
+    'boat',
+    'bottle',
+    'bus',
+    'car',
+    'cat',
+    'chair',
+    'cow',
+    'diningtable',
+    'dog',
+    'horse',
+    'motorbike',
+    'person',
+    'pottedplant',
+    'sheep',
+    'sofa',
+    'train',
+    'tvmonitor',
+  )
   config.model.depth = 5
   config.model.width = 64
   config.model.convs = (2, 2, 3, 3, 3)
@@ -61,5 +89,8 @@ def get_config(variant=''):
   config.eval.every = 10_000
   config.samples.every = 2000
   config.checkpoint.every = 2000
-  return base.finish(config, variant, smoke={
-      **SMOKE, 'data.image_size': 32, 'model.padding': 'same', 'model.skips': 1, 'optimizer.learning_rate': 1e-3})
+  return base.finish(
+    config,
+    variant,
+    smoke={**SMOKE, 'data.image_size': 32, 'model.padding': 'same', 'model.skips': 1, 'optimizer.learning_rate': 1e-3},
+  )

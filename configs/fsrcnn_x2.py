@@ -10,6 +10,7 @@ subfolders train and test. Published: 37.00 dB on Set5, bicubic 33.66.
 Cost: not measured.
 Not run to the end.
 """
+
 from configs import base
 
 
@@ -34,6 +35,16 @@ def get_config(variant='', scale=2):
   config.eval.every = 5000
   config.eval.batch_size = 64
   config.eval.whole_images = 3
-  return base.finish(config, variant, smoke={
-      'data.source': 'digits', 'data.path': '', 'data.fit': 'crop', 'data.patch_stride': 0,
-      'model.width': 8, 'model.depth': 1, 'eval.whole_images': 0})
+  return base.finish(
+    config,
+    variant,
+    smoke={
+      'data.source': 'digits',
+      'data.path': '',
+      'data.fit': 'crop',
+      'data.patch_stride': 0,
+      'model.width': 8,
+      'model.depth': 1,
+      'eval.whole_images': 0,
+    },
+  )

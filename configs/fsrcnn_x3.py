@@ -7,6 +7,7 @@ Published: 33.16 dB on Set5, bicubic 30.39.
 Cost: not measured.
 Not run to the end.
 """
+
 from configs import fsrcnn_x2
 
 

@@ -7,6 +7,7 @@ Published: 30.71 dB on Set5, bicubic 28.42.
 Cost: not measured.
 Not run to the end.
 """
+
 from configs import fsrcnn_x2
 
 

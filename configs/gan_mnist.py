@@ -8,6 +8,7 @@ covered, entropy 2.27 nats of at most 2.30, by a classifier that is right on 96.
 distance to the nearest image 0.183 (held-out images: 0.170), and 16 % lie closer to their neighbour than it to its own
 (held-out images: 37 %). The digits can be read but are speckled: no convolution ties a pixel to its neighbours.
 """
+
 from configs import base
 
 
@@ -17,8 +18,8 @@ def get_config(variant=''):
   config.data.source = 'mnist'
   config.data.image_size = 28
   config.train.batch_size = 128
-  config.train.epochs = 50.
+  config.train.epochs = 50.0
   config.train.ema_decay = 0.999
-  config.samples.every = 468      # an epoch
+  config.samples.every = 468  # an epoch
   config.checkpoint.every = 2340
   return base.finish(config, variant, smoke={'data.source': 'digits', 'data.path': ''})

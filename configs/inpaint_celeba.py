@@ -11,6 +11,7 @@ discriminator sees 64x64 pixels, this one the hole of 56x56 in them. `:channelwi
 Cost: not measured on an accelerator.
 Not run: no copy of CelebA and no accelerator were at hand.
 """
+
 from configs import base
 
 
@@ -24,19 +25,31 @@ def get_config(variant=''):
   config.data.flip = True
   config.data.workers = 16
   config.degrade.hole = 'centre'
-  config.degrade.hole_share = (56 / 128)**2
+  config.degrade.hole_share = (56 / 128) ** 2
   config.objective.l2 = 0.999
   config.objective.adversarial = 0.001
-  config.objective.outside = 0.
+  config.objective.outside = 0.0
   config.objective.ring = 4
   config.objective.disc_learning_rate_scale = 0.1
   config.model.output = 'centre'
   config.optimizer.learning_rate = 2e-3
   config.train.batch_size = 64
-  config.train.epochs = 25.
+  config.train.epochs = 25.0
   config.train.ema_decay = 0.999
   config.eval.every = 5000
   config.eval.batch_size = 64
-  return base.finish(config, variant, variants={'channelwise': {'model.bottleneck': 0}}, smoke={
-      'data.source': 'digits', 'data.path': '', 'data.crop': 0, 'data.image_size': 32, 'model.width': 8,
-      'objective.disc_width': 8, 'objective.ring': 1, **({} if 'channelwise' in variant else {'model.bottleneck': 16})})
+  return base.finish(
+    config,
+    variant,
+    variants={'channelwise': {'model.bottleneck': 0}},
+    smoke={
+      'data.source': 'digits',
+      'data.path': '',
+      'data.crop': 0,
+      'data.image_size': 32,
+      'model.width': 8,
+      'objective.disc_width': 8,
+      'objective.ring': 1,
+      **({} if 'channelwise' in variant else {'model.bottleneck': 16}),
+    },
+  )

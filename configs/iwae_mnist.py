@@ -16,6 +16,7 @@ image with 50 samples and 97.9 as `:vae` (500 importance samples both). -ELBO 11
 trains is not the ELBO; -ELBO of `:vae` epoch by epoch 131.2, 119.3, 113.8, 110.9, 109.6, 108.0, 106.7, 106.6, 106.3,
 106.0, of IWAE 144.2, 130.5, 124.3, 121.3, 121.8, 120.1, 120.1, 119.9, 118.4, 118.3.
 """
+
 from configs import base
 
 
@@ -34,12 +35,20 @@ def get_config(variant=''):
   config.optimizer.beta1 = 0.9
   config.optimizer.eps = 1e-4
   config.train.batch_size = 20
-  config.train.epochs = 10.
-  config.eval.every = 3000        # an epoch
+  config.train.epochs = 10.0
+  config.eval.every = 3000  # an epoch
   config.eval.batch_size = 100
   config.samples.every = 3000
   config.checkpoint.every = 3000
   return base.finish(
-      config, variant, variants={'vae': {'objective.name': 'elbo', 'objective.samples': 1}},
-      smoke={'data.source': 'digits', 'data.path': '', 'model.hidden': 16, 'objective.samples': 5,
-             'eval.importance_samples': 4})
+    config,
+    variant,
+    variants={'vae': {'objective.name': 'elbo', 'objective.samples': 1}},
+    smoke={
+      'data.source': 'digits',
+      'data.path': '',
+      'model.hidden': 16,
+      'objective.samples': 5,
+      'eval.importance_samples': 4,
+    },
+  )

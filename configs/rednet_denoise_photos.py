@@ -17,6 +17,7 @@ Other degradations, 500 steps, one run each (seed 0, one core of an AVX-512 AMD 
   `:salt_pepper` (a tenth of the pixels) 15.18 and 31.20, median filter 30.98; `:deblur` (a blur of 1.6 pixels, noise of
   2 levels) 27.42 and 30.40. With the absolute error `:salt_pepper` leaves its input as it is: most pixels are right.
 """
+
 from configs import base
 
 _SHORT = {'train.steps': 500}
@@ -30,7 +31,7 @@ def get_config(variant=''):
   config.data.image_size = 48
   config.data.patch_stride = 24
   config.augment.turns = True
-  config.degrade.noise_sigma = 25.
+  config.degrade.noise_sigma = 25.0
   config.objective.colour = 'grey'
   config.model.depth = 10
   config.model.width = 32
@@ -43,15 +44,33 @@ def get_config(variant=''):
   config.eval.every = 1000
   config.eval.batch_size = 64
   config.eval.whole_images = 6
-  return base.finish(config, variant, variants={
-      'paper': {'model.depth': 30, 'model.width': 64, 'data.image_size': 50, 'optimizer.learning_rate': 1e-4,
-                'optimizer.schedule': 'constant', 'train.steps': 200_000},
+  return base.finish(
+    config,
+    variant,
+    variants={
+      'paper': {
+        'model.depth': 30,
+        'model.width': 64,
+        'data.image_size': 50,
+        'optimizer.learning_rate': 1e-4,
+        'optimizer.schedule': 'constant',
+        'train.steps': 200_000,
+      },
       'fast': {'model.stride': 2},
-      'blind': {'degrade.noise_sigma': 5., 'degrade.noise_sigma_max': 50.},
-      'jpeg': {'degrade.noise_sigma': 0., 'degrade.jpeg_quality': 10, 'degrade.jpeg_quality_max': 40, **_SHORT},
-      'photons': {'degrade.noise_sigma': 0., 'degrade.poisson_peak': 30., **_SHORT},
-      'salt_pepper': {'degrade.noise_sigma': 0., 'degrade.salt_pepper': 0.1, **_SHORT},
-      'deblur': {'degrade.noise_sigma': 2., 'degrade.blur_sigma': 1.6, 'degrade.levels': 'rounded', **_SHORT},
-  }, smoke={
-      'data.source': 'digits', 'data.path': '', 'data.fit': 'crop', 'data.patch_stride': 0,
-      'data.image_size': 16, 'model.depth': 6, 'model.width': 8, 'eval.whole_images': 1})
+      'blind': {'degrade.noise_sigma': 5.0, 'degrade.noise_sigma_max': 50.0},
+      'jpeg': {'degrade.noise_sigma': 0.0, 'degrade.jpeg_quality': 10, 'degrade.jpeg_quality_max': 40, **_SHORT},
+      'photons': {'degrade.noise_sigma': 0.0, 'degrade.poisson_peak': 30.0, **_SHORT},
+      'salt_pepper': {'degrade.noise_sigma': 0.0, 'degrade.salt_pepper': 0.1, **_SHORT},
+      'deblur': {'degrade.noise_sigma': 2.0, 'degrade.blur_sigma': 1.6, 'degrade.levels': 'rounded', **_SHORT},
+    },
+    smoke={
+      'data.source': 'digits',
+      'data.path': '',
+      'data.fit': 'crop',
+      'data.patch_stride': 0,
+      'data.image_size': 16,
+      'model.depth': 6,
+      'model.width': 8,
+      'eval.whole_images': 1,
+    },
+  )

@@ -9,6 +9,7 @@ Measured after 1,000 steps with the Lovasz loss (seeds 0, 1, 2; 500 test scenes,
   0.015, boundary IoU 0.542 +- 0.021 (configs/sweeps/segmentation_decoders.py; with other upsampling:
   segmentation_upsampling.py). The 600 steps of this config by itself: not run.
 """
+
 from configs import base, unet_scenes
 
 

@@ -10,6 +10,7 @@ seven coloured photographs inside scikit-learn and scikit-image, measured on thr
 Cost: not measured.
 Not run to the end.
 """
+
 from configs import base
 
 
@@ -32,6 +33,17 @@ def get_config(variant=''):
   config.eval.every = 2000
   config.eval.batch_size = 64
   config.eval.whole_images = 3
-  return base.finish(config, variant, variants={'residual': {'model.residual': 'bicubic'}}, smoke={
-      'data.source': 'digits', 'data.path': '', 'data.fit': 'crop', 'data.patch_stride': 0,
-      'data.image_size': 32, 'model.widths': (4, 8, 4), 'eval.whole_images': 0})
+  return base.finish(
+    config,
+    variant,
+    variants={'residual': {'model.residual': 'bicubic'}},
+    smoke={
+      'data.source': 'digits',
+      'data.path': '',
+      'data.fit': 'crop',
+      'data.patch_stride': 0,
+      'data.image_size': 32,
+      'model.widths': (4, 8, 4),
+      'eval.whole_images': 0,
+    },
+  )

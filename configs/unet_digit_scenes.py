@@ -10,6 +10,7 @@ Measured after the 2,000 steps (500 test scenes, averaged parameters; seeds 0, 1
   boundary IoU 0.592, 0.571 and 0.573. Without deep supervision (1,000 steps, learning rate 0.002) mIoU 0.076, all named
   photo. `:long` was not run. Other decoders: configs/sweeps/segmentation_decoders.py.
 """
+
 from configs import base, unet_scenes
 
 VARIANTS = {'long': {'train.steps': 6000, 'eval.every': 2000}}
@@ -21,6 +22,6 @@ def get_config(variant=''):
   config.data.source = 'digit_scenes'
   config.data.class_names = ('photo', *'0123456789')
   config.augment.flip = False
-  config.augment.rotate_degrees = 10.
+  config.augment.rotate_degrees = 10.0
   config.train.steps = 2000
   return base.finish(config, variant, VARIANTS, smoke=unet_scenes.SMOKE)

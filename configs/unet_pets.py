@@ -9,6 +9,7 @@ light.
 Cost: not measured.
 Not run.
 """
+
 from configs import base
 
 
@@ -23,7 +24,7 @@ def get_config(variant=''):
   config.model.width = 32
   config.augment.flip = True
   config.augment.scale_max = 1.5
-  config.augment.rotate_degrees = 15.
+  config.augment.rotate_degrees = 15.0
   config.augment.brightness = 0.1
   config.augment.contrast = 0.2
   config.augment.saturation = 0.2
@@ -31,12 +32,20 @@ def get_config(variant=''):
   config.optimizer.beta1 = 0.9
   config.optimizer.schedule = 'cosine'
   config.train.batch_size = 32
-  config.train.epochs = 40.
-  config.eval.every = 1150        # ten epochs
+  config.train.epochs = 40.0
+  config.eval.every = 1150  # ten epochs
   config.eval.batch_size = 32
   config.samples.every = 230
   config.checkpoint.every = 230
-  return base.finish(config, variant, smoke={
-      'data.source': 'scenes', 'data.name': '',
+  return base.finish(
+    config,
+    variant,
+    smoke={
+      'data.source': 'scenes',
+      'data.name': '',
       'data.class_names': ('ground', 'disc', 'square', 'triangle', 'ring', 'star'),
-      'data.image_size': 32, 'model.depth': 2, 'model.width': 4})
+      'data.image_size': 32,
+      'model.depth': 2,
+      'model.width': 4,
+    },
+  )

@@ -23,16 +23,17 @@ Other objectives and augmentations, one run each (seed 0, 600 steps, one core of
   here shapes may overlap, and it does not help. `:warped` bends, scales and recolours: 0.323, 0.215, 0.432; 600 steps
   are too few for it.
 """
+
 from configs import base
 
 VARIANTS = {
-    'long': {'train.steps': 2400, 'eval.every': 800, 'objective.lovasz': 1.},
-    'dice': {'objective.dice': 1.},
-    'focal': {'objective.cross_entropy': 0., 'objective.focal': 1.},
-    'balanced': {'objective.class_weights': 'median_frequency'},
-    'border': {'objective.border_weight': 10., 'objective.border_sigma': 3.},
-    'per_image': {'objective.lovasz': 1., 'objective.lovasz_per_image': True},
-    'warped': {'augment.elastic_sigma': 3., 'augment.scale_min': 0.8, 'augment.scale_max': 1.25, 'augment.hue': 0.5},
+  'long': {'train.steps': 2400, 'eval.every': 800, 'objective.lovasz': 1.0},
+  'dice': {'objective.dice': 1.0},
+  'focal': {'objective.cross_entropy': 0.0, 'objective.focal': 1.0},
+  'balanced': {'objective.class_weights': 'median_frequency'},
+  'border': {'objective.border_weight': 10.0, 'objective.border_sigma': 3.0},
+  'per_image': {'objective.lovasz': 1.0, 'objective.lovasz_per_image': True},
+  'warped': {'augment.elastic_sigma': 3.0, 'augment.scale_min': 0.8, 'augment.scale_max': 1.25, 'augment.hue': 0.5},
 }
 CONVS = (1, 1, 2, 2)  # one convolution where the maps are large
 SMOKE = {'data.image_size': 32, 'model.width': 4, 'model.depth': 2, 'model.convs': (1, 2)}
@@ -47,7 +48,7 @@ def get_config(variant=''):
   config.data.channels = 3
   config.augment.flip = True
   config.model.convs = CONVS
-  config.objective.deep_supervision = 1.  # classes are named sooner, see above
+  config.objective.deep_supervision = 1.0  # classes are named sooner, see above
   config.optimizer.learning_rate = 4e-3
   config.optimizer.beta1 = 0.9
   config.optimizer.schedule = 'cosine'

@@ -9,6 +9,7 @@ DIR holds img_align_celeba.zip, its unpacked folder, or a prepared tfds copy; tr
 Cost: not measured on an accelerator.
 Not run: no copy of CelebA and no accelerator were at hand.
 """
+
 from configs import base
 
 
@@ -18,7 +19,7 @@ def get_config(variant=''):
   config.data.source = 'celeba'
   config.data.image_size = 64
   config.data.channels = 3
-  config.data.crop = 140          # of 178x218: the face with its hair
+  config.data.crop = 140  # of 178x218: the face with its hair
   config.data.workers = 16
   config.model.latent_size = 64
   config.model.width = 64
@@ -27,7 +28,7 @@ def get_config(variant=''):
   config.optimizer.learning_rate = 5e-4
   config.optimizer.beta1 = 0.9
   config.train.batch_size = 128
-  config.train.epochs = 30.
+  config.train.epochs = 30.0
   config.train.ema_decay = 0.999
   config.eval.every = 6000
   config.eval.batch_size = 128
@@ -38,6 +39,14 @@ def get_config(variant=''):
     config.model.hidden = 400
     config.model.latent_size = 32
   return base.finish(
-      config, variant, variants={'mlp': {}, 'gaussian': {'objective.likelihood': 'gaussian_learned'}},
-      smoke={'data.source': 'digits', 'data.path': '', 'data.crop': 0, 'model.hidden': 16,
-             **({} if 'mlp' in variant else {'model.width': 8})})
+    config,
+    variant,
+    variants={'mlp': {}, 'gaussian': {'objective.likelihood': 'gaussian_learned'}},
+    smoke={
+      'data.source': 'digits',
+      'data.path': '',
+      'data.crop': 0,
+      'model.hidden': 16,
+      **({} if 'mlp' in variant else {'model.width': 8}),
+    },
+  )

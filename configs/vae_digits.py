@@ -12,6 +12,7 @@ Variants, one run each (seed 0, one core of an AVX-512 AMD EPYC, 80 to 110 s): `
   divergence rise over 600 steps: 88.4 and 86.7 nats per image. `:free_bits` has 0.5 nats of each latent for nothing:
   88.3 and 86.6. All eight latents are active either way, so that neither has anything to mend here.
 """
+
 from configs import base
 
 
@@ -26,12 +27,18 @@ def get_config(variant=''):
   config.optimizer.learning_rate = 1e-3
   config.optimizer.beta1 = 0.9
   config.train.batch_size = 50
-  config.train.epochs = 60.
+  config.train.epochs = 60.0
   config.train.ema_decay = 0.99
   config.eval.every = 600
   config.eval.importance_samples = 100
-  config.samples.every = 150       # a film of twelve frames
-  return base.finish(config, variant, variants={
-      'plane': {'model.latent_size': 2}, 'warmup': {'objective.warmup_steps': 600},
+  config.samples.every = 150  # a film of twelve frames
+  return base.finish(
+    config,
+    variant,
+    variants={
+      'plane': {'model.latent_size': 2},
+      'warmup': {'objective.warmup_steps': 600},
       'free_bits': {'objective.free_bits': 0.5},
-  }, smoke={'model.width': 8, 'eval.importance_samples': 4})
+    },
+    smoke={'model.width': 8, 'eval.importance_samples': 4},
+  )

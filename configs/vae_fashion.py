@@ -8,6 +8,7 @@
 Cost: not measured.
 Not run: Fashion-MNIST was not at hand.
 """
+
 from configs import base
 
 
@@ -22,10 +23,11 @@ def get_config(variant=''):
   config.optimizer.learning_rate = 1e-3
   config.optimizer.beta1 = 0.9
   config.train.batch_size = 128
-  config.train.epochs = 30.
+  config.train.epochs = 30.0
   config.train.ema_decay = 0.999
-  config.eval.every = 2340        # five epochs
+  config.eval.every = 2340  # five epochs
   config.samples.every = 468
   config.checkpoint.every = 468
-  return base.finish(config, variant, smoke={'data.source': 'digits', 'data.name': '', 'model.width': 8,
-                                             'model.hidden': 16})
+  return base.finish(
+    config, variant, smoke={'data.source': 'digits', 'data.name': '', 'model.width': 8, 'model.hidden': 16}
+  )

@@ -13,6 +13,7 @@ Measured after 10 epochs, seed 0, 10,000 test images, averaged parameters: -ELBO
   binarisation (117.6, 109.9, 106.7, 104.9, 103.7, 102.8, 102.1, 101.5, 101.1, 100.7 epoch by epoch), -log p(x)
   96.2 with 500 importance samples; `:grey` 105.2 nats of cross-entropy and KL.
 """
+
 from configs import base
 
 
@@ -24,13 +25,15 @@ def get_config(variant=''):
   config.optimizer.learning_rate = 1e-3
   config.optimizer.beta1 = 0.9
   config.train.batch_size = 128
-  config.train.epochs = 10.
+  config.train.epochs = 10.0
   config.train.ema_decay = 0.999
-  config.eval.every = 468         # an epoch
+  config.eval.every = 468  # an epoch
   config.eval.batch_size = 500
   config.samples.every = 468
   config.checkpoint.every = 2340  # five epochs
   return base.finish(
-      config, variant,
-      variants={'grey': {'model.hidden': 400, 'objective.binarization': 'grey'}, 'plane': {'model.latent_size': 2}},
-      smoke={'data.source': 'digits', 'data.path': '', 'model.hidden': 16, 'eval.importance_samples': 4})
+    config,
+    variant,
+    variants={'grey': {'model.hidden': 400, 'objective.binarization': 'grey'}, 'plane': {'model.latent_size': 2}},
+    smoke={'data.source': 'digits', 'data.path': '', 'model.hidden': 16, 'eval.importance_samples': 4},
+  )

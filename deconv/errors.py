@@ -1,4 +1,5 @@
 """The one exception that a user's mistake raises, and the nearest name to a misspelt one."""
+
 import difflib
 
 

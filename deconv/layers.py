@@ -4,6 +4,7 @@ Parameters are float32 and named `kernel` and `bias`; `dtype` is the type that i
 and parameters). Kernels have the layout of deconv.ops: (*window, c_in / groups, c_out) for a convolution and
 (*window, c_in, c_out / groups) for a transposed one.
 """
+
 from collections.abc import Callable, Sequence
 import functools
 import math
@@ -15,9 +16,7 @@ import jax.numpy as jnp
 
 from deconv import ops
 from deconv.errors import UserError, nearest
-from deconv.ops.arguments import Padding
-from deconv.ops.arguments import of_rank
-from deconv.ops.arguments import per_dim
+from deconv.ops.arguments import Padding, of_rank, per_dim
 
 Initializer = Callable[..., jax.Array]
 
@@ -28,8 +27,10 @@ def normal(stddev: float) -> Initializer:
   Drawn flat: on a CPU the compiler takes four times as long over the same draw in four dimensions, and a network has a
   draw for each of its kernels.
   """
+
   def init(key, shape, dtype=jnp.float32):
     return stddev * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+
   return init
 
 
@@ -38,8 +39,9 @@ def normal(stddev: float) -> Initializer:
 default_kernel_init = normal(0.02)
 
 
-def fan_in_normal(scale: float = 1.0, strides: int | Sequence[int] = 1, groups: int = 1,
-                  transposed: bool = False) -> Initializer:
+def fan_in_normal(
+  scale: float = 1.0, strides: int | Sequence[int] = 1, groups: int = 1, transposed: bool = False
+) -> Initializer:
   """Normal kernels of variance `scale / fan_in`, with the fan-in that an output pixel really has.
 
   A pixel of a convolution sums window * c_in / groups products. A pixel of a transposed convolution with stride s sums
@@ -56,12 +58,14 @@ def fan_in_normal(scale: float = 1.0, strides: int | Sequence[int] = 1, groups: 
   Returns:
     init(key, shape, dtype).
   """
+
   def init(key, shape, dtype=jnp.float32):
     fan_in = math.prod(shape[:-1])
     if transposed:
       window = shape[:-2]
       fan_in /= groups * math.prod(min(k, s) for k, s in zip(window, per_dim('strides', strides, len(window))))
     return normal(math.sqrt(scale / max(fan_in, 1)))(key, shape, dtype)
+
   return init
 
 
@@ -76,6 +80,7 @@ class _Convolution(nn.Module):
     dtype: type that is computed in.
     kernel_init: initialiser (key, shape, dtype), or None: variance 2 / fan_in (fan_in_normal).
   """
+
   features: int
   kernel_size: int | Sequence[int]
   strides: int | Sequence[int] = 1
@@ -97,8 +102,9 @@ class Conv(_Convolution):
   def __call__(self, x: jax.Array) -> jax.Array:
     window = per_dim('kernel_size', self.kernel_size, x.ndim - 2)
     x, kernel = _kernel(self, x, (*window, x.shape[-1] // self.groups, self.features), fan_in_normal(2.0))
-    return _with_bias(self, ops.conv(
-        x, kernel, strides=self.strides, padding=self.padding, dilation=self.dilation, groups=self.groups))
+    return _with_bias(
+      self, ops.conv(x, kernel, strides=self.strides, padding=self.padding, dilation=self.dilation, groups=self.groups)
+    )
 
 
 class ConvTranspose(_Convolution):
@@ -109,6 +115,7 @@ class ConvTranspose(_Convolution):
   Attributes: see _Convolution, and
     output_padding: as in PyTorch.
   """
+
   output_padding: int | Sequence[int] = 0
 
   @nn.compact
@@ -116,11 +123,24 @@ class ConvTranspose(_Convolution):
     if self.features % self.groups:
       raise UserError(f'ConvTranspose: features={self.features} must be a multiple of groups={self.groups}.')
     window = per_dim('kernel_size', self.kernel_size, x.ndim - 2)
-    x, kernel = _kernel(self, x, (*window, x.shape[-1], self.features // self.groups),
-                        fan_in_normal(2.0, self.strides, self.groups, transposed=True))
-    return _with_bias(self, ops.conv_transpose(
-        x, kernel, strides=self.strides, padding=self.padding, output_padding=self.output_padding,
-        dilation=self.dilation, groups=self.groups))
+    x, kernel = _kernel(
+      self,
+      x,
+      (*window, x.shape[-1], self.features // self.groups),
+      fan_in_normal(2.0, self.strides, self.groups, transposed=True),
+    )
+    return _with_bias(
+      self,
+      ops.conv_transpose(
+        x,
+        kernel,
+        strides=self.strides,
+        padding=self.padding,
+        output_padding=self.output_padding,
+        dilation=self.dilation,
+        groups=self.groups,
+      ),
+    )
 
 
 class Upsample(nn.Module):
@@ -156,6 +176,7 @@ class Upsample(nn.Module):
     kernel_init: initialiser of the kernel (of the mixing of channels for the bilinear kinds), or None: variance 2 /
       fan_in with the fan-in of the kind (fan_in_normal).
   """
+
   features: int
   kind: str = 'deconv'
   kernel_size: int = 4
@@ -186,8 +207,10 @@ class Upsample(nn.Module):
     if self.factor < 1 or self.kernel_size < 1:
       raise UserError(f'Upsample: factor={self.factor} and kernel_size={self.kernel_size} must both be at least 1.')
     if self.kind == 'unpool' and switches is None:
-      raise UserError("Upsample of kind 'unpool' needs the switches of a max pooling: call upsample(x, switches), or "
-                      'choose another kind for a network without pooling.')
+      raise UserError(
+        "Upsample of kind 'unpool' needs the switches of a max pooling: call upsample(x, switches), or "
+        'choose another kind for a network without pooling.'
+      )
     return _with_bias(self, KINDS[self.kind](self, x, switches))
 
 
@@ -266,10 +289,12 @@ def _bilinear_deconv(module, x, switches):
 def _bilinear_init(init, filter_):
   """Interpolation in each channel: the channels are the same (Long et al. 2015), or mixed by a matrix drawn from
   `init`."""
+
   def bilinear(key, shape, dtype=jnp.float32):
     c_in, c_out = shape[-2:]
     mix = jnp.eye(c_in, dtype=dtype) if c_in == c_out else init(key, (1,) * filter_.ndim + (c_in, c_out), dtype)
     return jnp.asarray(filter_, dtype)[..., None, None] * mix
+
   return bilinear
 
 
@@ -279,7 +304,7 @@ def _bilinear_deconv_fixed(module, x, switches):
     x, kernel = _window_kernel(module, x, 1, module.features, fan_in_normal(2.0))
     x = ops.conv(x, kernel)
   else:
-    x, = nn.dtypes.promote_dtype(x, dtype=module.dtype)
+    (x,) = nn.dtypes.promote_dtype(x, dtype=module.dtype)
   return ops.resize_bilinear(x, module.factor, border='zero')
 
 
@@ -288,16 +313,16 @@ def _blur(module, x, switches):
 
 
 KINDS: dict[str, Callable[..., jax.Array]] = {
-    'deconv': _deconv,
-    'deconv2': functools.partial(_deconv, side=2),
-    'deconv3': functools.partial(_deconv, side=3),
-    'deconv4': functools.partial(_deconv, side=4),
-    'deconv5': functools.partial(_deconv, side=5),
-    'resize_nearest': _resize_nearest,
-    'resize_bilinear': _resize_bilinear,
-    'subpixel': _subpixel,
-    'unpool': _unpool,
-    'bilinear_deconv': _bilinear_deconv,
-    'bilinear_deconv_fixed': _bilinear_deconv_fixed,
-    'blur': _blur,
+  'deconv': _deconv,
+  'deconv2': functools.partial(_deconv, side=2),
+  'deconv3': functools.partial(_deconv, side=3),
+  'deconv4': functools.partial(_deconv, side=4),
+  'deconv5': functools.partial(_deconv, side=5),
+  'resize_nearest': _resize_nearest,
+  'resize_bilinear': _resize_bilinear,
+  'subpixel': _subpixel,
+  'unpool': _unpool,
+  'bilinear_deconv': _bilinear_deconv,
+  'bilinear_deconv_fixed': _bilinear_deconv_fixed,
+  'blur': _blur,
 }

@@ -1,4 +1,5 @@
 """Pictures out of arrays: grids, PNG and GIF files, captions. Everything is uint8 (height, width, channels)."""
+
 import io
 import math
 import statistics
@@ -9,7 +10,7 @@ from deconv import atomic_files
 from deconv.errors import UserError
 from deconv.options import IGNORE
 
-_GAP = 2     # pixels between the images of a grid
+_GAP = 2  # pixels between the images of a grid
 _MARGIN = 4  # pixels around text
 
 
@@ -35,7 +36,7 @@ def image_grid(images, columns=None):
   grid = np.full((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, channels), 255, np.uint8)
   for i, image in enumerate(images):
     top, left = (i // columns) * (height + _GAP) + _GAP, (i % columns) * (width + _GAP) + _GAP
-    grid[top:top + height, left:left + width] = image
+    grid[top : top + height, left : left + width] = image
   return grid
 
 
@@ -55,6 +56,7 @@ def caption(image, text):
     uint8 (height + text height, max(width, text width), same channels).
   """
   from PIL import Image, ImageDraw, ImageFont
+
   image = np.asarray(image)
   font = ImageFont.load_default()
   ruler = ImageDraw.Draw(Image.new('L', (1, 1)))
@@ -111,8 +113,10 @@ def segmentation_panel(images, masks, predictions, names):
   masks = None if masks is None else np.asarray(masks)
   margins = [big - small for big, small in zip(images.shape[1:3], predictions.shape[1:3])]
   if len(images) != len(predictions) or min(margins) < 0 or (masks is not None and masks.shape != images.shape[:3]):
-    raise ValueError(f'images {images.shape}, masks {None if masks is None else masks.shape} and predictions '
-                     f'{predictions.shape} do not belong together')
+    raise ValueError(
+      f'images {images.shape}, masks {None if masks is None else masks.shape} and predictions '
+      f'{predictions.shape} do not belong together'
+    )
   grey = np.array(128, np.uint8)
   around = [(0, 0)] + [(margin // 2, margin - margin // 2) for margin in margins]
   judged = np.pad(np.ones(predictions.shape, bool), around)
@@ -127,9 +131,11 @@ def segmentation_panel(images, masks, predictions, names):
     errors = np.where(judged & (masks != IGNORE), np.where(predictions != masks, 255, 0), grey).astype(np.uint8)
     columns.append(np.repeat(errors[..., None], 3, axis=-1))
   rows = np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
-  return legend(image_grid(rows, len(columns)),
-                [(name, colour) for i, (name, colour) in enumerate(zip(names, voc_palette())) if i in seen]
-                + ([('ignored', voc_palette()[IGNORE])] if IGNORE in seen else []))
+  return legend(
+    image_grid(rows, len(columns)),
+    [(name, colour) for i, (name, colour) in enumerate(zip(names, voc_palette())) if i in seen]
+    + ([('ignored', voc_palette()[IGNORE])] if IGNORE in seen else []),
+  )
 
 
 def legend(image, entries):
@@ -143,6 +149,7 @@ def legend(image, entries):
     uint8 (height + legend height, max(width, width of the widest entry), 3).
   """
   from PIL import Image, ImageDraw, ImageFont
+
   image, font = np.asarray(image), ImageFont.load_default()
   if not entries:
     return image
@@ -199,8 +206,10 @@ def save_metric_panels(path, rows, titles):
     raise UserError('matplotlib is not installed (pip install matplotlib)') from error
   matplotlib.use('Agg')
   from matplotlib import pyplot
-  shown, panels = pyplot.subplots(1, len(titles), sharey=True, squeeze=False,
-                                  figsize=(1.5 + 2.6 * len(titles), 0.8 + 0.36 * len(rows)))
+
+  shown, panels = pyplot.subplots(
+    1, len(titles), sharey=True, squeeze=False, figsize=(1.5 + 2.6 * len(titles), 0.8 + 0.36 * len(rows))
+  )
   for number, (axes, title) in enumerate(zip(panels[0], titles)):
     for y, runs in enumerate(rows.values()):
       values = [run[number] for run in runs]
@@ -249,5 +258,6 @@ def save_gif(path, frames, fps=8):
 
 def _pillow(image):
   from PIL import Image
+
   image = np.asarray(image)
   return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

@@ -1,4 +1,5 @@
 """Named random streams: every random number is a function of (seed, step, name)."""
+
 import zlib
 
 import jax

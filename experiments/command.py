@@ -1,4 +1,5 @@
 """What the entry points share: flags in, one sentence and exit status 2 out when the user has made a mistake."""
+
 import importlib.metadata
 import importlib.util
 import json
@@ -7,9 +8,7 @@ import signal
 import sys
 import textwrap
 
-from absl import app
-from absl import flags
-from absl import logging
+from absl import app, flags, logging
 import ml_collections
 
 from configs import base
@@ -32,8 +31,9 @@ def run(main, config_from='file'):
   def parse_flags(argv):
     _quiet()
     if config_from == 'file':
-      flags.DEFINE_string('config', None, 'the experiment: configs/NAME.py[:VARIANT]; any of its fields: '
-                                          '--config.section.field=value')
+      flags.DEFINE_string(
+        'config', None, 'the experiment: configs/NAME.py[:VARIANT]; any of its fields: --config.section.field=value'
+      )
     with one_sentence():
       if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(argv):
         print(_help([word for word in argv if 'help' not in word and word != '-h'], config_from))
@@ -59,7 +59,6 @@ def define_path(name, default, meaning):
 
 
 class _PathParser(flags.ArgumentParser):
-
   def parse(self, argument):
     return os.path.expanduser(argument)
 
@@ -69,7 +68,7 @@ def _help(argv, config_from):
   parts = [sys.modules['__main__'].__doc__ or '', 'Flags:']
   for module, defined in sorted(flags.FLAGS.flags_by_module_dict().items()):
     parts += [f'  --{flag.name}: {flag.help}' for flag in defined if not module.startswith('absl.')]
-  given, = _peek(argv, 'config' if config_from == 'file' else 'workdir')
+  (given,) = _peek(argv, 'config' if config_from == 'file' else 'workdir')
   if not given:
     which = 'config' if config_from == 'file' else 'workdir'
     parts.append(f'  --config.SECTION.FIELD: any field; for a list add --{which}=... to --help')
@@ -79,8 +78,15 @@ def _help(argv, config_from):
   parts.append(f'\nFields of {given}, and what they are set to there:')
   for name, (_, _, options) in fields_of(config.task, config.model.name).items():
     meaning = documentation(options)[name.rsplit('.', 1)[-1]]
-    parts.append(textwrap.fill(f'--config.{name}={values[name]}  {meaning}', 100, initial_indent='  ',
-                               subsequent_indent='      ', break_on_hyphens=False))
+    parts.append(
+      textwrap.fill(
+        f'--config.{name}={values[name]}  {meaning}',
+        100,
+        initial_indent='  ',
+        subsequent_indent='      ',
+        break_on_hyphens=False,
+      )
+    )
   return '\n'.join(parts)
 
 
@@ -138,7 +144,7 @@ def config_name():
 
 
 def _config_of_file(argv):
-  file, = _peek(argv, 'config')
+  (file,) = _peek(argv, 'config')
   if not file:
     raise UserError('no experiment: give --config=configs/NAME.py' + _listing())
   return _load_file(file)
@@ -151,7 +157,7 @@ def _load_file(name):
   try:
     config = module.get_config(variant)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise UserError(f"--config={name}: {' '.join(str(error).strip(chr(34) + chr(39)).split())}") from error
+    raise UserError(f'--config={name}: {" ".join(str(error).strip(chr(34) + chr(39)).split())}') from error
   if not isinstance(config, ml_collections.ConfigDict):
     raise UserError(f"'{path}': get_config(variant) must return a ConfigDict")
   return config
@@ -196,7 +202,8 @@ def load_config(workdir):
     raise UserError(f"there is no run in '{workdir}': config.json is missing; give the --workdir of a run") from None
   except (OSError, ValueError) as error:
     raise UserError(
-        f"'{path}' cannot be read ({error}); copy it from a backup or start the run in a new folder") from error
+      f"'{path}' cannot be read ({error}); copy it from a backup or start the run in a new folder"
+    ) from error
   try:
     return Experiment.from_config(fields)
   except (UserError, TypeError, ValueError, AttributeError) as error:
@@ -204,7 +211,7 @@ def load_config(workdir):
 
 
 def _config_of_workdir(argv):
-  workdir, = _peek(argv, 'workdir')
+  (workdir,) = _peek(argv, 'workdir')
   if not workdir:
     raise UserError('no run: give --workdir=DIR, the folder that experiments.main wrote')
   return ml_collections.ConfigDict(load_config(workdir).to_dict())
@@ -254,13 +261,15 @@ def _with_overrides(config, argv, flag_values):
   Raises:
     UserError: an unknown flag or field, or a value that the field cannot have.
   """
-  model, = _peek(argv, 'config.model.name')
+  (model,) = _peek(argv, 'config.model.name')
   if model and model != config.model.name:  # it brings its own fields with it, so that they can be set here too
     base.set_model(config, model)
   fields = fields_of(config.task, config.model.name)
   for name, (kind, example, _) in fields.items():
-    flags.DEFINE_flag(flags.Flag(_FieldParser(kind, example), None, f'config.{name}', None, 'see deconv/options',
-                                 boolean=kind is bool), flag_values)
+    flags.DEFINE_flag(
+      flags.Flag(_FieldParser(kind, example), None, f'config.{name}', None, 'see deconv/options', boolean=kind is bool),
+      flag_values,
+    )
   rest = _parse(flag_values, argv, fields)
   overrides = {name: flag_values[f'config.{name}'].value for name in fields if flag_values[f'config.{name}'].present}
   # Who sets one of the two means it: the other gives way.
@@ -289,10 +298,12 @@ def _parse(flag_values, argv, fields=(), known_only=False):
     name = name.removeprefix('config.')
     within = [field for field in fields if field.startswith(f'{name}.')]
     if within:
-      raise UserError(f"config.{name} is a section: set one of its fields, such as --config.{within[0]}=…") from error
+      raise UserError(f'config.{name} is a section: set one of its fields, such as --config.{within[0]}=…') from error
     near = nearest_field(name, fields)
-    raise UserError(f"the config has no field '{name}'" + (f"; did you mean '{near}'?" if near else
-                                                           '; its fields are in deconv/options')) from error
+    raise UserError(
+      f"the config has no field '{name}'"
+      + (f"; did you mean '{near}'?" if near else '; its fields are in deconv/options')
+    ) from error
   except flags.IllegalFlagValueError as error:
     raise UserError(str(error).removeprefix('flag ')) from error
   except (flags.Error, TypeError, ValueError) as error:
@@ -314,4 +325,4 @@ def _files(folder):
 
 def _listing(folder='configs'):
   names = _files(folder)
-  return f"; there are {', '.join(names)}" if names else f'; run from the folder that holds {folder}/'
+  return f'; there are {", ".join(names)}' if names else f'; run from the folder that holds {folder}/'

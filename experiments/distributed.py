@@ -1,4 +1,5 @@
 """Joins the processes of a run on several hosts."""
+
 from deconv.errors import UserError
 
 
@@ -15,6 +16,7 @@ def initialize(spec):
   if not spec:
     return
   import jax
+
   if spec == 'auto':
     jax.distributed.initialize()
     return
@@ -24,6 +26,7 @@ def initialize(spec):
   except ValueError:
     count, index = 0, 0
   if not 0 <= index < count or ':' not in address:
-    raise UserError(f"--distributed={spec}: give 'auto' or ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID, such as "
-                    '10.0.0.1:29400,4,0')
+    raise UserError(
+      f"--distributed={spec}: give 'auto' or ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID, such as 10.0.0.1:29400,4,0"
+    )
   jax.distributed.initialize(address, num_processes=count, process_id=index)

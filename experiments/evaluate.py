@@ -5,6 +5,7 @@ the run's config may be overridden: where the data lie, how many samples, averag
 judge single images (-ELBO of a VAE, nats: high = an anomaly), STEP_images.csv has a row for each of the evaluation
 split and anomalies_STEP.png shows the highest.
 """
+
 import json
 import os
 
@@ -23,6 +24,7 @@ def main(options):
   from deconv.tasks.capabilities import ScoresImages
   from deconv.training import experiment, restore
   from deconv.training.evaluation import Evaluation
+
   run = experiment.prepare(options)
   _, state, step = restore.restore(options, _WORKDIR.value, _STEP.value, run.task)
   evaluation, state = Evaluation(run), run.parallel.put_state(state)
@@ -44,8 +46,11 @@ def main(options):
   for name, value in sorted(metrics.items()):
     print(f'  {name:28s} {value:.6g}')
   print(f'  protocol: {json.dumps(protocol)}')
-  print(f'written: {path}' + (f', {step:08d}_images.csv' if scores is not None else '')
-        + ''.join(f', {name}_{step:08d}.png' for name in images))
+  print(
+    f'written: {path}'
+    + (f', {step:08d}_images.csv' if scores is not None else '')
+    + ''.join(f', {name}_{step:08d}.png' for name in images)
+  )
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 Any field of the config: `--config.section.field=value`. A quick trial of any experiment:
 `--config=configs/NAME.py:smoke`.
 """
+
 import os
 
 from absl import flags
@@ -12,7 +13,8 @@ from experiments import command, distributed
 _WORKDIR = command.define_path('workdir', None, 'folder of the run; default: runs/NAME of the config file')
 _ALLOW = flags.DEFINE_bool('allow_config_change', False, 'resume although scientific fields of the config have changed')
 _DISTRIBUTED = flags.DEFINE_string(
-    'distributed', '', "several hosts: 'auto' (TPU pods, Slurm) or ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID")
+  'distributed', '', "several hosts: 'auto' (TPU pods, Slurm) or ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID"
+)
 
 
 def main(options):
@@ -20,6 +22,7 @@ def main(options):
   distributed.initialize(_DISTRIBUTED.value)
   # Imported late: a mistake on the command line is answered before JAX has started.
   from deconv.training import loop
+
   loop.train(options, workdir, allow_config_change=_ALLOW.value)
 
 

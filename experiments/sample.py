@@ -6,6 +6,7 @@ traversal side by side), and a `.npy` holds them as uint8 (num, height, width, c
 
 `--image=FILE --out=FILE.png` instead runs a segmentation or restoration network on a picture of your own, of any size.
 """
+
 import math
 import os
 
@@ -24,8 +25,11 @@ _NUM = flags.DEFINE_integer('num', 64, 'number of images')
 _OUT = command.define_path('out', None, 'file to write: .png, .gif or .npy; default: DIR/KIND_STEP.png')
 _IMAGE = command.define_path('image', None, 'a picture of your own to run the network on, instead of drawing samples')
 _KIND = flags.DEFINE_string(
-    'kind', 'grid', 'grid: independent samples; interpolation: each row from one latent to another; '
-    'traversal: each row moves one latent; manifold: the plane of two latents')
+  'kind',
+  'grid',
+  'grid: independent samples; interpolation: each row from one latent to another; '
+  'traversal: each row moves one latent; manifold: the plane of two latents',
+)
 _COLUMNS = flags.DEFINE_integer('columns', 8, 'images in a row of the interpolation or traversal')
 _SEED = flags.DEFINE_integer('seed', 0, 'of the latents')
 _ENLARGE = flags.DEFINE_integer('enlarge', 1, 'each pixel becomes so many squared')
@@ -35,8 +39,10 @@ def main(options):
   num = _NUM.value
   _check()
   import jax
+
   from deconv import data
   from deconv.training import restore
+
   if _IMAGE.value:
     return _transform(options)
   task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
@@ -54,14 +60,17 @@ def main(options):
     plots.save_gif(out, shown, options.samples.gif_fps)
   else:
     plots.save_png(out, plots.image_grid(np.stack(shown), columns))
-  print(f'written: {out} ({len(images)} images of step {step}, seed {_SEED.value}, '
-        f"{'averaged' if options.eval.use_ema and options.train.ema_decay else 'last'} parameters, "
-        f'{options.eval.batch_stats} statistics)')
+  print(
+    f'written: {out} ({len(images)} images of step {step}, seed {_SEED.value}, '
+    f'{"averaged" if options.eval.use_ema and options.train.ema_decay else "last"} parameters, '
+    f'{options.eval.batch_stats} statistics)'
+  )
 
 
 def _draw(task, state, key, num, columns):
   """Returns (images, how many of them stand in a row; None = as many as fit)."""
   from deconv.tasks.capabilities import Generates, TransformsPictures, TraversesLatents
+
   kind = _KIND.value
   if not isinstance(task, Generates if kind in ('grid', 'interpolation') else TraversesLatents):
     hint = '; give it a picture of your own: --image=FILE' if isinstance(task, TransformsPictures) else ''
@@ -81,6 +90,7 @@ def _transform(options):
   from deconv import data
   from deconv.tasks.capabilities import TransformsPictures
   from deconv.training import restore
+
   image = data.read_picture(_IMAGE.value, options.data)
   task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
   if not isinstance(task, TransformsPictures):
@@ -91,13 +101,13 @@ def _transform(options):
   for part, result in task.transform_image(state, image).items():
     written.append(os.path.splitext(out)[0] + f'_{part}.png' if part else out)
     plots.save_png(written[-1], result)
-  print(f"written: {', '.join(written)} ({_IMAGE.value} by step {step})")
+  print(f'written: {", ".join(written)} ({_IMAGE.value} by step {step})')
 
 
 def _check():
   """Mistakes are answered before JAX starts."""
   if _KIND.value not in KINDS:
-    raise UserError(f"--kind={_KIND.value} does not exist: choose one of {', '.join(KINDS)}")
+    raise UserError(f'--kind={_KIND.value} does not exist: choose one of {", ".join(KINDS)}')
   for flag in (_NUM, _COLUMNS, _ENLARGE):
     if flag.value < 1:
       raise UserError(f'--{flag.name}={flag.value} must be 1 or more')

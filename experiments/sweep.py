@@ -24,6 +24,7 @@ A sweep is a Python file with a dict SWEEP:
   metrics: {name in metrics.jsonl: its column}, of the last evaluation
   common: optional, {field: value, ...} for all runs
 """
+
 import argparse
 import json
 import os
@@ -92,15 +93,20 @@ class Run:
     with open(os.path.join(self.workdir, 'run.json'), encoding='utf-8') as file:
       batch_size = json.load(file)['batch_size']
     speeds = [line['images_per_second'] for line in lines if line['split'] == 'train' and line.get('images_per_second')]
-    return {**{name: last[0][name] for name in metrics}, 'step': last[0]['step'],
-            'milliseconds': 1000 * batch_size / statistics.median(speeds) if speeds else None,
-            'parameters': parameters(self.workdir)}
+    return {
+      **{name: last[0][name] for name in metrics},
+      'step': last[0]['step'],
+      'milliseconds': 1000 * batch_size / statistics.median(speeds) if speeds else None,
+      'parameters': parameters(self.workdir),
+    }
 
 
 def parameters(workdir):
   """Returns the number of parameters of all networks of a run, from the shapes that its config makes."""
   import jax
+
   from deconv.training import restore
+
   _, state = restore.shapes(command.load_config(workdir))
   return sum(x.size for net in state.networks.values() for x in jax.tree.leaves(net.params))
 
@@ -115,8 +121,8 @@ class Jobs:
     self.number = number
     self.free = list(range(number))
     self.running = {}  # process: (its place, run)
-    self.stopped = 0   # by which signal
-    self.failed = []   # [(run, exit status)]
+    self.stopped = 0  # by which signal
+    self.failed = []  # [(run, exit status)]
 
   def run(self, runs):
     """Runs all of them; returns when the last has ended."""
@@ -142,8 +148,13 @@ class Jobs:
       os.makedirs(os.path.dirname(run.workdir), exist_ok=True)
       output = open(f'{run.workdir}.log', 'ab')
     # In a session of its own: Ctrl-C in a terminal would reach it twice, and the second one means "at once".
-    process = subprocess.Popen([sys.executable, '-m', 'experiments.main', *run.arguments], env=environment,
-                               stdout=output, stderr=output, start_new_session=True)
+    process = subprocess.Popen(
+      [sys.executable, '-m', 'experiments.main', *run.arguments],
+      env=environment,
+      stdout=output,
+      stderr=output,
+      start_new_session=True,
+    )
     if output:
       output.close()
     if cores:
@@ -186,12 +197,12 @@ def share(place, number):
 
 def table(rows, metrics):
   """Returns Markdown of {label: [{name: number} of each seed]}."""
-  lines = [f"| | {' | '.join(metrics.values())} | ms a step | parameters | seeds |", '|---' * (len(metrics) + 4) + '|']
+  lines = [f'| | {" | ".join(metrics.values())} | ms a step | parameters | seeds |', '|---' * (len(metrics) + 4) + '|']
   for label, runs in rows.items():
     cells = [spread([run[name] for run in runs]) for name in metrics]
     timed = [run['milliseconds'] for run in runs if run['milliseconds'] is not None]
     speed = f'{statistics.median(timed):.0f}' if timed else '–'
-    lines.append(f"| {label} | {' | '.join(cells)} | {speed} | {runs[0]['parameters']:,} | {len(runs)} |")
+    lines.append(f'| {label} | {" | ".join(cells)} | {speed} | {runs[0]["parameters"]:,} | {len(runs)} |')
   return '\n'.join(lines)
 
 
@@ -203,8 +214,11 @@ def spread(values):
 
 def _figure(path, rows, metrics):
   try:
-    plots.save_metric_panels(path, {label: [[run[name] for name in metrics] for run in runs]
-                                    for label, runs in rows.items()}, list(metrics.values()))
+    plots.save_metric_panels(
+      path,
+      {label: [[run[name] for name in metrics] for run in runs] for label, runs in rows.items()},
+      list(metrics.values()),
+    )
   except UserError as error:
     print(f'{path} is not drawn: {error}', file=sys.stderr)
 
@@ -212,6 +226,7 @@ def _figure(path, rows, metrics):
 def _predicts_classes(workdir):
   from deconv.tasks.capabilities import PredictsClasses
   from deconv.training import restore
+
   task, _ = restore.shapes(command.load_config(workdir))
   return isinstance(task, PredictsClasses)
 
@@ -220,6 +235,7 @@ def predictions(path, workdirs):
   """Writes rows of image | truth | what each network makes of it; `workdirs` is {label: folder of a finished run}."""
   from deconv import data
   from deconv.training import restore
+
   items, predicted = None, {}
   for label, workdir in workdirs.items():
     options = command.load_config(workdir)
@@ -228,9 +244,14 @@ def predictions(path, workdirs):
       items = [test[i] for i in range(min(SHOWN, len(test)))]
     task, state, _ = restore.restore(options, workdir)
     predicted[label] = [task.predict_image(state, item['image']).argmax(-1) for item in items]
-  plots.save_png(path, plots.segmentation_columns(
-      [item['image'] for item in items], {'truth': [item['mask'] for item in items], **predicted},
-      options.data.class_names))
+  plots.save_png(
+    path,
+    plots.segmentation_columns(
+      [item['image'] for item in items],
+      {'truth': [item['mask'] for item in items], **predicted},
+      options.data.class_names,
+    ),
+  )
 
 
 def report(sweep, out, runs):
@@ -297,8 +318,12 @@ def _runs(sweep, options, overrides):
     raise UserError(f'--seeds={options.seeds}: give whole numbers, such as 0,1,2') from None
   if options.jobs < 1:
     raise UserError(f'--jobs={options.jobs}: give at least 1')
-  runs = [Run(sweep, options.out, experiment, label, seed, overrides)
-          for seed in seeds for experiment in sweep['experiments'] for label in labels]
+  runs = [
+    Run(sweep, options.out, experiment, label, seed, overrides)
+    for seed in seeds
+    for experiment in sweep['experiments']
+    for label in labels
+  ]
   for run in runs:
     command.check_fields(run.config, run.overrides)
   return runs

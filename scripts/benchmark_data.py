@@ -5,6 +5,7 @@
 The ways are measured in turn, round by round, and the median of the rounds is printed with the slowest and the fastest,
 so that whatever else the machine does falls on all of them alike.
 """
+
 import argparse
 import dataclasses
 import os
@@ -20,7 +21,7 @@ from PIL import Image
 if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
   sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from deconv.data import DataOptions, TrainBatches, open_source  # noqa: E402
+from deconv.data import DataOptions, TrainBatches, open_source
 
 _BATCH = 128
 
@@ -62,8 +63,16 @@ def main():
   args = parser.parse_args()
   with tempfile.TemporaryDirectory() as root:
     folder, archive, size = _make(root, args.images)
-    options = DataOptions(source='folder', path=folder, image_size=64, channels=3, crop=108, memory_limit_mb=0,
-                          workers=args.workers, prefetch=4)
+    options = DataOptions(
+      source='folder',
+      path=folder,
+      image_size=64,
+      channels=3,
+      crop=108,
+      memory_limit_mb=0,
+      workers=args.workers,
+      prefetch=4,
+    )
     in_archive = dataclasses.replace(options, source='zip', path=archive)
     steps = args.images // _BATCH
     held = {}
@@ -71,26 +80,29 @@ def main():
     def decode_into_memory():
       start = time.perf_counter()
       held['batches'] = TrainBatches(
-          open_source(options), _BATCH, 0, dataclasses.replace(options, memory_limit_mb=1024))
+        open_source(options), _BATCH, 0, dataclasses.replace(options, memory_limit_mb=1024)
+      )
       return args.images / (time.perf_counter() - start)
 
     def streamed(options, kind):
       return _rate(TrainBatches(open_source(options), _BATCH, 0, dataclasses.replace(options, worker_kind=kind)), steps)
 
     ways = {
-        'decode into memory (once, at the start)': decode_into_memory,
-        'batches from memory': lambda: _rate(held['batches'], 20 * steps),
-        'folder, threads': lambda: streamed(options, 'thread'),
-        'folder, processes': lambda: streamed(options, 'process'),
-        'zip, threads': lambda: streamed(in_archive, 'thread'),
-        'zip, processes': lambda: streamed(in_archive, 'process'),
+      'decode into memory (once, at the start)': decode_into_memory,
+      'batches from memory': lambda: _rate(held['batches'], 20 * steps),
+      'folder, threads': lambda: streamed(options, 'thread'),
+      'folder, processes': lambda: streamed(options, 'process'),
+      'zip, threads': lambda: streamed(in_archive, 'thread'),
+      'zip, processes': lambda: streamed(in_archive, 'process'),
     }
     rates = {way: [] for way in ways}
     for _ in range(args.rounds):
       for way, measure in ways.items():
         rates[way].append(measure())
-  print(f'{args.images} JPEG files of {size / 1000:.1f} kB, {args.workers} workers, {os.cpu_count()} cores, '
-        f'{args.rounds} rounds; images a second: median (slowest to fastest)')
+  print(
+    f'{args.images} JPEG files of {size / 1000:.1f} kB, {args.workers} workers, {os.cpu_count()} cores, '
+    f'{args.rounds} rounds; images a second: median (slowest to fastest)'
+  )
   for way, found in rates.items():
     print(f'  {way:42} {statistics.median(found):9.0f}  ({min(found):.0f} to {max(found):.0f})')
 

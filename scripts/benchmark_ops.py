@@ -8,6 +8,7 @@ medians of the ratios within a round. GFLOP/s count 2 * batch * input pixels * t
 of the three, whatever a program really multiplies. The machine's own rate is that of a 2048 x 2048 x 2048 matrix
 product, timed in the same rounds.
 """
+
 import collections
 import functools
 import json
@@ -18,8 +19,7 @@ import time
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda or tpu to time another device
 
-from absl import app
-from absl import flags
+from absl import app, flags
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,9 +28,12 @@ from deconv.ops import conv_transpose
 from deconv.training import host_memory
 
 Case = collections.namedtuple(
-    'Case', 'name batch small window stride padding output_padding dilation groups c_in c_out')
+  'Case', 'name batch small window stride padding output_padding dilation groups c_in c_out'
+)
 
-CASES = tuple(Case(*row) for row in (
+CASES = tuple(
+  Case(*row)
+  for row in (
     # name, batch, input size, window, stride, padding, output_padding, dilation, groups, c_in, c_out
     ('dcgan 1x1 project', 64, (1, 1), (4, 4), 1, 0, 0, 1, 1, 100, 512),
     ('dcgan 4x4/2 at 4', 64, (4, 4), (4, 4), 2, 1, 0, 1, 1, 512, 256),
@@ -56,7 +59,8 @@ CASES = tuple(Case(*row) for row in (
     ('dilated 3x3/2', 4, (32, 32), (3, 3), 2, 2, 1, 2, 1, 128, 64),
     ('grouped 4x4/2', 16, (16, 16), (4, 4), 2, 1, 0, 1, 4, 128, 64),
     ('depthwise 4x4/2', 8, (32, 32), (4, 4), 2, 1, 0, 1, 64, 64, 64),
-))
+  )
+)
 PARTS = ('forward', 'dx', 'dw', 'all')
 MATMUL = 2048
 
@@ -70,32 +74,42 @@ def gflop(case, part):
 def arrays(case):
   """x, kernel and a cotangent of the output, float32."""
   rng = np.random.default_rng(0)
-  large = [(n - 1) * case.stride - 2 * case.padding + case.dilation * (k - 1) + case.output_padding + 1
-           for n, k in zip(case.small, case.window)]
+  large = [
+    (n - 1) * case.stride - 2 * case.padding + case.dilation * (k - 1) + case.output_padding + 1
+    for n, k in zip(case.small, case.window)
+  ]
   draw = lambda *shape: rng.standard_normal(shape, np.float32)
-  return (draw(case.batch, *case.small, case.c_in), draw(*case.window, case.c_in, case.c_out // case.groups),
-          draw(case.batch, *large, case.c_out))
+  return (
+    draw(case.batch, *case.small, case.c_in),
+    draw(*case.window, case.c_in, case.c_out // case.groups),
+    draw(case.batch, *large, case.c_out),
+  )
 
 
 def parts_of(f):
   """f(x, kernel) -> for each part a function of (x, kernel, cotangent)."""
   return {
-      'forward': lambda x, k, ct: f(x, k),
-      'dx': lambda x, k, ct: jax.vjp(lambda x: f(x, k), x)[1](ct)[0],
-      'dw': lambda x, k, ct: jax.vjp(lambda k: f(x, k), k)[1](ct)[0],
-      'all': lambda x, k, ct: (lambda y, vjp: (y, *vjp(ct)))(*jax.vjp(f, x, k)),
+    'forward': lambda x, k, ct: f(x, k),
+    'dx': lambda x, k, ct: jax.vjp(lambda x: f(x, k), x)[1](ct)[0],
+    'dw': lambda x, k, ct: jax.vjp(lambda k: f(x, k), k)[1](ct)[0],
+    'all': lambda x, k, ct: (lambda y, vjp: (y, *vjp(ct)))(*jax.vjp(f, x, k)),
   }
 
 
 def ours(case):
   """deconv.ops.conv_transpose."""
   return functools.partial(
-      conv_transpose, strides=case.stride, padding=case.padding, output_padding=case.output_padding,
-      dilation=case.dilation, groups=case.groups)
+    conv_transpose,
+    strides=case.stride,
+    padding=case.padding,
+    output_padding=case.output_padding,
+    dilation=case.dilation,
+    groups=case.groups,
+  )
 
 
 def _numbers(case):
-  space = 'DHW'[-len(case.window):]
+  space = 'DHW'[-len(case.window) :]
   return 'N' + space + 'C', space + 'IO', 'N' + space + 'C'
 
 
@@ -117,11 +131,23 @@ def lax_conv_transpose(case):
   n = len(case.window)
   if case.groups == 1:
     return lambda x, k: jax.lax.conv_transpose(
-        x, jnp.flip(k, range(n)), (case.stride,) * n, _lax_pads(case), rhs_dilation=(case.dilation,) * n,
-        dimension_numbers=_numbers(case))
+      x,
+      jnp.flip(k, range(n)),
+      (case.stride,) * n,
+      _lax_pads(case),
+      rhs_dilation=(case.dilation,) * n,
+      dimension_numbers=_numbers(case),
+    )
   return lambda x, k: jax.lax.conv_general_dilated(
-      x, jnp.flip(_grouped_kernel(case, k), range(n)), (1,) * n, _lax_pads(case), lhs_dilation=(case.stride,) * n,
-      rhs_dilation=(case.dilation,) * n, dimension_numbers=_numbers(case), feature_group_count=case.groups)
+    x,
+    jnp.flip(_grouped_kernel(case, k), range(n)),
+    (1,) * n,
+    _lax_pads(case),
+    lhs_dilation=(case.stride,) * n,
+    rhs_dilation=(case.dilation,) * n,
+    dimension_numbers=_numbers(case),
+    feature_group_count=case.groups,
+  )
 
 
 def zero_padding(case):
@@ -131,8 +157,14 @@ def zero_padding(case):
   def f(x, k):
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((0, 0, case.stride - 1),) * n, (0, 0, 0)])
     return jax.lax.conv_general_dilated(
-        x, jnp.flip(_grouped_kernel(case, k), range(n)), (1,) * n, _lax_pads(case), rhs_dilation=(case.dilation,) * n,
-        dimension_numbers=_numbers(case), feature_group_count=case.groups)
+      x,
+      jnp.flip(_grouped_kernel(case, k), range(n)),
+      (1,) * n,
+      _lax_pads(case),
+      rhs_dilation=(case.dilation,) * n,
+      dimension_numbers=_numbers(case),
+      feature_group_count=case.groups,
+    )
 
   return f
 
@@ -147,12 +179,25 @@ def jax_runners(f, operands):
 def equinox_runners(case, operands):
   """Channels first, as that library has them; its kernel is flipped, which costs nothing."""
   import equinox as eqx
+
   n = len(case.window)
   layer = eqx.nn.ConvTranspose(
-      n, case.c_in, case.c_out, case.window, case.stride, case.padding, case.output_padding, case.dilation, case.groups,
-      use_bias=False, key=jax.random.key(0))
+    n,
+    case.c_in,
+    case.c_out,
+    case.window,
+    case.stride,
+    case.padding,
+    case.output_padding,
+    case.dilation,
+    case.groups,
+    use_bias=False,
+    key=jax.random.key(0),
+  )
+
   def f(x, weight):
     return jax.vmap(eqx.tree_at(lambda m: m.weight, layer, weight))(x)
+
   x, _, ct = (np.ascontiguousarray(np.moveaxis(a, -1, 1)) for a in operands)
   return jax_runners(f, (x, layer.weight, ct))
 
@@ -160,6 +205,7 @@ def equinox_runners(case, operands):
 def torch_runners(case, operands):
   """PyTorch, channels first, on as many threads as there are cores."""
   import torch
+
   torch.set_num_threads(os.cpu_count())
   n = len(case.window)
   f = [torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d][n - 1]
@@ -174,8 +220,12 @@ def torch_runners(case, operands):
       call()
 
   gradient = lambda *wrt: torch.autograd.grad(y, wrt, ct, retain_graph=True)
-  return {'forward': forward, 'dx': lambda: gradient(x), 'dw': lambda: gradient(k),
-          'all': lambda: torch.autograd.grad(call(), (x, k), ct)}
+  return {
+    'forward': forward,
+    'dx': lambda: gradient(x),
+    'dw': lambda: gradient(k),
+    'all': lambda: torch.autograd.grad(call(), (x, k), ct),
+  }
 
 
 def matmul_runner():
@@ -198,11 +248,11 @@ def runners(case, names):
   """{(implementation, part): callable}; an implementation that cannot do the case is left out."""
   operands = arrays(case)
   make = {
-      'ours': lambda: jax_runners(ours(case), operands),
-      'lax': lambda: jax_runners(lax_conv_transpose(case), operands),
-      'zero padding': lambda: jax_runners(zero_padding(case), operands),
-      'torch': lambda: torch_runners(case, operands),
-      'equinox': lambda: equinox_runners(case, operands),
+    'ours': lambda: jax_runners(ours(case), operands),
+    'lax': lambda: jax_runners(lax_conv_transpose(case), operands),
+    'zero padding': lambda: jax_runners(zero_padding(case), operands),
+    'torch': lambda: torch_runners(case, operands),
+    'equinox': lambda: equinox_runners(case, operands),
   }
   return {(name, part): run for name in names for part, run in make[name]().items()}
 
@@ -255,8 +305,10 @@ def versions(names):
 def summary(rows, other):
   """A sentence: geometric mean and lowest of the ratios to another implementation."""
   ratios = [row['ratio'][other] for row in rows if other in row['ratio']]
-  return (f'Forward + both gradients against {other}: geometric mean {math.exp(np.mean(np.log(ratios))):.2f}, lowest '
-          f'{min(ratios):.2f} ({rows[[r["ratio"].get(other) for r in rows].index(min(ratios))]["name"]}).')
+  return (
+    f'Forward + both gradients against {other}: geometric mean {math.exp(np.mean(np.log(ratios))):.2f}, lowest '
+    f'{min(ratios):.2f} ({rows[[r["ratio"].get(other) for r in rows].index(min(ratios))]["name"]}).'
+  )
 
 
 def define_flags():
@@ -287,10 +339,12 @@ def main(argv):
       continue
     names.append(name)
   if not options.json:
-    print(f'{hardware()}; {versions(names)}; float32; freed memory {"kept" if kept else "returned"}; '
-          f'medians of {options.repeats} interleaved rounds.\n\nMilliseconds (GFLOP/s); all = forward + both gradients '
-          'in one program; share = rate of "all" over that of the matrix product; ratios: times as fast as the other, '
-          'for all.\n')
+    print(
+      f'{hardware()}; {versions(names)}; float32; freed memory {"kept" if kept else "returned"}; '
+      f'medians of {options.repeats} interleaved rounds.\n\nMilliseconds (GFLOP/s); all = forward + both gradients '
+      'in one program; share = rate of "all" over that of the matrix product; ratios: times as fast as the other, '
+      'for all.\n'
+    )
     columns = [f'ours {p}' for p in PARTS] + ['share'] + [f'{n} all' for n in names[1:]] + [f'/ {n}' for n in names[1:]]
     print('| case | ' + ' | '.join(columns) + ' |\n|---' + '|---' * len(columns) + '|')
   rows = []
@@ -299,11 +353,13 @@ def main(argv):
     median = {key: float(np.median(v)) for key, v in times.items()}
     rate = 2e-9 * MATMUL**3 / median['matmul', 'all']
     row = {
-        'name': case.name, 'gflop': gflop(case, 'forward'), 'matmul_gflops': rate,
-        'seconds': {name: {part: median[name, part] for part in PARTS} for name in names},
-        'gflops': {name: {part: gflop(case, part) / median[name, part] for part in PARTS} for name in names},
-        'ratio': {name: ratio(times, 'ours', name, 'all') for name in names[1:]},
-        'ratio_by_part': {name: {part: ratio(times, 'ours', name, part) for part in PARTS} for name in names[1:]},
+      'name': case.name,
+      'gflop': gflop(case, 'forward'),
+      'matmul_gflops': rate,
+      'seconds': {name: {part: median[name, part] for part in PARTS} for name in names},
+      'gflops': {name: {part: gflop(case, part) / median[name, part] for part in PARTS} for name in names},
+      'ratio': {name: ratio(times, 'ours', name, 'all') for name in names[1:]},
+      'ratio_by_part': {name: {part: ratio(times, 'ours', name, part) for part in PARTS} for name in names[1:]},
     }
     row['share'] = row['gflops']['ours']['all'] / rate
     rows.append(row)

@@ -16,15 +16,14 @@ many steps at a time: `--cases=vae_mlp --batch_size=128 --steps=100 --repeats=15
 `--json` prints an object a line: `name` ('dcgan64 ours', 'dcgan64 flax', 'dcgan64 torch'), `images_per_second`,
 `seconds` (one step), and for the others `ours_over_this`. CASES holds a builder for each name.
 """
+
 import functools
 import json
 import os
-import time
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda or tpu to time another device
 
-from absl import app
-from absl import flags
+from absl import app, flags
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -43,6 +42,7 @@ WIDTH, LATENT, SIDE = 64, 100, 64
 
 class Generator(nn.Module):
   """z -> image, its transposed convolutions those of `up`."""
+
   up: type[nn.Module]  # (features, kernel_size, strides, padding 'SAME')
 
   @nn.compact
@@ -58,6 +58,7 @@ class Generator(nn.Module):
 
 class Discriminator(nn.Module):
   """image -> logit, its convolutions those of `down`."""
+
   down: type[nn.Module]
 
   @nn.compact
@@ -102,14 +103,14 @@ def jax_dcgan64(up, down, batch):
     def disc_loss(params):
       real_logits, stats = apply(disc, params, state['disc']['stats'], images)
       fake_logits, stats = apply(disc, params, stats, fake)
-      return loss(real_logits, 1.) + loss(fake_logits, 0.), stats
+      return loss(real_logits, 1.0) + loss(fake_logits, 0.0), stats
 
     (loss_disc, stats), grads = jax.value_and_grad(disc_loss, has_aux=True)(state['disc']['params'])
     new_disc = update(state['disc'], grads, stats)
 
     def gen_loss(fake):
       logits, stats = apply(disc, new_disc['params'], new_disc['stats'], fake)
-      return loss(logits, 1.), stats
+      return loss(logits, 1.0), stats
 
     (loss_gen, stats), d_fake = jax.value_and_grad(gen_loss, has_aux=True)(fake)
     new_gen = update(state['gen'], gen_vjp(d_fake)[0], gen_stats)
@@ -129,6 +130,7 @@ def torch_dcgan64(batch):
   """The same step in PyTorch."""
   import torch
   from torch import nn as tnn
+
   torch.set_num_threads(os.cpu_count())
   block = lambda conv, norm, act: [conv, *norm, act]
   up = lambda i, o, stride=2, pad=1: tnn.ConvTranspose2d(i, o, 4, stride, pad, bias=False)
@@ -194,6 +196,7 @@ def torch_vae_mlp(batch):
   """The same step as the PyTorch examples have it."""
   import torch
   from torch import nn as tnn
+
   torch.set_num_threads(os.cpu_count())
   hidden, mean, log_variance = tnn.Linear(784, 400), tnn.Linear(400, 20), tnn.Linear(400, 20)
   decoder = tnn.Sequential(tnn.Linear(20, 400), tnn.ReLU(), tnn.Linear(400, 784), tnn.Sigmoid())
@@ -217,23 +220,22 @@ def torch_vae_mlp(batch):
 
 # case -> implementation -> builder(batch) of a callable that runs one step
 CASES = {
-    'dcgan64': {
-        'ours': lambda batch: jax_dcgan64(layers.ConvTranspose, layers.Conv, batch),
-        'flax': lambda batch: jax_dcgan64(nn.ConvTranspose, nn.Conv, batch),
-        'torch': torch_dcgan64,
-    },
-    'vae_mlp': {
-        'ours': ours_vae_mlp,
-        'torch': torch_vae_mlp,
-    },
+  'dcgan64': {
+    'ours': lambda batch: jax_dcgan64(layers.ConvTranspose, layers.Conv, batch),
+    'flax': lambda batch: jax_dcgan64(nn.ConvTranspose, nn.Conv, batch),
+    'torch': torch_dcgan64,
+  },
+  'vae_mlp': {'ours': ours_vae_mlp, 'torch': torch_vae_mlp},
 }
 
 
 def repeated(run, steps):
   """Returns a callable that calls `run` `steps` times."""
+
   def turn():
     for _ in range(steps):
       run()
+
   return turn
 
 
@@ -260,25 +262,36 @@ def main(argv):
     if not with_torch:
       print('torch is not installed (pip install torch): its rows are left out.')
     names = benchmark_ops.versions(['torch'] if with_torch else [])
-    print(f'{benchmark_ops.hardware()}; {names}; float32, batch {options.batch_size}; freed memory '
-          f'{"kept" if kept else "returned"}; medians of {options.repeats} interleaved rounds of {options.steps} '
-          'steps.\n')
+    print(
+      f'{benchmark_ops.hardware()}; {names}; float32, batch {options.batch_size}; freed memory '
+      f'{"kept" if kept else "returned"}; medians of {options.repeats} interleaved rounds of {options.steps} '
+      'steps.\n'
+    )
     print('| step | images a second | seconds a step | ours over this |\n|---|---|---|---|')
   for case in options.cases:
-    runs = {(name, 'all'): repeated(build(options.batch_size), options.steps) for name, build in CASES[case].items()
-            if with_torch or name != 'torch'}
+    runs = {
+      (name, 'all'): repeated(build(options.batch_size), options.steps)
+      for name, build in CASES[case].items()
+      if with_torch or name != 'torch'
+    }
     for run in runs.values():
       run()  # compiles
     times = benchmark_ops.measure(runs, options.repeats, slowest=float('inf'))
     for name, part in runs:
       seconds = float(np.median(times[name, part])) / options.steps
-      row = {'name': f'{case} {name}', 'images_per_second': options.batch_size / seconds, 'seconds': seconds,
-             'ours_over_this': benchmark_ops.ratio(times, 'ours', name, part)}
+      row = {
+        'name': f'{case} {name}',
+        'images_per_second': options.batch_size / seconds,
+        'seconds': seconds,
+        'ours_over_this': benchmark_ops.ratio(times, 'ours', name, part),
+      }
       if options.json:
         print(json.dumps(row), flush=True)
       else:
-        print(f'| {row["name"]} | {row["images_per_second"]:.1f} | {seconds:.4f} | {row["ours_over_this"]:.2f} |',
-              flush=True)
+        print(
+          f'| {row["name"]} | {row["images_per_second"]:.1f} | {seconds:.4f} | {row["ours_over_this"]:.2f} |',
+          flush=True,
+        )
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@
 The data set need not be there. It proves that the step compiles, fits the memory and how the devices talk to each
 other; not the numbers, the speed or the input. Takes 20 s (v3) to some minutes (v5e, v6e) on two cores.
 """
+
 import collections
 import os
 import re
@@ -32,11 +33,14 @@ def main(options):
 
   from deconv.training import experiment
   from deconv.training.parallel import Parallel
+
   try:
     topology = topologies.get_topology_desc(platform='tpu', topology_name=_TOPOLOGY.value)
   except RuntimeError as error:
-    raise UserError(f"no topology '{_TOPOLOGY.value}' ({str(error).splitlines()[0]}): pip install \"jax[tpu]\", and "
-                    'give a topology such as v3:2x2') from error
+    raise UserError(
+      f'no topology \'{_TOPOLOGY.value}\' ({str(error).splitlines()[0]}): pip install "jax[tpu]", and '
+      'give a topology such as v3:2x2'
+    ) from error
 
   parallel = Parallel(options.parallel, topology.devices)
   parallel.check_batch(options.train.batch_size)
@@ -56,11 +60,15 @@ def main(options):
   compiled = step.lower(state, {'image': jax.ShapeDtypeStruct(batch, jnp.uint8)}, key).compile()
   memory, text = compiled.memory_analysis(), compiled.as_text()
   mib = 2**20
-  print(f'{_TOPOLOGY.value}: {devices} devices, parallel.mode={parallel.mode}, train.dtype={options.train.dtype}, '
-        f'batch {options.train.batch_size}, {steps} steps a call')
-  print(f'  a device: {memory.argument_size_in_bytes / mib:.0f} MiB arguments, {memory.temp_size_in_bytes / mib:.0f} '
-        f'MiB temporary, {memory.alias_size_in_bytes / mib:.0f} MiB donated')
-  print(f"  a device: {compiled.cost_analysis()['flops'] / 1e9:.2f} GFLOP a call")
+  print(
+    f'{_TOPOLOGY.value}: {devices} devices, parallel.mode={parallel.mode}, train.dtype={options.train.dtype}, '
+    f'batch {options.train.batch_size}, {steps} steps a call'
+  )
+  print(
+    f'  a device: {memory.argument_size_in_bytes / mib:.0f} MiB arguments, {memory.temp_size_in_bytes / mib:.0f} '
+    f'MiB temporary, {memory.alias_size_in_bytes / mib:.0f} MiB donated'
+  )
+  print(f'  a device: {compiled.cost_analysis()["flops"] / 1e9:.2f} GFLOP a call')
   found = collections.Counter(re.findall(_COLLECTIVES, text))
   print('  collectives: ' + (', '.join(f'{number} {name}' for name, number in sorted(found.items())) or 'none'))
 

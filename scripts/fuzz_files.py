@@ -8,6 +8,7 @@ broken, and the sentence of a UserError. Whatever else comes is printed with the
 `--first=NUMBER --files=1` draws that file again. A file that takes longer than `--seconds` ends the script with the
 stack.
 """
+
 import argparse
 import collections
 import faulthandler
@@ -29,17 +30,31 @@ from PIL import Image
 if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
   sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from deconv.data import DataOptions, open_source, read_picture  # noqa: E402
-from deconv.data.files.decode import BrokenImage  # noqa: E402
-from deconv.errors import UserError  # noqa: E402
+from deconv.data import DataOptions, open_source, read_picture
+from deconv.data.files.decode import BrokenImage
+from deconv.errors import UserError
 
-FORMATS = {'PNG': ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16'), 'JPEG': ('L', 'RGB', 'CMYK'), 'WEBP': ('RGB', 'RGBA'),
-           'GIF': ('L', 'P'), 'BMP': ('1', 'L', 'P', 'RGB'), 'TIFF': ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16', 'F')}
+FORMATS = {
+  'PNG': ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16'),
+  'JPEG': ('L', 'RGB', 'CMYK'),
+  'WEBP': ('RGB', 'RGBA'),
+  'GIF': ('L', 'P'),
+  'BMP': ('1', 'L', 'P', 'RGB'),
+  'TIFF': ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16', 'F'),
+}
 # Small, so that what a file says of its size is soon too much.
 OPTIONS = {'image_size': 8, 'max_pixels': 4_000_000, 'max_file_mb': 8, 'memory_limit_mb': 0}
 _ITEMS = 20  # that are read: a head may promise thousands of patches
-_EXTREMES = [bytes(4), b'\xff' * 4, b'\x7f\xff\xff\xff', b'\xff\xff\xff\x7f', b'\x00\x00\xff\xff', b'\xff\xff\x00\x00',
-             b'\x00\x00\x33\xf4', b'\xf4\x33\x00\x00']
+_EXTREMES = [
+  bytes(4),
+  b'\xff' * 4,
+  b'\x7f\xff\xff\xff',
+  b'\xff\xff\xff\x7f',
+  b'\x00\x00\xff\xff',
+  b'\xff\xff\x00\x00',
+  b'\x00\x00\x33\xf4',
+  b'\xf4\x33\x00\x00',
+]
 
 
 def draw(random):
@@ -79,16 +94,16 @@ def damage(data, random):
     if kind == 0:
       data = data[:place]
     elif kind == 1:
-      data = data[:place] + random.bytes(size) + data[place + size:]
+      data = data[:place] + random.bytes(size) + data[place + size :]
     elif kind == 2:
-      data = data[:place] + data[place + size:]
+      data = data[:place] + data[place + size :]
     elif kind == 3:
       data = data[:place] + random.bytes(size) + data[place:]
     elif kind == 4:
-      data = data[:place] + data[place:place + size] * int(random.randint(2, 50)) + data[place + size:]
+      data = data[:place] + data[place : place + size] * int(random.randint(2, 50)) + data[place + size :]
     else:  # a size or an offset, as a rule in the head
       place = int(random.randint(0, min(64, len(data)) + 1))
-      data = data[:place] + _EXTREMES[random.randint(len(_EXTREMES))] + data[place + 4:]
+      data = data[:place] + _EXTREMES[random.randint(len(_EXTREMES))] + data[place + 4 :]
   return _with_checksums(data) if random.rand() < 0.5 else data
 
 
@@ -98,11 +113,11 @@ def _with_checksums(data):
     return data
   place, parts = 8, [data[:8]]
   while place + 12 <= len(data):
-    length = int.from_bytes(data[place:place + 4], 'big')
+    length = int.from_bytes(data[place : place + 4], 'big')
     end = place + 8 + length
     if end + 4 > len(data):
       break
-    parts += [data[place:end], zlib.crc32(data[place + 4:end]).to_bytes(4, 'big')]
+    parts += [data[place:end], zlib.crc32(data[place + 4 : end]).to_bytes(4, 'big')]
     place = end + 4
   return b''.join(parts) + data[place:]
 
@@ -166,8 +181,13 @@ def readers(folder, data, size, random):
   shared['fit'] = 'crop'
   names = tuple(f'class {number}' for number in range(255))
   for damaged in ('images', 'masks'):
-    pairs = {'images/a.png': good(*size, 3), 'images/b.png': good(8, 8, 3), 'masks/a.png': good(*size),
-             'masks/b.png': good(8, 8), f'{damaged}/a.png': data}
+    pairs = {
+      'images/a.png': good(*size, 3),
+      'images/b.png': good(8, 8, 3),
+      'masks/a.png': good(*size),
+      'masks/b.png': good(8, 8),
+      f'{damaged}/a.png': data,
+    }
     for name, content in pairs.items():
       _write(os.path.join(folder, damaged, name), content)
     options = DataOptions(source='masks', path=os.path.join(folder, damaged), class_names=names, **shared)
@@ -176,7 +196,7 @@ def readers(folder, data, size, random):
   yield 'own picture', lambda: read_picture(os.path.join(folder, 'images', 'a.png'), options) is None or 'image'
 
 
-def fuzz(files, seed=0, first=0, seconds=20., say=print):
+def fuzz(files, seed=0, first=0, seconds=20.0, say=print):
   """Reads damaged files by all readers.
 
   Args:
@@ -189,7 +209,7 @@ def fuzz(files, seed=0, first=0, seconds=20., say=print):
   Returns:
     (Counter of (reader, what came), number of failures, seconds of the slowest file).
   """
-  came, failures, slowest = collections.Counter(), 0, 0.
+  came, failures, slowest = collections.Counter(), 0, 0.0
   for number in range(first, first + files):
     random = np.random.RandomState([seed, number])
     data, kind, size = draw(random)
@@ -222,7 +242,7 @@ def main():
   parser.add_argument('--files', type=int, default=10_000)
   parser.add_argument('--first', type=int, default=0)
   parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument('--seconds', type=float, default=20., help='that a file may take')
+  parser.add_argument('--seconds', type=float, default=20.0, help='that a file may take')
   parser.add_argument('--memory_mb', type=int, default=512, help='by which the process may grow')
   options = parser.parse_args()
   logging.set_verbosity(logging.ERROR)  # thousands of broken files are what is expected
@@ -234,8 +254,10 @@ def main():
   grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
   for (name, what), count in sorted(came.items()):
     print(f'{name:28} {what:10} {count:8}')
-  print(f'{options.files} files in {time.perf_counter() - start:.0f} s, slowest {slowest:.2f} s; memory grew by '
-        f'{grown:.0f} MiB; failures: {failures}')
+  print(
+    f'{options.files} files in {time.perf_counter() - start:.0f} s, slowest {slowest:.2f} s; memory grew by '
+    f'{grown:.0f} MiB; failures: {failures}'
+  )
   if failures or grown > options.memory_mb:
     sys.exit(1)
 

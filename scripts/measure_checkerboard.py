@@ -10,6 +10,7 @@ several random parameters each; the reference are scikit-learn's handwritten dig
 are those of deconv.metrics.checkerboard: power at the frequencies k / stride over their neighbourhood, 0 for white
 noise. Stride 2 is the last layer's pattern, 4 that of the last two. Takes about five minutes on two cores.
 """
+
 import argparse
 import json
 import os
@@ -49,12 +50,18 @@ def main():
 def _initial(options):
   """Yields (name, seed, images, reference) of generators with random parameters."""
   import jax
+
   from deconv.layers import KINDS
   from deconv.models import dcgan
+
   reference = _real(options.num, DataOptions(source='digits', image_size=SIZE, channels=1))
   for kind in options.kinds or [kind for kind in KINDS if kind not in ('deconv', 'unpool')]:
-    generator, _, latent = dcgan.build(DcganOptions(upsample=kind, width=WIDTH, kernel_size=5),
-                                       image_shape=(SIZE, SIZE, 1), dtype=None, batch_norm_axis=None)
+    generator, _, latent = dcgan.build(
+      DcganOptions(upsample=kind, width=WIDTH, kernel_size=5),
+      image_shape=(SIZE, SIZE, 1),
+      dtype=None,
+      batch_norm_axis=None,
+    )
 
     @jax.jit
     def draw(key, generator=generator, latent=latent):
@@ -68,8 +75,10 @@ def _initial(options):
 def _trained(options):
   """Yields (name, seed, images, reference) of trained generators."""
   import jax
+
   from deconv.tasks.capabilities import Generates
   from deconv.training import restore
+
   for workdir in options.workdir:
     run = command.load_config(workdir)
     task, state, step = restore.restore(run, workdir)
@@ -83,6 +92,7 @@ def _trained(options):
 def _real(num, options):
   """Returns `num` images of the training split of a source (DataOptions) in [-1, 1]."""
   from deconv import data
+
   source = data.open_source(options)
   indices = np.random.default_rng(0).permutation(len(source))[:num]
   return np.stack([source[i]['image'] for i in indices]) / 127.5 - 1
@@ -101,19 +111,26 @@ def _report(rows, options):
     if options.pictures and seed == 0:
       os.makedirs(options.pictures, exist_ok=True)
       picture = plots.enlarge(checkerboard.spectrum_picture(images), 4)
-      plots.save_png(os.path.join(options.pictures, f"{name.replace(' ', '_')}.png"), picture)
+      plots.save_png(os.path.join(options.pictures, f'{name.replace(" ", "_")}.png'), picture)
   if options.json:
     return
   print('| upsample | stride | dB | dB above real | rms in [-1, 1] | phase contrast |\n|---|---|---|---|---|---|')
   for (name, stride), found in results.items():
     cells = [np.array([result[column] for result in found]) for column in COLUMNS]
-    print(f'| {name} | {stride} | ' + ' | '.join(
+    print(
+      f'| {name} | {stride} | '
+      + ' | '.join(
         f'{cell.mean():.{digits}f}' + (f' ± {cell.std():.{digits}f}' if len(found) > 1 else '')
-        for cell, digits in zip(cells, (1, 1, 4, 3))) + ' |')
+        for cell, digits in zip(cells, (1, 1, 4, 3))
+      )
+      + ' |'
+    )
   for stride, decibels in real.items():
     print(f'| real images | {stride} | {decibels:.1f} | 0 | | |')
-  print(f'\n{options.num} images; mean' + (f' ± standard deviation over {options.seeds} random parameters'
-                                         if not options.workdir else ''))
+  print(
+    f'\n{options.num} images; mean'
+    + (f' ± standard deviation over {options.seeds} random parameters' if not options.workdir else '')
+  )
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ has the same records under the same keys, hence in the same order. Any other dat
 
 Files that cannot be downloaded are taken from --manual_dir under their own names (`--files` lists them).
 """
+
 import argparse
 import hashlib
 import importlib.util
@@ -29,29 +30,35 @@ import numpy as np
 if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
   sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from deconv.data.files import mnist  # noqa: E402
-from deconv.data.files import prepared  # noqa: E402
-from deconv.errors import UserError  # noqa: E402
+from deconv.data.files import mnist, prepared
+from deconv.errors import UserError
 
 # Where a person with a browser finds the files.
 _PAGES = {
-    'mnist': 'https://storage.googleapis.com/cvdf-datasets/mnist/',
-    'fashion_mnist': 'https://github.com/zalandoresearch/fashion-mnist',
-    'cifar10': 'https://www.cs.toronto.edu/~kriz/cifar.html',
-    'celeb_a': 'http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html',
-    'oxford_iiit_pet': 'https://www.robots.ox.ac.uk/~vgg/data/pets/',
+  'mnist': 'https://storage.googleapis.com/cvdf-datasets/mnist/',
+  'fashion_mnist': 'https://github.com/zalandoresearch/fashion-mnist',
+  'cifar10': 'https://www.cs.toronto.edu/~kriz/cifar.html',
+  'celeb_a': 'http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html',
+  'oxford_iiit_pet': 'https://www.robots.ox.ac.uk/~vgg/data/pets/',
 }
 
 # Pictures of oxford_iiit_pet that are no proper JPEG files; tensorflow-datasets writes these anew, and so does this.
-_NOT_JPEG = {'beagle_116', 'chihuahua_121', 'Abyssinian_5', 'Abyssinian_34', *(
-    f'Egyptian_Mau_{number}' for number in (14, 139, 145, 156, 167, 177, 186, 191))}
+_NOT_JPEG = {
+  'beagle_116',
+  'chihuahua_121',
+  'Abyssinian_5',
+  'Abyssinian_34',
+  *(f'Egyptian_Mau_{number}' for number in (14, 139, 145, 156, 167, 177, 186, 191)),
+}
 
 
 def _mnist_splits(builder, fetch, scratch):
   del builder, scratch
   # All files first: what is missing shows itself before anything is written.
-  paths = {prefix: (fetch(f'{prefix}-images-idx3-ubyte.gz'), fetch(f'{prefix}-labels-idx1-ubyte.gz'))
-           for prefix in ('train', 't10k')}
+  paths = {
+    prefix: (fetch(f'{prefix}-images-idx3-ubyte.gz'), fetch(f'{prefix}-labels-idx1-ubyte.gz'))
+    for prefix in ('train', 't10k')
+  }
 
   def examples(prefix):
     images, labels = mnist.read_idx(paths[prefix][0], 3), mnist.read_idx(paths[prefix][1], 1)
@@ -81,8 +88,10 @@ def _cifar10_splits(builder, fetch, scratch):
         yield index, {'id': f'{split}_{index:05d}', 'image': _image(image), 'label': int(row[0])}
         index += 1
 
-  return {'train': examples('train', [f'data_batch_{number}.bin' for number in range(1, 6)]),
-          'test': examples('test', ['test_batch.bin'])}
+  return {
+    'train': examples('train', [f'data_batch_{number}.bin' for number in range(1, 6)]),
+    'test': examples('test', ['test_batch.bin']),
+  }
 
 
 def _celeb_a_splits(builder, fetch, scratch):
@@ -100,12 +109,15 @@ def _celeb_a_splits(builder, fetch, scratch):
 
   def examples(number):
     for name in sorted(name for name, (part,) in partition[1].items() if part == number):
-      yield name, {
+      yield (
+        name,
+        {
           'image': io.BytesIO(archive.read(members[name])),
           'landmarks': dict(zip(landmarks[0], landmarks[1][name])),
           'attributes': {key: value > 0 for key, value in zip(attributes[0], attributes[1][name])},
           'identity': {'Identity_No': identity[1][name][0]},
-      }
+        },
+      )
 
   return {'train': examples(0), 'validation': examples(1), 'test': examples(2)}
 
@@ -115,7 +127,7 @@ def _table(path, header=False):
   with open(path, encoding='utf-8') as file:
     lines = file.read().splitlines()
   columns = lines[1].split() if header else []  # above the names stands the number of rows
-  rows = [line.split() for line in lines[2 if header else 0:] if line.strip()]
+  rows = [line.split() for line in lines[2 if header else 0 :] if line.strip()]
   return columns, {row[0]: [int(value) for value in row[1:]] for row in rows}
 
 
@@ -134,14 +146,17 @@ def _oxford_iiit_pet_splits(builder, fetch, scratch):
     with open(os.path.join(annotations, list_name), encoding='utf-8') as lines:
       rows = [line.split() for line in lines if line.strip()]
     for name, label, species, _ in rows:
-      yield f'{name}.jpg', {
+      yield (
+        f'{name}.jpg',
+        {
           'image': _pet_jpeg(os.path.join(scratch, 'images', f'{name}.jpg'), name),
           'label': int(label) - 1,
           'species': int(species) - 1,
           'file_name': f'{name}.jpg',
           'segmentation_mask': os.path.join(annotations, 'trimaps', f'{name}.png'),
           'head_bbox': _head_box(os.path.join(annotations, 'xmls', f'{name}.xml')),
-      }
+        },
+      )
 
   return {'train': examples('trainval.txt'), 'test': examples('test.txt')}
 
@@ -152,6 +167,7 @@ def _pet_jpeg(path, name):
   if name not in _NOT_JPEG:
     return io.BytesIO(data)
   from PIL import Image
+
   written = io.BytesIO()
   Image.open(io.BytesIO(data)).convert('RGB').save(written, 'JPEG', quality=95)
   written.seek(0)
@@ -160,22 +176,24 @@ def _pet_jpeg(path, name):
 
 def _head_box(path):
   import tensorflow_datasets as tfds
+
   if not os.path.exists(path):  # the test split has none
     return tfds.features.BBox(0.0, 0.0, 0.0, 0.0)
   root = ElementTree.parse(path).getroot()
   width, height = (float(root.findtext(f'size/{side}')) for side in ('width', 'height'))
   left, top, right, bottom = (
-      float(root.findtext(f'object/bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
+    float(root.findtext(f'object/bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax')
+  )
   return tfds.features.BBox(top / height, left / width, bottom / height, right / width)
 
 
 # {data set: what makes {split: examples} from (builder, fetch(file name) -> path, an empty folder)}
 _SPLITS = {
-    'mnist': _mnist_splits,
-    'fashion_mnist': _mnist_splits,
-    'cifar10': _cifar10_splits,
-    'celeb_a': _celeb_a_splits,
-    'oxford_iiit_pet': _oxford_iiit_pet_splits,
+  'mnist': _mnist_splits,
+  'fashion_mnist': _mnist_splits,
+  'cifar10': _cifar10_splits,
+  'celeb_a': _celeb_a_splits,
+  'oxford_iiit_pet': _oxford_iiit_pet_splits,
 }
 
 
@@ -200,8 +218,10 @@ def prepare(name, data_dir='', manual_dir='', verify=True):
   if prepared.is_readable(builder):
     return str(builder.data_dir)
   if builder.is_prepared():
-    raise UserError(f'{builder.data_dir} holds a copy in a format that only TensorFlow reads: remove it, or choose '
-                    'another --data_dir.')
+    raise UserError(
+      f'{builder.data_dir} holds a copy in a format that only TensorFlow reads: remove it, or choose '
+      'another --data_dir.'
+    )
   root = os.path.expanduser(data_dir or prepared.default_data_dir())
   try:
     os.makedirs(root, exist_ok=True)
@@ -210,6 +230,7 @@ def prepare(name, data_dir='', manual_dir='', verify=True):
   import requests
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core.download import downloader
+
   # Its ten retries take more than three minutes to tell that there is no network.
   downloader.MAX_RETRIES = 0
   if not sys.stderr.isatty():
@@ -219,15 +240,19 @@ def prepare(name, data_dir='', manual_dir='', verify=True):
     if builder.name in _SPLITS:
       # The two methods in which the builders call TensorFlow are replaced by this one.
       builder._split_generators = lambda downloads: _SPLITS[builder.name](  # pylint: disable=protected-access
-          builder, lambda file: _fetch(builder, downloads, file, manual_dir, verify), scratch)
+        builder, lambda file: _fetch(builder, downloads, file, manual_dir, verify), scratch
+      )
       config = tfds.download.DownloadConfig()  # _fetch looks in manual_dir itself
     elif importlib.util.find_spec('tensorflow') is None:
-      raise UserError(f"'{name}' can only be prepared with TensorFlow: pip install tensorflow (or tensorflow-cpu), "
-                      f"then run this again; without it there are {', '.join(_SPLITS)}.")
+      raise UserError(
+        f"'{name}' can only be prepared with TensorFlow: pip install tensorflow (or tensorflow-cpu), "
+        f'then run this again; without it there are {", ".join(_SPLITS)}.'
+      )
     elif builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not manual_dir:
       instructions = ' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
-      raise UserError(f"the files of '{name}' are only given to people: {instructions} Then run this "
-                      'again with --manual_dir=FOLDER.')
+      raise UserError(
+        f"the files of '{name}' are only given to people: {instructions} Then run this again with --manual_dir=FOLDER."
+      )
     try:
       builder.download_and_prepare(file_format='array_record', download_config=config)
     except (requests.exceptions.RequestException, tfds.download.DownloadError, ConnectionError) as error:
@@ -240,20 +265,25 @@ def prepare(name, data_dir='', manual_dir='', verify=True):
 def _fetch(builder, downloads, file, manual_dir, verify):
   """The path of an original file: in `manual_dir`, else downloaded."""
   from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
   url, info = next((url, info) for url, info in builder.url_infos.items() if info.filename == file)
   path = os.path.join(manual_dir, file)
   if not manual_dir or not os.path.exists(path):
     try:
       return os.fspath(downloads.download(url))
     except NonMatchingChecksumError as error:
-      raise UserError(f'{url} no longer gives the registered file: fetch {file} from {_PAGES[builder.name]} by hand '
-                      'and use --manual_dir.') from error
+      raise UserError(
+        f'{url} no longer gives the registered file: fetch {file} from {_PAGES[builder.name]} by hand '
+        'and use --manual_dir.'
+      ) from error
   if verify:
     with open(path, 'rb') as opened:
       found = hashlib.file_digest(opened, 'sha256').hexdigest()
     if found != info.checksum:
-      raise UserError(f'{path} is not the registered file (SHA-256 {found}, expected {info.checksum}): fetch it again, '
-                      'or pass --noverify if it holds the same data, only packed otherwise.')
+      raise UserError(
+        f'{path} is not the registered file (SHA-256 {found}, expected {info.checksum}): fetch it again, '
+        'or pass --noverify if it holds the same data, only packed otherwise.'
+      )
   return path
 
 
@@ -263,8 +293,10 @@ def _cannot_download(builder, manual_dir, error):
     return f'cannot download {builder.name} from {host} ({type(error).__name__}): check the network and run this again.'
   files = [info.filename for info in builder.url_infos.values()]
   missing = [file for file in files if not manual_dir or not os.path.exists(os.path.join(manual_dir, file))]
-  return (f'cannot download {builder.name} from {host} ({type(error).__name__}): fetch {", ".join(missing)} from '
-          f'{_PAGES[builder.name]} by hand, put them in a folder and run this again with --manual_dir=FOLDER.')
+  return (
+    f'cannot download {builder.name} from {host} ({type(error).__name__}): fetch {", ".join(missing)} from '
+    f'{_PAGES[builder.name]} by hand, put them in a folder and run this again with --manual_dir=FOLDER.'
+  )
 
 
 def _remove_unfinished(data_dir):
@@ -291,6 +323,7 @@ def _tar_bytes(archive, name):
 def _image(pixels):
   # An array would be encoded by TensorFlow, a picture is encoded by Pillow.
   from PIL import Image
+
   return Image.fromarray(np.ascontiguousarray(pixels))
 
 
@@ -314,9 +347,11 @@ def main(argv=None):
   except UserError as error:
     print(f'Error: {error}', file=sys.stderr)
     return 2
-  print(f'{args.name} is prepared in {folder} ({time.monotonic() - start:.0f} s); read it with '
-        f'--config.data.source=tfds --config.data.name={args.name}'
-        + (f' --config.data.path={args.data_dir}' if args.data_dir else ''))
+  print(
+    f'{args.name} is prepared in {folder} ({time.monotonic() - start:.0f} s); read it with '
+    f'--config.data.source=tfds --config.data.name={args.name}'
+    + (f' --config.data.path={args.data_dir}' if args.data_dir else '')
+  )
   return 0
 
 

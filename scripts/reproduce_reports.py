@@ -13,20 +13,20 @@ One cause: `lax.conv_transpose` convolves the input with zeros between its pixel
 again. Printed are milliseconds of the forward pass, of each gradient, and of all in one program; medians of interleaved
 rounds.
 """
+
 import os
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda to time the GPU of the reports
 
-from absl import app
-from absl import flags
+from absl import app, flags
 import numpy as np
 
 from deconv.training import host_memory
 from scripts import benchmark_ops
 
 REPORTS = {
-    '23783': benchmark_ops.Case('1-D 1024/256, 513 -> 1', 1, (128,), (1024,), 256, 384, 0, 1, 1, 513, 1),
-    '31662': benchmark_ops.Case('3-D 3x3x3/2, 64 -> 1', 1, (64, 64, 32), (3, 3, 3), 2, 1, 1, 1, 1, 64, 1),
+  '23783': benchmark_ops.Case('1-D 1024/256, 513 -> 1', 1, (128,), (1024,), 256, 384, 0, 1, 1, 513, 1),
+  '31662': benchmark_ops.Case('3-D 3x3x3/2, 64 -> 1', 1, (64, 64, 32), (3, 3, 3), 2, 1, 1, 1, 1, 64, 1),
 }
 
 

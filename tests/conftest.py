@@ -3,6 +3,7 @@
 Most of the time goes into compiling programs that run once, on small arrays; without the compiler's optimisations that
 takes half as long.
 """
+
 import os
 
 from absl import logging
@@ -13,7 +14,7 @@ os.environ.setdefault('NPROC', '32')
 os.environ['JAX_PLATFORMS'] = 'cpu'
 for flag, value in (('--xla_force_host_platform_device_count', 4), ('--xla_backend_optimization_level', 0)):
   if flag not in os.environ.get('XLA_FLAGS', ''):
-    os.environ['XLA_FLAGS'] = f"{os.environ.get('XLA_FLAGS', '')} {flag}={value}".strip()
+    os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flag}={value}'.strip()
 
 
 @pytest.fixture(autouse=True)

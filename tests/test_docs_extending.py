@@ -1,4 +1,5 @@
 """docs/extending.md, followed to the letter: each recipe in a copy of the repository, and its command."""
+
 import json
 import os
 import re
@@ -16,11 +17,11 @@ PAGE = (ROOT / 'docs' / 'extending.md').read_text()
 RECIPES = {title: text for title, text in re.findall(r'^## (.*?)\n(.*?)(?=^## |\Z)', PAGE, re.MULTILINE | re.DOTALL)}
 # What the result of each recipe has to show in its evaluation, and in its config.
 SHOWS = {
-    'A network': ('neighbour_distance', ('model', 'name', 'shallow_gan')),
-    'An objective': ('loss_disc', ('objective', 'name', 'absolute')),
-    'A data set': ('coverage', ('data', 'source', 'stripes')),
-    'A task': ('accuracy', ('objective', 'smoothing', 0.0)),
-    'A metric': ('brightness_error', ('eval', 'evaluators', ['brightness', 'neighbours'])),
+  'A network': ('neighbour_distance', ('model', 'name', 'shallow_gan')),
+  'An objective': ('loss_disc', ('objective', 'name', 'absolute')),
+  'A data set': ('coverage', ('data', 'source', 'stripes')),
+  'A task': ('accuracy', ('objective', 'smoothing', 0.0)),
+  'A metric': ('brightness_error', ('eval', 'evaluators', ['brightness', 'neighbours'])),
 }
 
 
@@ -62,11 +63,17 @@ def test_recipe(title, tmp_path):
       assert not path.exists(), f'{file} is there already'
       path.write_text(content)
     assert f'`{file}`' in text.split('```')[0], f'the list of files of this recipe lacks {file}'
-  command, = commands
+  (command,) = commands
   assert command[:2] == ['python', '-m']
   finished = subprocess.run(
-      [sys.executable, *command[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-      env={**os.environ, 'PYTHONPATH': str(tmp_path), 'XLA_FLAGS': QUICK_TO_COMPILE})
+    [sys.executable, *command[1:]],
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+    timeout=300,
+    check=False,
+    env={**os.environ, 'PYTHONPATH': str(tmp_path), 'XLA_FLAGS': QUICK_TO_COMPILE},
+  )
   assert finished.returncode == 0, finished.stderr
   workdir = tmp_path / command[-1].removeprefix('--workdir=')
   name, (section, field, value) = SHOWS[title]

@@ -1,4 +1,5 @@
 """docs/operators.md: its examples run as they stand, and its table of correspondences holds for values."""
+
 import pathlib
 import re
 
@@ -9,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deconv import layers
-from deconv import ops
+from deconv import layers, ops
 
 DOCUMENT = (pathlib.Path(__file__).resolve().parent.parent / 'docs' / 'operators.md').read_text()
 BLOCKS = re.findall(r'```python\n(.*?)```', DOCUMENT, re.DOTALL)
@@ -18,7 +18,7 @@ BLOCKS = re.findall(r'```python\n(.*?)```', DOCUMENT, re.DOTALL)
 
 def _example(word):
   """Runs the one block of the document that imports `word` and returns its class Up."""
-  block, = (block for block in BLOCKS if re.search(rf'\b{word}\b', block))
+  (block,) = (block for block in BLOCKS if re.search(rf'\b{word}\b', block))
   names = {}
   exec(compile(block, 'docs/operators.md', 'exec'), names)  # pylint: disable=exec-used
   return names['Up']
@@ -41,7 +41,7 @@ def test_nnx_example():
   y = nnx.jit(lambda up, x: up(x))(up, x)
   assert y.shape == (2, 8, 8, 5)
   np.testing.assert_allclose(y, _expected(x, up.kernel[...]), atol=1e-6)
-  gradient = nnx.grad(lambda up: jnp.sum(up(x)**2))(up)
+  gradient = nnx.grad(lambda up: jnp.sum(up(x) ** 2))(up)
   assert float(jnp.abs(gradient['kernel'][...]).max()) > 0
 
 
@@ -50,7 +50,7 @@ def test_equinox_example():
   up, x = _example('eqx')(3, 5, key=jax.random.key(0)), _normal(2, 4, 4, 3)
   y = jax.vmap(up)(x)
   np.testing.assert_allclose(y, _expected(x, up.kernel), atol=1e-6)
-  gradient = eqx.filter_grad(lambda up: jnp.sum(jax.vmap(up)(x)**2))(up)
+  gradient = eqx.filter_grad(lambda up: jnp.sum(jax.vmap(up)(x) ** 2))(up)
   assert float(jnp.abs(gradient.kernel).max()) > 0
 
 
@@ -106,7 +106,8 @@ def test_row_pytorch(k, s, p, op, d):
   x, w, expected = _ours(k, s, p, op, d)
   weight = torch.tensor(w.transpose(2, 3, 0, 1).copy())
   y = torch.nn.functional.conv_transpose2d(
-      torch.tensor(x.transpose(0, 3, 1, 2).copy()), weight, stride=s, padding=p, output_padding=op, dilation=d)
+    torch.tensor(x.transpose(0, 3, 1, 2).copy()), weight, stride=s, padding=p, output_padding=op, dilation=d
+  )
   np.testing.assert_allclose(y.permute(0, 2, 3, 1), expected, atol=1e-5)
 
 
@@ -115,7 +116,8 @@ def test_row_equinox(k, s, p, op, d):
   eqx = pytest.importorskip('equinox')
   x, w, expected = _ours(k, s, p, op, d)
   layer = eqx.nn.ConvTranspose2d(
-      4, 3, k, s, padding=p, output_padding=op, dilation=d, use_bias=False, key=jax.random.key(0))
+    4, 3, k, s, padding=p, output_padding=op, dilation=d, use_bias=False, key=jax.random.key(0)
+  )
   layer = eqx.tree_at(lambda layer: layer.weight, layer, jnp.asarray(w[::-1, ::-1].transpose(3, 2, 0, 1)))
   y = jax.vmap(layer)(x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
   np.testing.assert_allclose(y, expected, atol=1e-5)

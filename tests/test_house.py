@@ -1,4 +1,5 @@
 """The house rules that a machine can check: layout, arrows, the README's commands, what a config file must say."""
+
 import ast
 import functools
 import graphlib
@@ -16,13 +17,32 @@ LIBRARY = sorted((ROOT / 'deconv').rglob('*.py'))
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*.py') if path.name not in ('base.py', '__init__.py'))
 
 # Who may import whom: a layer sees those below it, and itself.
-LAYERS = [('errors', 'rng', 'atomic_files'), ('options', 'ops'), 'layers',
-          ('models', 'objectives', 'metrics', 'data', 'plots'), 'tasks', 'evaluators', 'training']
+LAYERS = [
+  ('errors', 'rng', 'atomic_files'),
+  ('options', 'ops'),
+  'layers',
+  ('models', 'objectives', 'metrics', 'data', 'plots'),
+  'tasks',
+  'evaluators',
+  'training',
+]
 
 # What may be imported inside of a function of deconv/: packages that take long to import, or that are not on every
 # machine, and that only some runs need.
-LATE = {'PIL', 'array_record', 'fcntl', 'grain', 'imageio', 'matplotlib', 'safetensors', 'scipy', 'skimage', 'sklearn',
-        'tensorboardX', 'tensorflow_datasets'}
+LATE = {
+  'PIL',
+  'array_record',
+  'fcntl',
+  'grain',
+  'imageio',
+  'matplotlib',
+  'safetensors',
+  'scipy',
+  'skimage',
+  'sklearn',
+  'tensorboardX',
+  'tensorflow_datasets',
+}
 # And of an entry point, which answers mistakes on the command line before it starts JAX, or compares with others.
 LATE_AT_THE_DOOR = LATE | {'equinox', 'jax', 'requests', 'torch'}
 # Whoever imports one of these at its top starts JAX.
@@ -94,8 +114,10 @@ def _imported(node):
 @functools.cache
 def _graph():
   """{module: the modules, ours and others, that it imports when it is imported}."""
-  return {module: {name for node in _run_by_the_import(ast.parse(path.read_text())) for name in _imported(node)}
-          for module, path in MODULES.items()}
+  return {
+    module: {name for node in _run_by_the_import(ast.parse(path.read_text())) for name in _imported(node)}
+    for module, path in MODULES.items()
+  }
 
 
 def _starts_jax(module):
@@ -125,8 +147,12 @@ def test_imports_stand_at_the_top(path):
   tree, door = ast.parse(path.read_text()), path in ENTRY_POINTS
   at_the_top = set(map(id, _run_by_the_import(tree)))
   late = {name for node in ast.walk(tree) if id(node) not in at_the_top for name in _imported(node)}
-  wrong = {name for name in late if name.split('.')[0] not in (LATE_AT_THE_DOOR if door else LATE)
-           and not (door and name in MODULES and _starts_jax(name))}
+  wrong = {
+    name
+    for name in late
+    if name.split('.')[0] not in (LATE_AT_THE_DOOR if door else LATE)
+    and not (door and name in MODULES and _starts_jax(name))
+  }
   assert not wrong, f'{path} imports {sorted(wrong)} inside of a function'
 
 
@@ -135,12 +161,16 @@ def test_only_parallel_places_computation(path):
   if path.name == 'parallel.py' and path.parent.name == 'training':
     return
   for word in (r'\bpmap\(', r'\bMesh\(', r'\bNamedSharding\(', r'\bshard_map\('):
-    assert not re.search(word, path.read_text()), f'{path} says {word}: that is parallel.py\'s'
+    assert not re.search(word, path.read_text()), f"{path} says {word}: that is parallel.py's"
 
 
 # What a wing of deconv/data may see of the others: what is read and what is made know nothing of batches.
-WINGS = {'transforms': {'transforms'}, 'feed': {'feed'}, 'files': {'files', 'transforms'},
-         'rendered': {'rendered', 'files'}}
+WINGS = {
+  'transforms': {'transforms'},
+  'feed': {'feed'},
+  'files': {'files', 'transforms'},
+  'rendered': {'rendered', 'files'},
+}
 
 
 def test_data_has_four_wings():
@@ -190,8 +220,12 @@ def test_builders_and_tasks_have_no_defaults_of_their_own():
 
 
 # Where it is asked whether something has an attribute: of a library or of the operating system.
-ASKS = {'deconv/data/files/opening.py', 'deconv/ops/lowering.py', 'deconv/training/host_memory.py',
-        'experiments/sweep.py'}
+ASKS = {
+  'deconv/data/files/opening.py',
+  'deconv/ops/lowering.py',
+  'deconv/training/host_memory.py',
+  'experiments/sweep.py',
+}
 
 
 def test_classes_say_what_they_can():
@@ -199,7 +233,7 @@ def test_classes_say_what_they_can():
   for path in [*LIBRARY, *sorted((ROOT / 'experiments').glob('*.py')), *sorted((ROOT / 'scripts').glob('*.py'))]:
     for node in ast.walk(ast.parse(path.read_text())):
       if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        asks = node.func.id == 'hasattr' or node.func.id == 'getattr' and len(node.args) > 2
+        asks = node.func.id == 'hasattr' or (node.func.id == 'getattr' and len(node.args) > 2)
         assert not asks or str(path.relative_to(ROOT)) in ASKS, f'{path}:{node.lineno}'
         assert node.func.id != 'getattr' or 'source' not in ast.unparse(node.args[0]), f'{path}:{node.lineno}'
 
@@ -239,7 +273,12 @@ def test_every_module_and_public_function_says_what_it_is():
     tree = ast.parse(path.read_text())
     if path.name != '__init__.py' and not ast.get_docstring(tree):
       silent.append(str(path.relative_to(ROOT)))
-    silent += [f'{path.relative_to(ROOT)}:{node.name}' for node in tree.body
-               if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith('_')
-               and node.name != 'main' and not ast.get_docstring(node)]
+    silent += [
+      f'{path.relative_to(ROOT)}:{node.name}'
+      for node in tree.body
+      if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+      and not node.name.startswith('_')
+      and node.name != 'main'
+      and not ast.get_docstring(node)
+    ]
   assert not silent

@@ -1,4 +1,5 @@
 """Layers: every kind of upsampling against the operators it is made of, sizes, initial values and mistakes."""
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,11 +8,7 @@ import pytest
 
 from deconv import ops
 from deconv.errors import UserError
-from deconv.layers import Conv
-from deconv.layers import ConvTranspose
-from deconv.layers import KINDS
-from deconv.layers import Upsample
-from deconv.layers import fan_in_normal
+from deconv.layers import KINDS, Conv, ConvTranspose, Upsample, fan_in_normal
 
 
 def _normal(*shape, seed=0):
@@ -77,7 +74,7 @@ def test_parameters_types_and_gradients(kind):
 
   @jax.jit
   def run(params):
-    loss = lambda p: jnp.sum(layer.apply({'params': p}, x, switches).astype(jnp.float32)**2)
+    loss = lambda p: jnp.sum(layer.apply({'params': p}, x, switches).astype(jnp.float32) ** 2)
     wide = Upsample(5, kind, dtype=jnp.float32).apply({'params': params}, x, switches)
     return layer.apply({'params': params}, x, switches), wide, jax.grad(loss)(params)
 
@@ -87,17 +84,27 @@ def test_parameters_types_and_gradients(kind):
   assert float(jnp.abs(gradient['kernel']).max()) > 0 and float(jnp.abs(gradient['bias']).max()) > 0
 
 
-@pytest.mark.parametrize('kind, side, padding, output_padding', [
-    ('deconv', 4, 1, 0), ('deconv', 5, 2, 1), ('deconv', 3, 1, 1), ('deconv2', 2, 0, 0), ('deconv3', 3, 1, 1),
-    ('deconv4', 4, 1, 0), ('deconv5', 5, 2, 1)])
+@pytest.mark.parametrize(
+  'kind, side, padding, output_padding',
+  [
+    ('deconv', 4, 1, 0),
+    ('deconv', 5, 2, 1),
+    ('deconv', 3, 1, 1),
+    ('deconv2', 2, 0, 0),
+    ('deconv3', 3, 1, 1),
+    ('deconv4', 4, 1, 0),
+    ('deconv5', 5, 2, 1),
+  ],
+)
 def test_deconv_has_the_placement_of_pytorch(kind, side, padding, output_padding):
   expected = lambda x, k: ops.conv_transpose(x, k, strides=2, padding=padding, output_padding=output_padding)
   layer = Upsample(5, kind, side if kind == 'deconv' else 7)
   assert _check(layer, expected, _normal(2, 3, 4, 3)) == (side, side, 3, 5)
 
 
-@pytest.mark.parametrize('kind, resize', [
-    ('resize_nearest', ops.resize_nearest), ('resize_bilinear', ops.resize_bilinear)])
+@pytest.mark.parametrize(
+  'kind, resize', [('resize_nearest', ops.resize_nearest), ('resize_bilinear', ops.resize_bilinear)]
+)
 def test_resize_kinds_are_resize_and_convolution(kind, resize):
   expected = lambda x, k: ops.conv(resize(x, 3), k, padding='SAME')
   assert _check(Upsample(5, kind, 4, 3), expected, _normal(2, 3, 4, 3)) == (3, 3, 3, 5)
@@ -144,12 +151,15 @@ def test_blur_removes_the_checkerboard_of_an_uneven_kernel(factor):
   ripples = {}
   for kind in ('deconv', 'blur'):
     y, _ = Upsample(1, kind, factor + 1, factor, kernel_init=nn.initializers.ones).init_with_output(
-        jax.random.key(0), x)
-    ripples[kind] = float(jnp.ptp(y[:, 2 * factor:-2 * factor, 2 * factor:-2 * factor]) / y.max())
+      jax.random.key(0), x
+    )
+    ripples[kind] = float(jnp.ptp(y[:, 2 * factor : -2 * factor, 2 * factor : -2 * factor]) / y.max())
   assert ripples['deconv'] > 0.3 and ripples['blur'] < 1e-5
 
 
-@pytest.mark.parametrize('layer, scale', [
+@pytest.mark.parametrize(
+  'layer, scale',
+  [
     (Conv(256, 3, padding='VALID', groups=2, kernel_init=fan_in_normal(1.0)), 1),
     (ConvTranspose(4, 4, 2, kernel_init=fan_in_normal(1.0, 2, transposed=True)), 1),
     (ConvTranspose(256, 6, 3, groups=4, kernel_init=None), 2),
@@ -158,7 +168,8 @@ def test_blur_removes_the_checkerboard_of_an_uneven_kernel(factor):
     (Upsample(64, 'deconv', 6, 3, kernel_init=None), 2),
     (Upsample(64, 'resize_bilinear', 1, 1, kernel_init=None), 2),
     (Upsample(64, 'subpixel', 3, kernel_init=None), 2),
-])
+  ],
+)
 def test_fan_in_counts_what_enters_a_pixel(layer, scale):
   """White inputs of variance 1 leave with variance `scale`, whatever stride, groups and number of outputs."""
   y, _ = jax.jit(layer.init_with_output)(jax.random.key(0), _normal(2, 6, 6, 256))

@@ -1,4 +1,5 @@
 """Grids pixel by pixel, files read back."""
+
 import os
 
 import numpy as np
@@ -13,14 +14,16 @@ def test_grid_pixel_by_pixel():
   images = np.arange(1, 4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 2, 1), np.uint8)
   grid = plots.image_grid(images, columns=2)
   _ = 255
-  expected = [[_, _, _, _, _, _, _, _, _, _],
-              [_, _, _, _, _, _, _, _, _, _],
-              [_, _, 1, 1, _, _, 2, 2, _, _],
-              [_, _, _, _, _, _, _, _, _, _],
-              [_, _, _, _, _, _, _, _, _, _],
-              [_, _, 3, 3, _, _, _, _, _, _],
-              [_, _, _, _, _, _, _, _, _, _],
-              [_, _, _, _, _, _, _, _, _, _]]
+  expected = [
+    [_, _, _, _, _, _, _, _, _, _],
+    [_, _, _, _, _, _, _, _, _, _],
+    [_, _, 1, 1, _, _, 2, 2, _, _],
+    [_, _, _, _, _, _, _, _, _, _],
+    [_, _, _, _, _, _, _, _, _, _],
+    [_, _, 3, 3, _, _, _, _, _, _],
+    [_, _, _, _, _, _, _, _, _, _],
+    [_, _, _, _, _, _, _, _, _, _],
+  ]
   np.testing.assert_array_equal(grid[..., 0], expected)
 
 
@@ -29,8 +32,9 @@ def test_grid_is_about_square(n, cells):
   assert plots.image_grid(np.zeros((n, 2, 2, 3), np.uint8)).shape == (4 * cells[0] + 2, 4 * cells[1] + 2, 3)
 
 
-@pytest.mark.parametrize('images', [np.zeros((2, 3, 3, 1)), np.zeros((3, 3, 1), np.uint8),
-                                    np.zeros((0, 3, 3, 1), np.uint8)])
+@pytest.mark.parametrize(
+  'images', [np.zeros((2, 3, 3, 1)), np.zeros((3, 3, 1), np.uint8), np.zeros((0, 3, 3, 1), np.uint8)]
+)
 def test_grid_refuses_what_is_no_batch_of_images(images):
   with pytest.raises(ValueError, match='uint8'):
     plots.image_grid(images)
@@ -70,6 +74,7 @@ def test_old_file_survives_a_failed_write(tmp_path, monkeypatch):
 
   def refuse(*args):
     raise OSError(28, 'No space left on device')
+
   monkeypatch.setattr(os, 'replace', refuse)
   with pytest.raises(UserError, match='No space left'):
     plots.save_png(path, np.ones((2, 2, 1), np.uint8))
@@ -92,14 +97,35 @@ def test_enlarge_repeats_pixels():
 
 def test_palette_is_the_published_one():
   """The table of the PASCAL VOC devkit: background, aeroplane, ..., tv/monitor, and the border's 255."""
-  published = ['000000', '800000', '008000', '808000', '000080', '800080', '008080', '808080', '400000', 'c00000',
-               '408000', 'c08000', '400080', 'c00080', '408080', 'c08080', '004000', '804000', '00c000', '80c000',
-               '004080']
+  published = [
+    '000000',
+    '800000',
+    '008000',
+    '808000',
+    '000080',
+    '800080',
+    '008080',
+    '808080',
+    '400000',
+    'c00000',
+    '408000',
+    'c08000',
+    '400080',
+    'c00080',
+    '408080',
+    'c08080',
+    '004000',
+    '804000',
+    '00c000',
+    '80c000',
+    '004080',
+  ]
   palette = plots.voc_palette()
   assert [bytes(colour).hex() for colour in palette[:21]] == published and palette.dtype == np.uint8
   assert tuple(palette[255]) == (224, 224, 192) and len({bytes(colour) for colour in palette}) == 256
-  np.testing.assert_array_equal(plots.colour_mask([[0, 255], [1, 2]]), [[[0, 0, 0], [224, 224, 192]],
-                                                                       [[128, 0, 0], [0, 128, 0]]])
+  np.testing.assert_array_equal(
+    plots.colour_mask([[0, 255], [1, 2]]), [[[0, 0, 0], [224, 224, 192]], [[128, 0, 0], [0, 128, 0]]]
+  )
 
 
 def _panel_case():
@@ -115,7 +141,8 @@ def test_panel_pixel_by_pixel():
   assert panel.dtype == np.uint8 and panel.shape[2] == 3 and panel.shape[0] > 9
 
   def cell(row, column):
-    return panel[2 + 5 * row:5 + 5 * row, 2 + 6 * column:6 + 6 * column]
+    return panel[2 + 5 * row : 5 + 5 * row, 2 + 6 * column : 6 + 6 * column]
+
   assert np.all(cell(0, 0) == 50) and np.all(cell(1, 0) == 50)
   truth = np.zeros((3, 4, 3))
   truth[0, 0], truth[2, 3] = (128, 0, 0), (224, 224, 192)
@@ -157,7 +184,7 @@ def test_panel_of_a_prediction_of_the_middle():
   images, masks = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))), np.pad(masks, ((0, 0), (1, 1), (1, 1)))
   panel = plots.segmentation_panel(images, masks, predictions, ('ground', 'disc', 'square'))
   for column in (2, 3):  # prediction and errors
-    cell = panel[2:7, 2 + 8 * column:8 + 8 * column]
+    cell = panel[2:7, 2 + 8 * column : 8 + 8 * column]
     assert np.all(cell[0] == 128) and np.all(cell[:, [0, -1]] == 128)
   assert np.all(panel[3, 27] == 255) and np.all(panel[3, 28] == 0)
   with pytest.raises(ValueError, match='belong together'):

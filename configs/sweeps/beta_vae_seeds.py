@@ -4,9 +4,10 @@
 
 Numbers, of the same five runs started one by one: configs/beta_vae_shapes.py.
 """
+
 SWEEP = {
-    'experiments': {'shapes': {'config': 'configs/beta_vae_shapes.py:mlp'}},
-    'variants': {'beta = 4': {'objective.beta': 4.}},
-    'seeds': (0, 1, 2, 3, 4),
-    'metrics': {'mig': 'MIG', 'sap': 'SAP', 'dci_disentanglement': 'DCI disentanglement'},
+  'experiments': {'shapes': {'config': 'configs/beta_vae_shapes.py:mlp'}},
+  'variants': {'beta = 4': {'objective.beta': 4.0}},
+  'seeds': (0, 1, 2, 3, 4),
+  'metrics': {'mig': 'MIG', 'sap': 'SAP', 'dci_disentanglement': 'DCI disentanglement'},
 }

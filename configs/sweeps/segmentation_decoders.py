@@ -16,23 +16,24 @@ Measured (mean and standard deviation of the seeds; 500 test scenes, averaged pa
                 SegNet     0.785 +- 0.015  0.542 +- 0.021                  0.607 +- 0.017  0.425 +- 0.018
                 U-Net      0.875 +- 0.014  0.734 +- 0.027                  0.689 +- 0.014  0.579 +- 0.011
 """
+
 from configs import unet_scenes
 
 _FCN = {'model.name': 'fcn', 'objective.deep_supervision': 0}
 SWEEP = {
-    'experiments': {
-        'scenes': {'config': 'configs/unet_scenes.py', 'train.steps': 1000, 'objective.lovasz': 1.},
-        'digit_scenes': {'config': 'configs/unet_digit_scenes.py'},
-    },
-    'common': {'model.convs': unet_scenes.CONVS, 'samples.every': 0, 'checkpoint.every': 1000},
-    'variants': {
-        'FCN-32s': {**_FCN, 'model.skips': 0},
-        'FCN-16s': {**_FCN, 'model.skips': 1},
-        'FCN-8s': {**_FCN, 'model.skips': 2},
-        'DeconvNet': {'model.name': 'deconvnet'},
-        'SegNet': {'model.name': 'segnet'},
-        'U-Net': {'model.name': 'unet'},
-    },
-    'seeds': (0, 1, 2),
-    'metrics': {'miou': 'mIoU', 'boundary_iou': 'boundary IoU', 'pixel_accuracy': 'accuracy of pixels'},
+  'experiments': {
+    'scenes': {'config': 'configs/unet_scenes.py', 'train.steps': 1000, 'objective.lovasz': 1.0},
+    'digit_scenes': {'config': 'configs/unet_digit_scenes.py'},
+  },
+  'common': {'model.convs': unet_scenes.CONVS, 'samples.every': 0, 'checkpoint.every': 1000},
+  'variants': {
+    'FCN-32s': {**_FCN, 'model.skips': 0},
+    'FCN-16s': {**_FCN, 'model.skips': 1},
+    'FCN-8s': {**_FCN, 'model.skips': 2},
+    'DeconvNet': {'model.name': 'deconvnet'},
+    'SegNet': {'model.name': 'segnet'},
+    'U-Net': {'model.name': 'unet'},
+  },
+  'seeds': (0, 1, 2),
+  'metrics': {'miou': 'mIoU', 'boundary_iou': 'boundary IoU', 'pixel_accuracy': 'accuracy of pixels'},
 }

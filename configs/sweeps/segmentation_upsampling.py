@@ -13,16 +13,17 @@ Measured (mean and standard deviation of the seeds; 500 test scenes, averaged pa
   nearest resize              0.735 +- 0.008  0.440 +- 0.008
   bilinear resize             0.710 +- 0.003  0.401 +- 0.005
 """
+
 from configs.sweeps import segmentation_decoders
 
 SWEEP = {
-    **segmentation_decoders.SWEEP,
-    'experiments': {'scenes': segmentation_decoders.SWEEP['experiments']['scenes']},
-    'common': {**segmentation_decoders.SWEEP['common'], 'model.name': 'segnet'},
-    'variants': {
-        'unpooling by switches': {},  # SegNet's own
-        'transposed convolution 4x4': {'model.upsample': 'deconv4'},
-        'nearest resize': {'model.upsample': 'resize_nearest'},
-        'bilinear resize': {'model.upsample': 'resize_bilinear'},
-    },
+  **segmentation_decoders.SWEEP,
+  'experiments': {'scenes': segmentation_decoders.SWEEP['experiments']['scenes']},
+  'common': {**segmentation_decoders.SWEEP['common'], 'model.name': 'segnet'},
+  'variants': {
+    'unpooling by switches': {},  # SegNet's own
+    'transposed convolution 4x4': {'model.upsample': 'deconv4'},
+    'nearest resize': {'model.upsample': 'resize_nearest'},
+    'bilinear resize': {'model.upsample': 'resize_bilinear'},
+  },
 }

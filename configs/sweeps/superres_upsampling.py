@@ -4,13 +4,14 @@
 
 Numbers, of the same nine runs started one by one: configs/superres_photos.py.
 """
+
 SWEEP = {
-    'experiments': {'photos': {'config': 'configs/superres_photos.py'}},
-    'variants': {
-        'deconvolution 9x9': {},
-        'sub-pixel convolution 5x5': {'model.upsample': 'subpixel', 'model.kernel_size': 5},
-        'nearest resize': {'model.upsample': 'resize_nearest'},
-    },
-    'seeds': (0, 1, 2),
-    'metrics': {'whole_psnr': 'PSNR, dB', 'whole_ssim': 'SSIM', 'whole_psnr_baseline': 'bicubic, dB'},
+  'experiments': {'photos': {'config': 'configs/superres_photos.py'}},
+  'variants': {
+    'deconvolution 9x9': {},
+    'sub-pixel convolution 5x5': {'model.upsample': 'subpixel', 'model.kernel_size': 5},
+    'nearest resize': {'model.upsample': 'resize_nearest'},
+  },
+  'seeds': (0, 1, 2),
+  'metrics': {'whole_psnr': 'PSNR, dB', 'whole_ssim': 'SSIM', 'whole_psnr_baseline': 'bicubic, dB'},
 }

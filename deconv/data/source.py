@@ -1,4 +1,5 @@
 """What a data source is, and the source whose images are an array."""
+
 import hashlib
 import itertools
 import multiprocessing
@@ -43,6 +44,7 @@ class Source:
     factor_sizes: number of values of each factor in this split.
     factor_offsets: the first value of each factor in this split.
   """
+
   procedural = False
   ready = False
   factor_names = factor_sizes = factor_offsets = ()
@@ -117,8 +119,10 @@ class Source:
     if index in self.broken:
       return
     if self.options.on_broken == 'error':
-      raise UserError(f'{self._title(index)} in {self.place} cannot be decoded ({reason}): mend or remove it, or set '
-                      '--config.data.on_broken=skip.')
+      raise UserError(
+        f'{self._title(index)} in {self.place} cannot be decoded ({reason}): mend or remove it, or set '
+        '--config.data.on_broken=skip.'
+      )
     number = self._count_broken(index, reason)
     if number is None:
       return
@@ -145,8 +149,14 @@ class Source:
     return f'image {index}'
 
   def _warn(self, index, reason, number):
-    logging.warning('%s: %s cannot be decoded and is skipped (%s); broken so far: %d of %d',
-                    self.name, self._title(index), reason, number, len(self))
+    logging.warning(
+      '%s: %s cannot be decoded and is skipped (%s); broken so far: %d of %d',
+      self.name,
+      self._title(index),
+      reason,
+      number,
+      len(self),
+    )
 
 
 class ArraySource(Source):

@@ -1,4 +1,5 @@
 """The sources by name."""
+
 import dataclasses
 
 from deconv.data.files import celeba, digits, folders, masks, mnist, patches, photos, prepared, voc
@@ -7,19 +8,19 @@ from deconv.errors import UserError, did_you_mean
 
 # Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
 SOURCES = {
-    'digits': digits.open_digits,
-    'mnist': mnist.open_mnist,
-    'folder': folders.open_folder,
-    'zip': folders.open_zip,
-    'tfds': prepared.open_tfds,
-    'celeba': celeba.open_celeba,
-    'shapes': shapes.open_shapes,
-    'heads': heads.open_heads,
-    'scenes': scenes.open_scenes,
-    'digit_scenes': digit_scenes.open_digit_scenes,
-    'masks': masks.open_masks,
-    'voc': voc.open_voc,
-    'photos': photos.open_photos,
+  'digits': digits.open_digits,
+  'mnist': mnist.open_mnist,
+  'folder': folders.open_folder,
+  'zip': folders.open_zip,
+  'tfds': prepared.open_tfds,
+  'celeba': celeba.open_celeba,
+  'shapes': shapes.open_shapes,
+  'heads': heads.open_heads,
+  'scenes': scenes.open_scenes,
+  'digit_scenes': digit_scenes.open_digit_scenes,
+  'masks': masks.open_masks,
+  'voc': voc.open_voc,
+  'photos': photos.open_photos,
 }
 
 
@@ -39,21 +40,27 @@ def open_source(options, split=None):
       `options.class_names`.
   """
   if options.source not in SOURCES:
-    raise UserError(f"no data source '{options.source}'{did_you_mean(options.source, SOURCES)}: data.source is one of "
-                    f"{', '.join(SOURCES)}.")
+    raise UserError(
+      f"no data source '{options.source}'{did_you_mean(options.source, SOURCES)}: data.source is one of "
+      f'{", ".join(SOURCES)}.'
+    )
   of_patches = options.fit == 'patches'
   whole = dataclasses.replace(options, fit='crop') if of_patches else options
   source = SOURCES[options.source](whole, options.split if split is None else split)
   if not len(source):
-    raise UserError(f"split '{split or options.split}' of {source.name} has no images: choose another split or "
-                    'data.path.')
+    raise UserError(
+      f"split '{split or options.split}' of {source.name} has no images: choose another split or data.path."
+    )
   if of_patches:
     if options.class_names:
-      raise UserError('data.fit=patches cuts images and not their masks: set it to crop or pad, or data.class_names to '
-                      '().')
+      raise UserError(
+        'data.fit=patches cuts images and not their masks: set it to crop or pad, or data.class_names to ().'
+      )
     return patches.PatchSource(source, options)
   names = source.mask_names
   if names and options.class_names and names != options.class_names:
-    raise UserError(f'the masks of {source.name} have the classes {", ".join(names)}, not data.class_names '
-                    f'({", ".join(options.class_names)}): set data.class_names to the former, or choose other data.')
+    raise UserError(
+      f'the masks of {source.name} have the classes {", ".join(names)}, not data.class_names '
+      f'({", ".join(options.class_names)}): set data.class_names to the former, or choose other data.'
+    )
   return source

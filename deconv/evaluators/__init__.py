@@ -1,12 +1,19 @@
 """What is measured beyond a step's sums: EVALUATORS maps a name in `config.eval.evaluators` to an Evaluator."""
+
 from deconv.evaluators import (
-    coverage, disentanglement, factor_sweeps, neighbours, whole_restoration, whole_segmentation)
+  coverage,
+  disentanglement,
+  factor_sweeps,
+  neighbours,
+  whole_restoration,
+  whole_segmentation,
+)
 
 EVALUATORS = {
-    'neighbours': neighbours.EVALUATOR,
-    'coverage': coverage.EVALUATOR,
-    'disentanglement': disentanglement.EVALUATOR,
-    'factor_sweeps': factor_sweeps.EVALUATOR,
-    'whole_segmentation': whole_segmentation.EVALUATOR,
-    'whole_restoration': whole_restoration.EVALUATOR,
+  'neighbours': neighbours.EVALUATOR,
+  'coverage': coverage.EVALUATOR,
+  'disentanglement': disentanglement.EVALUATOR,
+  'factor_sweeps': factor_sweeps.EVALUATOR,
+  'whole_segmentation': whole_segmentation.EVALUATOR,
+  'whole_restoration': whole_restoration.EVALUATOR,
 }

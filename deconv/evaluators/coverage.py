@@ -1,4 +1,5 @@
 """Which classes do samples cover, by a classifier trained on real images?"""
+
 from deconv.evaluators import samples
 from deconv.evaluators.evaluator import Evaluator
 from deconv.metrics import coverage

@@ -1,4 +1,5 @@
 """Do single latents stand for single factors? Scores of the encoder where the data set knows its factors."""
+
 import jax
 import numpy as np
 
@@ -24,7 +25,8 @@ def measure(task, state, source, key, options):
     return {}, {}, {}
   seed = int(np.asarray(jax.random.key_data(key)).astype(np.uint32).ravel()[-1])
   numbers, protocol = disentanglement.measure(
-      lambda images: task.means(state, images), source, options.num_samples, seed)
+    lambda images: task.means(state, images), source, options.num_samples, seed
+  )
   return numbers, {}, protocol
 
 

@@ -1,4 +1,5 @@
 """What an evaluator is."""
+
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ class Evaluator(NamedTuple):
     split: 'train': `source` is the training source; 'eval': that of the evaluation split, and the evaluator is left out
       where there is none.
   """
+
   measure: Callable
   needs: type
   split: str = 'train'

@@ -1,4 +1,5 @@
 """Does each latent follow its own factor? One factor at a time of scenes of unseen identities is turned."""
+
 import jax
 import numpy as np
 
@@ -24,11 +25,11 @@ def measure(task, state, source, key, options):
   """
   unseen = data.open_source(source.options, 'unseen')
   random = np.random.RandomState(np.asarray(jax.random.key_data(key)).astype(np.uint32))
-  scenes = max(2, options.num_samples // max(unseen.factor_sizes[:task.num_factors - 1]))
+  scenes = max(2, options.num_samples // max(unseen.factor_sizes[: task.num_factors - 1]))
   codes = []
   for factor, _ in enumerate(unseen.factor_sizes):
     rows = factor_sweeps.sweep_rows(unseen, factor, scenes, random)
-    rows = rows[:, :max(unseen.factor_sizes[:-1])] if factor == task.num_factors - 1 else rows
+    rows = rows[:, : max(unseen.factor_sizes[:-1])] if factor == task.num_factors - 1 else rows
     means = task.means(state, unseen.render(rows.reshape(-1, rows.shape[-1])))
     codes.append(means.reshape(*rows.shape[:2], -1))
   numbers = {}
@@ -38,8 +39,12 @@ def measure(task, state, source, key, options):
   for what in ('monotone', 'selective'):
     numbers[what] = float(np.mean([value for name, value in numbers.items() if name.endswith(f'_{what}')]))
   images = unseen.render(unseen.sample_factors(random, 2))
-  protocol = {'split': 'unseen', 'scenes': scenes, 'codes': 'posterior means',
-              'is': 'deconv.metrics.sweeps: |mean Spearman| in sweeps of its factor; share of the variance in them'}
+  protocol = {
+    'split': 'unseen',
+    'scenes': scenes,
+    'codes': 'posterior means',
+    'is': 'deconv.metrics.sweeps: |mean Spearman| in sweeps of its factor; share of the variance in them',
+  }
   return numbers, {'knobs': task.knobs(state, images)}, protocol
 
 

@@ -1,4 +1,5 @@
 """The whole pictures of a source that evaluators look at, those left out that cannot be decoded."""
+
 from absl import logging
 
 from deconv.data import BrokenImage

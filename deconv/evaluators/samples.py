@@ -1,4 +1,5 @@
 """Samples and the real images that they are judged by: drawn once for all evaluators that look at them."""
+
 from typing import NamedTuple
 import weakref
 
@@ -7,9 +8,9 @@ import numpy as np
 
 from deconv import data
 
-HELD_OUT = 0.2             # share of the real images that the numbers are calibrated by, at least one of them
-REFERENCE_LIMIT = 10_000   # at most so many real images, drawn at random, are looked at
-SEED = 0                   # of the choice of real images
+HELD_OUT = 0.2  # share of the real images that the numbers are calibrated by, at least one of them
+REFERENCE_LIMIT = 10_000  # at most so many real images, drawn at random, are looked at
+SEED = 0  # of the choice of real images
 
 
 class Drawn(NamedTuple):
@@ -25,6 +26,7 @@ class Drawn(NamedTuple):
     labels: int pair ((m,), (k,)) of the real images; None for an unlabelled source.
     protocol: {name: what JSON can hold}.
   """
+
   samples: np.ndarray
   reference: np.ndarray
   heldout: np.ndarray
@@ -83,9 +85,17 @@ def draw(task, state, source, key, options):
 def _draw(task, state, source, key, num):
   samples = np.asarray(data.to_uint8(task.sample(state, key, num)))
   reference, heldout, labels = split(source)
-  protocol = {'source': source.name, 'num_samples': num, 'num_reference': len(reference), 'num_heldout': len(heldout),
-              'num_source': len(source), 'fingerprint': source.fingerprint(), **task.sampling_protocol(state),
-              'step': int(state.step), 'seed': SEED}
+  protocol = {
+    'source': source.name,
+    'num_samples': num,
+    'num_reference': len(reference),
+    'num_heldout': len(heldout),
+    'num_source': len(source),
+    'fingerprint': source.fingerprint(),
+    **task.sampling_protocol(state),
+    'step': int(state.step),
+    'seed': SEED,
+  }
   return Drawn(samples, reference, heldout, labels, protocol)
 
 

@@ -1,4 +1,5 @@
 """Whole held-out pictures at their own size, degraded and restored, beside what needs no network."""
+
 import jax
 import numpy as np
 
@@ -9,8 +10,8 @@ from deconv.metrics import baselines
 from deconv.rng import stream
 from deconv.tasks.capabilities import RestoresPictures
 
-_SHOWN = 4    # held-out pictures that are drawn
-_ZOOM = 4     # the crop beside them is a quarter of the picture's shorter side
+_SHOWN = 4  # held-out pictures that are drawn
+_ZOOM = 4  # the crop beside them is a quarter of the picture's shorter side
 
 
 def measure(task, state, source, key, options):
@@ -51,8 +52,13 @@ def measure(task, state, source, key, options):
   if not found:
     return {}, {}, {}
   numbers = {f'whole_{name}': float(np.mean([values[name] for values in found])) for name in found[0]}
-  protocol = {'split': source.options.eval_split, 'whole_images': len(found), 'tile_overlap': options.tile_overlap,
-              'flips': options.flips, 'quarter_turns': options.quarter_turns}
+  protocol = {
+    'split': source.options.eval_split,
+    'whole_images': len(found),
+    'tile_overlap': options.tile_overlap,
+    'flips': options.flips,
+    'quarter_turns': options.quarter_turns,
+  }
   return numbers, shown, protocol
 
 
@@ -90,14 +96,16 @@ def panel(parts, values, baseline):
   total = np.pad(error, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
   boxes = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
   top, left = np.unravel_index(np.argmax(boxes), boxes.shape)
-  crops = [plots.enlarge(part[top:top + side, left:left + side], max(1, width // side)) for part in parts]
+  crops = [plots.enlarge(part[top : top + side, left : left + side], max(1, width // side)) for part in parts]
   canvas = [np.full((crops[0].shape[0], width, channels), 255, np.uint8) for _ in crops]
   for background, crop in zip(canvas, crops):
-    background[:, :crop.shape[1]] = crop[:, :width]
+    background[:, : crop.shape[1]] = crop[:, :width]
   rows = np.concatenate([plots.image_grid(parts, columns=4), plots.image_grid(np.stack(canvas), columns=4)])
-  known = f" {values['psnr_baseline']:.2f} dB" if baseline else ''
-  text = (f"input | {baseline or 'input'}{known} | network {values['psnr']:.2f} dB | truth; below, "
-          f'{max(1, width // side)} times as large, where the second errs most')
+  known = f' {values["psnr_baseline"]:.2f} dB' if baseline else ''
+  text = (
+    f'input | {baseline or "input"}{known} | network {values["psnr"]:.2f} dB | truth; below, '
+    f'{max(1, width // side)} times as large, where the second errs most'
+  )
   return plots.caption(rows, text)
 
 

@@ -1,4 +1,5 @@
 """Whole held-out pictures at their own size, segmented by tiles that overlap."""
+
 import jax
 import numpy as np
 
@@ -33,13 +34,20 @@ def measure(task, state, source, key, options):
     sums = task.count_classes(item['mask'][None], classes[None])
     total = sums if total is None else jax.tree.map(np.add, total, sums)
     if i < _SHOWN:
-      shown[f'whole_{i}'] = plots.segmentation_panel(item['image'][None], item['mask'][None], classes[None],
-                                                     task.class_names)
+      shown[f'whole_{i}'] = plots.segmentation_panel(
+        item['image'][None], item['mask'][None], classes[None], task.class_names
+      )
   if not number:
     return {}, {}, {}
   numbers = {f'whole_{name}': value for name, value in task.summarize(total).items()}
-  protocol = {'split': source.options.eval_split, 'whole_images': number, 'tile': task.side,
-              'tile_overlap': options.tile_overlap, 'flips': options.flips, 'scales': list(options.scales)}
+  protocol = {
+    'split': source.options.eval_split,
+    'whole_images': number,
+    'tile': task.side,
+    'tile_overlap': options.tile_overlap,
+    'flips': options.flips,
+    'scales': list(options.scales),
+  }
   return numbers, shown, protocol
 
 

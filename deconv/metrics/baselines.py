@@ -4,6 +4,7 @@ Images are (batch, height, width, channels) in [-1, 1], which the inputs may lea
 same shape. The methods of the libraries run on the host and clip to [-1, 1]. Bicubic upscaling is
 `image_quality.bicubic_baseline`.
 """
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,6 +14,7 @@ from deconv.errors import UserError
 def median_filter(images):
   """The median of the 3x3 pixels around each, channels apart; the image is mirrored at its border."""
   from scipy import ndimage
+
   images = np.asarray(images, np.float32)
   return np.clip(ndimage.median_filter(images, size=(1, 3, 3, 1), mode='reflect'), -1, 1)
 
@@ -41,9 +43,13 @@ def non_local_means(images, sigma=None):
   else:
     sigmas = np.broadcast_to(np.asarray(sigma, np.float64) / 127.5, len(images))
     denoised = [
-        restoration.denoise_nl_means(image, patch_size=5, patch_distance=6, h=0.8 * deviation, sigma=deviation,
-                                     fast_mode=True, channel_axis=-1) if deviation > 0 else image
-        for image, deviation in zip(images, sigmas)]
+      restoration.denoise_nl_means(
+        image, patch_size=5, patch_distance=6, h=0.8 * deviation, sigma=deviation, fast_mode=True, channel_axis=-1
+      )
+      if deviation > 0
+      else image
+      for image, deviation in zip(images, sigmas)
+    ]
   # scikit-image drops every side of length 1, the channel of a grey image among them.
   denoised = [np.reshape(image, images.shape[1:]) for image in denoised]
   return np.clip(np.stack(denoised), -1, 1).astype(np.float32)
@@ -61,7 +67,7 @@ def mean_fill(images, hole):
   """
   images, hole = jnp.asarray(images), jnp.asarray(hole)
   known = (hole == 0).astype(jnp.float32)
-  mean = jnp.sum(known * images, (1, 2), keepdims=True) / jnp.maximum(jnp.sum(known, (1, 2), keepdims=True), 1.)
+  mean = jnp.sum(known * images, (1, 2), keepdims=True) / jnp.maximum(jnp.sum(known, (1, 2), keepdims=True), 1.0)
   return jnp.where(hole > 0, mean, images)
 
 
@@ -84,8 +90,12 @@ def biharmonic_fill(images, hole):
   images, hole = np.asarray(images, np.float32), np.asarray(hole)[..., 0] > 0
   # scikit-image clips to the range of what it is given, what is in the hole included.
   start = np.clip(mean_fill(images, hole[..., None]), -1, 1)
-  filled = [restoration.inpaint_biharmonic(image.astype(np.float64), mask, channel_axis=-1)
-            if mask.any() and not mask.all() else image for image, mask in zip(start, hole)]
+  filled = [
+    restoration.inpaint_biharmonic(image.astype(np.float64), mask, channel_axis=-1)
+    if mask.any() and not mask.all()
+    else image
+    for image, mask in zip(start, hole)
+  ]
   return np.clip(np.stack(filled), -1, 1).astype(np.float32)
 
 

@@ -11,6 +11,7 @@ and Checkerboard Artifacts"). Two traces of it, neither of which needs a network
 
 Nearest-neighbour resizing has zeros at exactly these frequencies: blocks are another defect, and not measured here.
 """
+
 import numpy as np
 
 _FLOOR = 1e-10  # of the mean power: bounds ratios where a spectrum is empty; rounding in float64 is far below
@@ -46,14 +47,16 @@ def checkerboard(images, stride=2, reference=None):
   floor = _FLOOR * (np.sum(spectrum) - spectrum[0, 0]) / spectrum.size + 1e-30
   ratio = (np.sum(lines) + floor) / (np.sum(neighbours) + floor)
   result = {
-      'checkerboard_ratio': float(ratio),
-      'checkerboard_db': float(10 * np.log10(ratio)),
-      'checkerboard_rms': float(np.sqrt(np.sum(np.maximum(lines - neighbours, 0)) / spectrum.size)),
+    'checkerboard_ratio': float(ratio),
+    'checkerboard_db': float(10 * np.log10(ratio)),
+    'checkerboard_rms': float(np.sqrt(np.sum(np.maximum(lines - neighbours, 0)) / spectrum.size)),
   }
   if reference is not None:
     if np.shape(reference)[1:] != np.shape(images)[1:]:
-      raise ValueError(f'reference images are {np.shape(reference)[1:]}, the images {np.shape(images)[1:]}; both must '
-                       'be of one size and number of channels')
+      raise ValueError(
+        f'reference images are {np.shape(reference)[1:]}, the images {np.shape(images)[1:]}; both must '
+        'be of one size and number of channels'
+      )
     real = checkerboard(reference, stride)['checkerboard_db']
     result['checkerboard_real_db'] = real
     result['checkerboard_excess_db'] = result['checkerboard_db'] - real
@@ -92,7 +95,7 @@ def power_spectrum(images, stride=1):
     float64 (height, width).
   """
   images = _cropped(images, stride)
-  total = sum(np.sum(np.abs(np.fft.fft2(image, axes=(0, 1)))**2, axis=-1) for image in images)
+  total = sum(np.sum(np.abs(np.fft.fft2(image, axes=(0, 1))) ** 2, axis=-1) for image in images)
   return total / (len(images) * images[0].size)
 
 
@@ -110,7 +113,7 @@ def spectrum_picture(images):
   images = _cropped(images, 1)
   total = 0.0
   for image in images:
-    power = np.sum(np.abs(np.fft.fft2(image, axes=(0, 1)))**2, axis=-1) / image.size
+    power = np.sum(np.abs(np.fft.fft2(image, axes=(0, 1))) ** 2, axis=-1) / image.size
     total = total + 10 * np.log10(power + 1e-12 * power.mean() + 1e-30)
   decibels = total / len(images)
   brightest = np.max(decibels.ravel()[1:], initial=-np.inf)
@@ -132,8 +135,9 @@ def _lines(spectrum, stride):
   if stride < 2:
     raise ValueError(f'stride must be at least 2, not {stride}')
   if min(sizes) < 2 * stride:
-    raise ValueError(f'images of {sizes[0]}x{sizes[1]} pixels are too small for stride {stride}: it needs '
-                     f'{2 * stride}x{2 * stride}')
+    raise ValueError(
+      f'images of {sizes[0]}x{sizes[1]} pixels are too small for stride {stride}: it needs {2 * stride}x{2 * stride}'
+    )
   radii = [max(1, size // (4 * stride)) for size in sizes]
   steps = [size // stride for size in sizes]
   lines, neighbours = [], []

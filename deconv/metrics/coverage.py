@@ -1,10 +1,11 @@
 """Which classes do generated images cover, by a classifier trained on real ones?"""
+
 import math
 
 import numpy as np
 
-SIDE = 16             # images are averaged down to at most this side for the classifier
-LEAST_SHARE = 0.1     # a class is covered by at least this share of what it would get if all classes were equal
+SIDE = 16  # images are averaged down to at most this side for the classifier
+LEAST_SHARE = 0.1  # a class is covered by at least this share of what it would get if all classes were equal
 
 
 def measure(samples, reference, heldout, labels, num_classes):
@@ -27,15 +28,17 @@ def measure(samples, reference, heldout, labels, num_classes):
     ({'coverage', 'entropy', 'classifier_accuracy'}, protocol dict).
   """
   from sklearn.svm import SVC
-  classifier = SVC(C=10., kernel='rbf', gamma='scale')
+
+  classifier = SVC(C=10.0, kernel='rbf', gamma='scale')
   classifier.fit(_features(reference), labels[0])
   accuracy = float(np.mean(classifier.predict(_features(heldout)) == labels[1]))
   found = np.bincount(classifier.predict(_features(samples)), minlength=num_classes)
   numbers = dict(summarize(found), classifier_accuracy=accuracy)
   protocol = {
-      'classifier': f'sklearn SVC(C=10, rbf) on pixels averaged down to at most {SIDE}x{SIDE}',
-      'coverage_is': f'share of {num_classes} classes with at least {LEAST_SHARE / num_classes:.4g} of the samples',
-      'class_counts': [int(n) for n in found]}
+    'classifier': f'sklearn SVC(C=10, rbf) on pixels averaged down to at most {SIDE}x{SIDE}',
+    'coverage_is': f'share of {num_classes} classes with at least {LEAST_SHARE / num_classes:.4g} of the samples',
+    'class_counts': [int(n) for n in found],
+  }
   return numbers, protocol
 
 
@@ -51,5 +54,5 @@ def _features(images):
   n, height, width, channels = images.shape
   factor = math.ceil(max(height, width) / SIDE)
   rows, columns = height // factor, width // factor
-  blocks = images[:, :rows * factor, :columns * factor].reshape(n, rows, factor, columns, factor, channels)
+  blocks = images[:, : rows * factor, : columns * factor].reshape(n, rows, factor, columns, factor, channels)
   return blocks.mean(axis=(2, 4), dtype=np.float32).reshape(n, -1) / 255

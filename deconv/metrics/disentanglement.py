@@ -10,6 +10,7 @@ here is (accuracy - chance) / (1 - chance), and the published accuracy stands be
 - beta_vae_score, beta_vae_accuracy: Higgins et al. 2017, section 3.
 - dci_disentanglement, dci_completeness, dci_informativeness: Eastwood & Williams 2018, section 2.
 """
+
 import warnings
 
 import numpy as np
@@ -38,17 +39,24 @@ def measure(encode, source, num, seed):
   votes, group = max(20, num // 64), 64
   batches = max(40, num // 20)
   numbers = {
-      'mig': mig(codes, values), 'sap': sap(codes, values, source.categorical),
-      **dci(codes, values, source.categorical, seed),
-      **factor_score(encode, source, random, votes, group, np.var(codes, axis=0)),
-      **beta_vae_score(encode, source, random, batches, 10)}
+    'mig': mig(codes, values),
+    'sap': sap(codes, values, source.categorical),
+    **dci(codes, values, source.categorical, seed),
+    **factor_score(encode, source, random, votes, group, np.var(codes, axis=0)),
+    **beta_vae_score(encode, source, random, batches, 10),
+  }
   protocol = {
-      'codes': 'posterior means', 'n': num, 'seed': seed,
-      'factors': dict(zip(source.factor_names, source.factor_sizes)), 'mig_bins': _bins(values),
-      'sap': 'R^2 of a line; adjusted balanced accuracy of thresholds for categorical factors; half to fit',
-      'dci': 'random forests of 10 trees, half to fit', 'factor_score': f'{votes} votes of {group} images, half to fit',
-      'beta_vae_score': f'{batches} points of 10 pairs, logistic regression, half to fit',
-      'factor_chance': 1 / len(source.factor_names)}
+    'codes': 'posterior means',
+    'n': num,
+    'seed': seed,
+    'factors': dict(zip(source.factor_names, source.factor_sizes)),
+    'mig_bins': _bins(values),
+    'sap': 'R^2 of a line; adjusted balanced accuracy of thresholds for categorical factors; half to fit',
+    'dci': 'random forests of 10 trees, half to fit',
+    'factor_score': f'{votes} votes of {group} images, half to fit',
+    'beta_vae_score': f'{batches} points of 10 pairs, logistic regression, half to fit',
+    'factor_chance': 1 / len(source.factor_names),
+  }
   return numbers, protocol
 
 
@@ -70,6 +78,7 @@ def mig(codes, factors):
   """
   from scipy import stats
   from sklearn import metrics
+
   bins = _bins(factors)
   binned = np.stack([_digitize(column, bins) for column in np.asarray(codes).T])
   gaps = []
@@ -77,7 +86,7 @@ def mig(codes, factors):
     entropy = stats.entropy(np.bincount(factor))
     if entropy:
       information = np.sort([metrics.mutual_info_score(latent, factor) for latent in binned])[::-1]
-      gaps.append((information[0] - (information[1] if len(information) > 1 else 0.)) / entropy)
+      gaps.append((information[0] - (information[1] if len(information) > 1 else 0.0)) / entropy)
   return float(np.mean(gaps))
 
 
@@ -110,29 +119,32 @@ def sap(codes, factors, categorical):
   for factor, unordered in zip(np.asarray(factors).T, categorical):
     predict = _threshold_accuracy if unordered else _line_fit
     scores = np.sort([predict(latent[:half], factor[:half], latent[half:], factor[half:]) for latent in codes.T])[::-1]
-    gaps.append(scores[0] - (scores[1] if len(scores) > 1 else 0.))
+    gaps.append(scores[0] - (scores[1] if len(scores) > 1 else 0.0))
   return float(np.mean(gaps))
 
 
 def _line_fit(x, y, test_x, test_y):
   if np.var(x) <= 1e-12:
-    return 0.
+    return 0.0
   slope = np.cov(x, y, bias=True)[0, 1] / np.var(x)
-  error = np.mean((test_y - np.mean(y) - slope * (test_x - np.mean(x)))**2)
-  return max(0., 1 - error / np.var(test_y))
+  error = np.mean((test_y - np.mean(y) - slope * (test_x - np.mean(x))) ** 2)
+  return max(0.0, 1 - error / np.var(test_y))
 
 
 def _threshold_accuracy(x, y, test_x, test_y):
   from sklearn.tree import DecisionTreeClassifier
+
   classes = len(np.unique(y))
-  tree = DecisionTreeClassifier(max_leaf_nodes=2 * classes, min_samples_leaf=max(1, len(x) // 100),
-                                class_weight='balanced')
-  return max(0., _adjusted_accuracy(test_y, tree.fit(x[:, None], y).predict(test_x[:, None])))
+  tree = DecisionTreeClassifier(
+    max_leaf_nodes=2 * classes, min_samples_leaf=max(1, len(x) // 100), class_weight='balanced'
+  )
+  return max(0.0, _adjusted_accuracy(test_y, tree.fit(x[:, None], y).predict(test_x[:, None])))
 
 
 def _adjusted_accuracy(truth, predicted):
   """Mean over the classes of the truth of the share found, on a scale from 0 (chance) to 1."""
   from sklearn import metrics
+
   with warnings.catch_warnings():
     # A class may be in the first half alone, and be predicted in the second: it has no share there, and is no mistake.
     warnings.filterwarnings('ignore', 'y_pred contains classes not in y_true')
@@ -159,6 +171,7 @@ def dci(codes, factors, categorical, seed):
     seed: of the forests.
   """
   from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
   codes = np.asarray(codes, np.float64)
   half = len(codes) // 2
   importance, informative = [], []
@@ -166,21 +179,25 @@ def dci(codes, factors, categorical, seed):
     kind = RandomForestClassifier if unordered else RandomForestRegressor
     forest = kind(10, max_features=None, min_samples_leaf=5, random_state=seed).fit(codes[:half], factor[:half])
     predicted, truth = forest.predict(codes[half:]), factor[half:]
-    score = _adjusted_accuracy(truth, predicted) if unordered else 1 - np.mean((predicted - truth)**2) / np.var(truth)
-    informative.append(max(0., score))
-    importance.append(forest.feature_importances_ * max(0., score))
+    score = _adjusted_accuracy(truth, predicted) if unordered else 1 - np.mean((predicted - truth) ** 2) / np.var(truth)
+    informative.append(max(0.0, score))
+    importance.append(forest.feature_importances_ * max(0.0, score))
   importance = np.array(importance).T
-  return {'dci_disentanglement': _concentration(importance), 'dci_completeness': _concentration(importance.T),
-          'dci_informativeness': float(np.mean(informative))}
+  return {
+    'dci_disentanglement': _concentration(importance),
+    'dci_completeness': _concentration(importance.T),
+    'dci_informativeness': float(np.mean(informative)),
+  }
 
 
 def _concentration(weights):
   """1 minus the entropy of each row of shares, base its length; a mean weighted by the rows' sums; 0 where all are
   0."""
   from scipy import stats
+
   total = weights.sum()
   if total <= 0 or weights.shape[1] < 2:
-    return 0.
+    return 0.0
   rows = weights[weights.sum(axis=1) > 0]
   return float(rows.sum(axis=1) @ (1 - stats.entropy(rows, axis=1, base=weights.shape[1])) / total)
 
@@ -206,7 +223,7 @@ def factor_score(encode, source, random, votes, group, variances):
   held = random.randint(0, k, votes)
   on = np.flatnonzero((variances > 1e-12) & (variances > _OFF * np.max(variances)))
   if not len(on):
-    return {'factor_score': 0., 'factor_accuracy': 1 / k}
+    return {'factor_score': 0.0, 'factor_accuracy': 1 / k}
   factors = source.sample_factors(random, votes * group).reshape(votes, group, k)
   factors[np.arange(votes), :, held] = factors[np.arange(votes), :1, held]
   codes = _codes(encode, source, factors)[..., on]
@@ -215,7 +232,7 @@ def factor_score(encode, source, random, votes, group, variances):
   table = np.zeros((len(on), k))
   np.add.at(table, (named[:half], held[:half]), 1)
   accuracy = float(np.mean(np.argmax(table, axis=1)[named[half:]] == held[half:]))
-  return {'factor_score': max(0., _above_chance(accuracy, k)), 'factor_accuracy': accuracy}
+  return {'factor_score': max(0.0, _above_chance(accuracy, k)), 'factor_accuracy': accuracy}
 
 
 def beta_vae_score(encode, source, random, points, pairs):
@@ -233,6 +250,7 @@ def beta_vae_score(encode, source, random, points, pairs):
     {'beta_vae_score', 'beta_vae_accuracy'}.
   """
   from sklearn.linear_model import LogisticRegression
+
   k = len(source.factor_names)
   held = random.randint(0, k, points)
   factors = source.sample_factors(random, points * pairs * 2).reshape(points, pairs, 2, k)
@@ -241,6 +259,6 @@ def beta_vae_score(encode, source, random, points, pairs):
   features = np.mean(np.abs(codes[:, :, 0] - codes[:, :, 1]), axis=1)
   features /= np.maximum(features.std(axis=0), 1e-12)
   half = points // 2
-  classifier = LogisticRegression(C=10., max_iter=1000).fit(features[:half], held[:half])
+  classifier = LogisticRegression(C=10.0, max_iter=1000).fit(features[:half], held[:half])
   accuracy = float(np.mean(classifier.predict(features[half:]) == held[half:]))
-  return {'beta_vae_score': max(0., _above_chance(accuracy, k)), 'beta_vae_accuracy': accuracy}
+  return {'beta_vae_score': max(0.0, _above_chance(accuracy, k)), 'beta_vae_accuracy': accuracy}

@@ -1,4 +1,5 @@
 """Does a latent follow its factor, and no other? Measured on sweeps: images that differ in one factor alone."""
+
 import numpy as np
 
 
@@ -39,10 +40,14 @@ def measure(sweeps, factor):
   correlations = [_rank_correlation(row) for row in own]
   variances = np.array([np.mean(np.var(np.asarray(values, np.float64), axis=1)) for values in sweeps])
   total = variances.sum()
-  return {'monotone': float(abs(np.mean(correlations))), 'selective': float(variances[factor] / total) if total else 0.}
+  return {
+    'monotone': float(abs(np.mean(correlations))),
+    'selective': float(variances[factor] / total) if total else 0.0,
+  }
 
 
 def _rank_correlation(values):
   """Spearman's correlation of values with their place; 0 for constant ones, which have none."""
   from scipy import stats
-  return stats.spearmanr(values, np.arange(len(values))).statistic if np.ptp(values) else 0.
+
+  return stats.spearmanr(values, np.arange(len(values))).statistic if np.ptp(values) else 0.0

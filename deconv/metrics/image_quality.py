@@ -11,6 +11,7 @@ decisions that move a PSNR by tenths of a decibel are arguments of every functio
 - levels: what is compared. 'rounded': clipped and rounded to the 256 levels that a file can hold, as papers do (for 'y'
   the luminance is rounded again, as MATLAB does); 'clipped': only clipped; 'raw': as it is.
 """
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,11 +19,11 @@ import numpy as np
 from deconv.data.transforms.colour import luminance
 from deconv.ops.resample import upsample_bicubic
 
-LIMIT_DB = 100.0      # PSNR of equal images
+LIMIT_DB = 100.0  # PSNR of equal images
 LEVELS = ('rounded', 'clipped', 'raw')
 SSIM_SIDE, SSIM_SIGMA = 11, 1.5
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
-MS_SSIM_LEAST_SIDE = SSIM_SIDE * 2**(len(MS_SSIM_WEIGHTS) - 1)
+MS_SSIM_LEAST_SIDE = SSIM_SIDE * 2 ** (len(MS_SSIM_WEIGHTS) - 1)
 
 
 def psnr(images, targets, *, colour='rgb', shave=0, levels='rounded'):
@@ -40,7 +41,7 @@ def psnr(images, targets, *, colour='rgb', shave=0, levels='rounded'):
   """
   images, targets = _comparable(images, targets, colour, shave, levels)
   error = jnp.mean(jnp.square(images - targets), axis=(1, 2, 3))
-  return -10 * jnp.log10(jnp.maximum(error / 255.0**2, 10**(-LIMIT_DB / 10)))
+  return -10 * jnp.log10(jnp.maximum(error / 255.0**2, 10 ** (-LIMIT_DB / 10)))
 
 
 def ssim(images, targets, *, colour='rgb', shave=0, levels='rounded'):
@@ -83,14 +84,16 @@ def ms_ssim(images, targets, *, colour='rgb', shave=0, levels='rounded'):
   """
   images, targets = _comparable(images, targets, colour, shave, levels)
   if min(images.shape[1:3]) < MS_SSIM_LEAST_SIDE:
-    raise ValueError(f'ms_ssim: {images.shape[1]}x{images.shape[2]} pixels inside of the border are too few: its five '
-                     f'scales need {MS_SSIM_LEAST_SIDE} a side')
+    raise ValueError(
+      f'ms_ssim: {images.shape[1]}x{images.shape[2]} pixels inside of the border are too few: its five '
+      f'scales need {MS_SSIM_LEAST_SIDE} a side'
+    )
   product = 1.0
   for scale, weight in enumerate(MS_SSIM_WEIGHTS):
     luminances, structure = ssim_maps(images, targets)
     last = scale == len(MS_SSIM_WEIGHTS) - 1
     mean = jnp.mean(luminances * structure if last else structure, axis=(1, 2))
-    product = product * jnp.maximum(mean, 0.0)**weight
+    product = product * jnp.maximum(mean, 0.0) ** weight
     if not last:
       images, targets = _halved(images), _halved(targets)
   return jnp.mean(product, axis=-1)
@@ -112,7 +115,7 @@ def ssim_maps(images, targets, peak=255.0):
   _check_floating(images, targets)
   if min(images.shape[1:3]) < SSIM_SIDE:
     raise ValueError(f'ssim: {images.shape[1]}x{images.shape[2]} pixels are too few: its window has {SSIM_SIDE} a side')
-  c1, c2 = (0.01 * peak)**2, (0.03 * peak)**2
+  c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
   # Sum p and difference q hold what is needed: 4 xy = pp - qq, 2 (xx + yy) = pp + qq, for moments of every kind.
   both = jnp.concatenate([images + targets, images - targets])
   # Variances within the columns of a window, then that of its columns' means: E[p^2] - E[p]^2 would cancel in float32
@@ -136,19 +139,23 @@ def protocol(colour='rgb', shave=0, levels='rounded'):
   """The decisions behind these numbers in words: {'psnr_is', 'ssim_is'}."""
   _check_options(colour, levels)
   channels = 'luminance of BT.601 (levels 16 to 235)' if colour == 'y' else 'all channels'
-  compared = {'rounded': 'clipped and rounded to 256 levels', 'clipped': 'clipped to 0 to 255, not rounded',
-              'raw': 'neither clipped nor rounded'}[levels]
+  compared = {
+    'rounded': 'clipped and rounded to 256 levels',
+    'clipped': 'clipped to 0 to 255, not rounded',
+    'raw': 'neither clipped nor rounded',
+  }[levels]
   return {
-      'psnr_is': f'mean over images of the PSNR of each, peak 255, {channels}, {shave} pixels shaved at each border, '
-                 f'{compared}; equal images count as {LIMIT_DB:.0f} dB',
-      'ssim_is': f'Gaussian window {SSIM_SIDE}x{SSIM_SIDE} with sigma {SSIM_SIGMA}, of the same pixels'}
+    'psnr_is': f'mean over images of the PSNR of each, peak 255, {channels}, {shave} pixels shaved at each border, '
+    f'{compared}; equal images count as {LIMIT_DB:.0f} dB',
+    'ssim_is': f'Gaussian window {SSIM_SIDE}x{SSIM_SIDE} with sigma {SSIM_SIGMA}, of the same pixels',
+  }
 
 
 def _check_options(colour, levels):
   if colour not in ('rgb', 'y'):
     raise ValueError(f"colour must be 'rgb' or 'y', not {colour!r}")
   if levels not in LEVELS:
-    raise ValueError(f"levels must be one of {', '.join(LEVELS)}, not {levels!r}")
+    raise ValueError(f'levels must be one of {", ".join(LEVELS)}, not {levels!r}')
 
 
 def _check_floating(*arrays):
@@ -170,7 +177,7 @@ def _comparable(images, targets, colour, shave, levels):
     raise ValueError(f'shaving {shave} pixels at each border leaves nothing of {images.shape[1]}x{images.shape[2]}')
 
   def convert(x):
-    x = x[:, shave:x.shape[1] - shave, shave:x.shape[2] - shave].astype(jnp.float32)
+    x = x[:, shave : x.shape[1] - shave, shave : x.shape[2] - shave].astype(jnp.float32)
     x = _settle((x + 1.0) * 127.5, levels)
     if colour == 'y' and x.shape[-1] == 3:
       x = _settle((luminance(x / 127.5 - 1.0) + 1.0) * 127.5, levels)
@@ -189,7 +196,7 @@ def _settle(x, levels):
 def _moments(mean, variance, axis):
   """Means and variances over windows along an axis, of pixels (b, h, w, c) that have variances within."""
   at = np.arange(SSIM_SIDE) - SSIM_SIDE // 2
-  taps = np.exp(-0.5 * (at / SSIM_SIGMA)**2)
+  taps = np.exp(-0.5 * (at / SSIM_SIGMA) ** 2)
   taps = (taps / taps.sum()).tolist()
   size = mean.shape[axis] - SSIM_SIDE + 1
 
@@ -198,9 +205,9 @@ def _moments(mean, variance, axis):
 
   means = shifted(mean)
   total = sum(tap * m for tap, m in zip(taps, means))
-  return total, sum(tap * (v + (m - total)**2) for tap, v, m in zip(taps, shifted(variance), means))
+  return total, sum(tap * (v + (m - total) ** 2) for tap, v, m in zip(taps, shifted(variance), means))
 
 
 def _halved(x):
   b, h, w, c = x.shape
-  return x[:, :h // 2 * 2, :w // 2 * 2].reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
+  return x[:, : h // 2 * 2, : w // 2 * 2].reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))

@@ -1,4 +1,5 @@
 """Nearest real neighbours of generated images: does the generator copy its training set?"""
+
 import numpy as np
 
 from deconv import plots
@@ -22,15 +23,15 @@ def nearest(queries, references, exclude_self=False):
   norms = np.sum(flat**2, axis=1)
   distances, indices = [], []
   for start in range(0, len(queries), CHUNK):
-    part = queries[start:start + CHUNK]
+    part = queries[start : start + CHUNK]
     part = part.reshape(len(part), -1).astype(np.float32) / 255
-    squares = norms - 2 * part @ flat.T                     # |a - b|^2 without |a|^2, which does not move the minimum
+    squares = norms - 2 * part @ flat.T  # |a - b|^2 without |a|^2, which does not move the minimum
     if exclude_self:
       squares[np.arange(len(part)), np.arange(start, start + len(part))] = np.inf
     best = np.argmin(squares, axis=1)
     indices.append(best)
     # From the difference itself: the expanded square cancels badly for near copies, the very case looked for.
-    distances.append(np.sqrt(np.mean((part - flat[best])**2, axis=1)))
+    distances.append(np.sqrt(np.mean((part - flat[best]) ** 2, axis=1)))
   return np.concatenate(distances), np.concatenate(indices)
 
 
@@ -53,17 +54,19 @@ def compare(samples, reference, heldout):
   own, _ = nearest(reference, reference, exclude_self=True)
   distances, indices = nearest(samples, reference)
   real_distances, real_indices = nearest(heldout, reference)
-  return {'neighbour_distance': float(np.mean(distances)),
-          'neighbour_distance_heldout': float(np.mean(real_distances)),
-          'neighbour_closer': float(np.mean(distances < own[indices])),
-          'neighbour_closer_heldout': float(np.mean(real_distances < own[real_indices]))}, indices
+  return {
+    'neighbour_distance': float(np.mean(distances)),
+    'neighbour_distance_heldout': float(np.mean(real_distances)),
+    'neighbour_closer': float(np.mean(distances < own[indices])),
+    'neighbour_closer_heldout': float(np.mean(real_distances < own[real_indices])),
+  }, indices
 
 
 def picture(samples, matches):
   """Returns a uint8 grid of eight columns: a row of samples, under it a row of their nearest real images, and so on."""
   columns, rows = 8, []
   for i in range(0, len(samples), columns):
-    for images in (samples[i:i + columns], matches[i:i + columns]):
+    for images in (samples[i : i + columns], matches[i : i + columns]):
       fill = np.full((columns - len(images), *images.shape[1:]), 255, np.uint8)
       rows.append(np.concatenate([images, fill]))
   return plots.image_grid(np.concatenate(rows), columns=columns)

@@ -4,6 +4,7 @@
 `summarize` once. Both take jax arrays (inside a step; int32 out) or numpy arrays (images of any size on the host; int64
 out) and give the same numbers. IGNORE (255) marks pixels without truth: of images that are not to count, all.
 """
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,8 +53,9 @@ def boundary_counts(mask, prediction, num_classes, width):
   """
   xp, (mask, prediction) = _arrays(mask, prediction)
   known = _known(mask, num_classes)
-  truth, predicted = (_band(xp, xp.where(known, labels, num_classes), num_classes, width)
-                      for labels in (mask, prediction))
+  truth, predicted = (
+    _band(xp, xp.where(known, labels, num_classes), num_classes, width) for labels in (mask, prediction)
+  )
   both = _histogram(xp, xp.where(truth == predicted, truth, num_classes), num_classes)
   either = _histogram(xp, truth, num_classes) + _histogram(xp, predicted, num_classes) - both
   return xp.stack([both, either], axis=1)
@@ -86,10 +88,10 @@ def summarize(confusion_matrix, boundary, names):
   occurs = union > 0
   iou = np.divide(right, union, out=np.zeros_like(right), where=occurs)
   result = {
-      'miou': float(iou[occurs].mean()),
-      'pixel_accuracy': float(right.sum() / matrix.sum()),
-      'mean_accuracy': float(np.mean(right[true > 0] / true[true > 0])),
-      'frequency_weighted_iou': float(np.sum(true * iou) / matrix.sum()),
+    'miou': float(iou[occurs].mean()),
+    'pixel_accuracy': float(right.sum() / matrix.sum()),
+    'mean_accuracy': float(np.mean(right[true > 0] / true[true > 0])),
+    'frequency_weighted_iou': float(np.sum(true * iou) / matrix.sum()),
   }
   if boundary is not None:
     both, either = np.asarray(boundary, np.float64).T
@@ -106,11 +108,11 @@ def protocol(width=None):
   """
   band = f'{width} pixels' if width else f'{100 * BOUNDARY_SHARE:g} % of the diagonal, at least 1 pixel,'
   return {
-      'miou_is': 'pixels counted over the whole split first, then one IoU a class, as for PASCAL VOC; mean over the '
-                 'classes in truth or prediction',
-      'boundary_iou_is': f'the same on bands of {band} inside the regions (Cheng et al. 2021; counts of the whole '
-                         'split)',
-      'ignore': IGNORE}
+    'miou_is': 'pixels counted over the whole split first, then one IoU a class, as for PASCAL VOC; mean over the '
+    'classes in truth or prediction',
+    'boundary_iou_is': f'the same on bands of {band} inside the regions (Cheng et al. 2021; counts of the whole split)',
+    'ignore': IGNORE,
+  }
 
 
 def _arrays(*arrays):
@@ -141,8 +143,9 @@ def _band(xp, labels, num_classes, width):
 def _alike(xp, labels, reach, axis, outside):
   """Whether the neighbours up to `reach` steps away along an axis all have a pixel's label; bool, shape of labels."""
   size = labels.shape[axis]
-  padded = xp.pad(labels, [(reach, reach) if i == axis else (0, 0) for i in range(labels.ndim)],
-                  constant_values=outside)
+  padded = xp.pad(
+    labels, [(reach, reach) if i == axis else (0, 0) for i in range(labels.ndim)], constant_values=outside
+  )
   alike = xp.ones(labels.shape, bool)
   for shift in range(2 * reach + 1):
     alike &= padded[(slice(None),) * axis + (slice(shift, shift + size),)] == labels

@@ -21,36 +21,42 @@ batch_norm_axis=...) returns one module: module.apply(variables, images in [-1, 
 train=bool, rngs={'dropout': key}) -> logits float32 (batch, height', width', num_classes). `side_scores` asks for the
 scores of coarser maps that deep supervision trains.
 """
+
 from deconv.models import (
-    autoencoder, context_encoder, dcgan, dcign, deconvnet, fcn, gan28, linknet, mlp_gan, rednet, segnet, superres,
-    unet, vae)
+  autoencoder,
+  context_encoder,
+  dcgan,
+  dcign,
+  deconvnet,
+  fcn,
+  gan28,
+  linknet,
+  mlp_gan,
+  rednet,
+  segnet,
+  superres,
+  unet,
+  vae,
+)
 
-MODELS = {
-    'dcgan': dcgan.build,
-    'gan28': gan28.build,
-    'mlp_gan': mlp_gan.build,
-}
+MODELS = {'dcgan': dcgan.build, 'gan28': gan28.build, 'mlp_gan': mlp_gan.build}
 
-AUTOENCODERS = {
-    'vae_mlp': vae.build_mlp,
-    'vae_conv': vae.build_conv,
-    'dcign': dcign.build,
-}
+AUTOENCODERS = {'vae_mlp': vae.build_mlp, 'vae_conv': vae.build_conv, 'dcign': dcign.build}
 
 RESTORERS = {
-    'conv_deconv': superres.build_conv_deconv,
-    'srcnn': superres.build_srcnn,
-    'fsrcnn': superres.build_fsrcnn,
-    'espcn': superres.build_espcn,
-    'rednet': rednet.build,
-    'context_encoder': context_encoder.build,
-    'autoencoder': autoencoder.build,
+  'conv_deconv': superres.build_conv_deconv,
+  'srcnn': superres.build_srcnn,
+  'fsrcnn': superres.build_fsrcnn,
+  'espcn': superres.build_espcn,
+  'rednet': rednet.build,
+  'context_encoder': context_encoder.build,
+  'autoencoder': autoencoder.build,
 }
 
 SEGMENTERS = {
-    'fcn': fcn.build,
-    'deconvnet': deconvnet.build,
-    'segnet': segnet.build,
-    'unet': unet.build,
-    'linknet': linknet.build,
+  'fcn': fcn.build,
+  'deconvnet': deconvnet.build,
+  'segnet': segnet.build,
+  'unet': unet.build,
+  'linknet': linknet.build,
 }

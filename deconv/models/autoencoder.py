@@ -1,4 +1,5 @@
 """A convolutional autoencoder: strided convolutions down to a small map of codes, and as many upsamplings back."""
+
 from typing import Any
 
 from flax import linen as nn
@@ -22,6 +23,7 @@ class Autoencoder(Restorer):
     scale: the input is enlarged by bicubic interpolation at first.
     dtype: type that is computed in.
   """
+
   options: AutoencoderOptions
   channels: int
   scale: int
@@ -36,12 +38,10 @@ class Autoencoder(Restorer):
     o = self.options
     widths = [min(o.max_width, o.width * 2**i) for i in range(o.depth)]
     self.down = [layers.Conv(width, 4, 2, padding=1, dtype=self.dtype, kernel_init=None) for width in widths]
-    self.codes = layers.Conv(o.code, 3, dtype=self.dtype, kernel_init=layers.fan_in_normal(1.))
+    self.codes = layers.Conv(o.code, 3, dtype=self.dtype, kernel_init=layers.fan_in_normal(1.0))
     self.start = layers.Conv(widths[-1], 3, dtype=self.dtype, kernel_init=None)
-    self.up = [layers.Upsample(width, o.upsample, 4, dtype=self.dtype, kernel_init=None)
-               for width in widths[-2::-1]]
-    self.last = layers.Upsample(self.channels, o.upsample, 4, dtype=self.dtype,
-                                kernel_init=layers.normal(1e-3))
+    self.up = [layers.Upsample(width, o.upsample, 4, dtype=self.dtype, kernel_init=None) for width in widths[-2::-1]]
+    self.last = layers.Upsample(self.channels, o.upsample, 4, dtype=self.dtype, kernel_init=layers.normal(1e-3))
 
   def encode(self, x):
     """Images -> codes (batch, scale * h / 2**depth, scale * w / 2**depth, code)."""
@@ -69,6 +69,8 @@ def build(options, *, image_shape, scale, dtype, batch_norm_axis):
   """
   del batch_norm_axis  # no batch norm
   if any(side % 2**options.depth for side in image_shape[:2]):
-    raise UserError(f'model.depth={options.depth} halves the image so often; data.image_size={image_shape[0]} must be '
-                    f'a multiple of {2**options.depth}')
+    raise UserError(
+      f'model.depth={options.depth} halves the image so often; data.image_size={image_shape[0]} must be '
+      f'a multiple of {2**options.depth}'
+    )
   return Autoencoder(options, image_shape[-1], scale, dtype)

@@ -10,6 +10,7 @@ convolution. The paper's encoder is AlexNet up to pool5, on 227x227 images; this
 
 The discriminator is that of deconv.models.dcgan, on the hole alone.
 """
+
 import functools
 from typing import Any
 
@@ -35,6 +36,7 @@ class ContextEncoder(Restorer):
     axis_name: mapped axis over which batch norm takes its statistics, or None.
     dtype: type that is computed in.
   """
+
   options: ContextEncoderOptions
   channels: int
   side: int
@@ -54,12 +56,17 @@ class ContextEncoder(Restorer):
   @nn.compact
   def __call__(self, x, train=False):
     o = self.options
-    norm = functools.partial(nn.BatchNorm, use_running_average=not train, momentum=o.batch_norm_momentum,
-                             axis_name=self.axis_name, dtype=self.dtype)
+    norm = functools.partial(
+      nn.BatchNorm,
+      use_running_average=not train,
+      momentum=o.batch_norm_momentum,
+      axis_name=self.axis_name,
+      dtype=self.dtype,
+    )
     conv = functools.partial(layers.Conv, kernel_size=4, strides=2, padding=1, dtype=self.dtype)
     image, halvings = x, self.side.bit_length() - 3  # down to 4x4
     for i in range(halvings):
-      x = conv(min(8, 2**max(i - 1, 0)) * o.width, use_bias=i == 0, name=f'down_{i + 1}')(x)
+      x = conv(min(8, 2 ** max(i - 1, 0)) * o.width, use_bias=i == 0, name=f'down_{i + 1}')(x)
       x = nn.leaky_relu(x if i == 0 else norm(name=f'norm_down_{i + 1}')(x), 0.2)
 
     doublings = halvings - 1 if self.centre_only else halvings
@@ -86,6 +93,7 @@ class ContextEncoder(Restorer):
 
 class ChannelwiseDense(nn.Module):
   """Every pixel of a channel from all pixels of that channel: m n^4 weights for m maps of side n (section 3.1)."""
+
   dtype: Any
 
   @nn.compact
@@ -108,6 +116,8 @@ def build(options, *, image_shape, scale, dtype, batch_norm_axis):
   del scale
   side = image_shape[0]
   if image_shape[1] != side or side < 16 or side & (side - 1):
-    raise UserError(f"model.name='context_encoder' takes square images of side 16, 32, 64, ..., not "
-                    f'{side}x{image_shape[1]}; change data.image_size')
+    raise UserError(
+      f"model.name='context_encoder' takes square images of side 16, 32, 64, ..., not "
+      f'{side}x{image_shape[1]}; change data.image_size'
+    )
   return ContextEncoder(options, image_shape[-1], side, batch_norm_axis, dtype)

@@ -20,6 +20,7 @@ Three more differences are not of the networks and have their own fields: an L2 
 not say), and samples always normalised by their own batch (`eval.batch_stats = 'batch'`; the code keeps no running
 statistics). Convolutions before batch norm have no bias in both: batch norm would subtract it.
 """
+
 import functools
 from typing import Any
 
@@ -36,18 +37,26 @@ def _doublings(height, width):
   """Number n of stride-2 layers between 4x4 and the image, which must be square with side 4 * 2**n, n >= 1."""
   n = max(height // 4, 2).bit_length() - 1
   if height != width or height != 4 * 2**n:
-    below, above = 4 * 2**n, 4 * 2**(n + 1)
+    below, above = 4 * 2**n, 4 * 2 ** (n + 1)
     near = f'{below}' if height <= below else f'{below} or {above}'
-    raise UserError(f'DCGAN makes square images of side 8, 16, 32, 64, ... (4 * 2**n), not {height}x{width}; '
-                    f'set data.image_size to {near}')
+    raise UserError(
+      f'DCGAN makes square images of side 8, 16, 32, 64, ... (4 * 2**n), not {height}x{width}; '
+      f'set data.image_size to {near}'
+    )
   return n
 
 
 def _batch_norm(network, train):
   """Returns the batch norm of a Generator or a Discriminator: a Linen module that wants its name."""
   gain = nn.initializers.ones if network.options.preset == 'paper' else _around_one
-  return functools.partial(nn.BatchNorm, use_running_average=not train, momentum=network.options.batch_norm_momentum,
-                           axis_name=network.axis_name, dtype=network.dtype, scale_init=gain)
+  return functools.partial(
+    nn.BatchNorm,
+    use_running_average=not train,
+    momentum=network.options.batch_norm_momentum,
+    axis_name=network.axis_name,
+    dtype=network.dtype,
+    scale_init=gain,
+  )
 
 
 def _around_one(key, shape, dtype=jnp.float32):
@@ -64,6 +73,7 @@ class Generator(nn.Module):
     axis_name: mapped axis over which batch norm takes its statistics, or None.
     dtype: type that is computed in.
   """
+
   options: DcganOptions
   resolution: int
   channels: int
@@ -75,20 +85,25 @@ class Generator(nn.Module):
     n = _doublings(self.resolution, self.resolution)
     width, paper = self.options.width, self.options.preset == 'paper'
     norm = _batch_norm(self, train)
-    up = functools.partial(layers.Upsample, kind=self.options.upsample, kernel_size=self.options.kernel_size, factor=2,
-                           dtype=self.dtype, kernel_init=layers.normal(0.02))
-    features = width * 2**(n - 1)
-    x = nn.Dense(4 * 4 * features, use_bias=False, dtype=self.dtype, kernel_init=layers.normal(0.02),
-                 name='project')(z)
+    up = functools.partial(
+      layers.Upsample,
+      kind=self.options.upsample,
+      kernel_size=self.options.kernel_size,
+      factor=2,
+      dtype=self.dtype,
+      kernel_init=layers.normal(0.02),
+    )
+    features = width * 2 ** (n - 1)
+    x = nn.Dense(4 * 4 * features, use_bias=False, dtype=self.dtype, kernel_init=layers.normal(0.02), name='project')(z)
     if paper:
       x = norm(name='norm_0')(x.reshape(-1, 4, 4, features))
     else:
       x = norm(name='norm_0')(x).reshape(-1, 4, 4, features)
-    x = nn.relu(x)                                                                    # b 4 4 (width * 2**(n-1))
+    x = nn.relu(x)  # b 4 4 (width * 2**(n-1))
     for i in range(1, n):
-      x = up(width * 2**(n - 1 - i), use_bias=False, name=f'up_{i}')(x)
-      x = nn.relu(norm(name=f'norm_{i}')(x))                               # b 4*2**i 4*2**i (width * 2**(n-1-i))
-    x = up(self.channels, use_bias=paper, name=f'up_{n}')(x)                          # b 4*2**n 4*2**n channels
+      x = up(width * 2 ** (n - 1 - i), use_bias=False, name=f'up_{i}')(x)
+      x = nn.relu(norm(name=f'norm_{i}')(x))  # b 4*2**i 4*2**i (width * 2**(n-1-i))
+    x = up(self.channels, use_bias=paper, name=f'up_{n}')(x)  # b 4*2**n 4*2**n channels
     return jnp.tanh(x.astype(jnp.float32))
 
 
@@ -97,6 +112,7 @@ class Discriminator(nn.Module):
 
   Attributes: as in Generator; `options.width` is that of the first feature map, and `options.upsample` has no effect.
   """
+
   options: DcganOptions
   axis_name: str | None
   dtype: Any
@@ -108,14 +124,20 @@ class Discriminator(nn.Module):
     norm = _batch_norm(self, train)
     pad = (self.options.kernel_size - 1) // 2
     # An even window needs (k - 2) / 2 on both sides to halve the side exactly; an odd one drops the last column.
-    down = functools.partial(layers.Conv, kernel_size=self.options.kernel_size, strides=2, padding=pad,
-                             dtype=self.dtype, kernel_init=layers.normal(0.02))
-    x = down(width, use_bias=bias, name='down_1')(x)                                  # b 2*2**n 2*2**n width
+    down = functools.partial(
+      layers.Conv,
+      kernel_size=self.options.kernel_size,
+      strides=2,
+      padding=pad,
+      dtype=self.dtype,
+      kernel_init=layers.normal(0.02),
+    )
+    x = down(width, use_bias=bias, name='down_1')(x)  # b 2*2**n 2*2**n width
     x = nn.leaky_relu(x, leak)
     for i in range(2, n + 1):
-      x = down(width * 2**(i - 1), use_bias=False, name=f'down_{i}')(x)
-      x = nn.leaky_relu(norm(name=f'norm_{i}')(x), leak)                   # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
-    x = x.reshape(x.shape[0], -1).astype(jnp.float32)                                 # b (4 * 4 * width * 2**(n-1))
+      x = down(width * 2 ** (i - 1), use_bias=False, name=f'down_{i}')(x)
+      x = nn.leaky_relu(norm(name=f'norm_{i}')(x), leak)  # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
+    x = x.reshape(x.shape[0], -1).astype(jnp.float32)  # b (4 * 4 * width * 2**(n-1))
     return nn.Dense(1, use_bias=bias, kernel_init=layers.normal(0.02), name='logit')(x)[:, 0]
 
 

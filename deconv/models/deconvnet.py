@@ -7,6 +7,7 @@ parameters. No dropout.
 
 It is fully convolutional here: any image whose smallest map is at least fc6's window will do.
 """
+
 from flax import linen as nn
 
 from deconv import layers
@@ -26,6 +27,7 @@ class DeconvNet(nn.Module):
     block: what the layers have in common.
     side_scores: also score the maps before each doubling, see vgg.side_score.
   """
+
   options: DeconvNetOptions
   num_classes: int
   block: vgg.Block
@@ -37,27 +39,43 @@ class DeconvNet(nn.Module):
     _check_sides(x.shape[1:3], o.depth, o.fc_kernel)
     x, stages = vgg.Encoder(o, block, name='encoder')(x, train)
     bottom = x.shape[-1]
-    for name, kernel_size in (('fc6', o.fc_kernel), ('fc7', 1)):           # b 1 1 fc_width at the paper's size
-      x = layers.Conv(o.fc_width, kernel_size, padding=0, use_bias=not block.batch_norm, dtype=block.dtype,
-                      kernel_init=None, name=name)(x)
+    for name, kernel_size in (('fc6', o.fc_kernel), ('fc7', 1)):  # b 1 1 fc_width at the paper's size
+      x = layers.Conv(
+        o.fc_width,
+        kernel_size,
+        padding=0,
+        use_bias=not block.batch_norm,
+        dtype=block.dtype,
+        kernel_init=None,
+        name=name,
+      )(x)
       x = block.norm_relu(x, f'norm_{name}', train=train)
     # At the paper's size every output pixel sums fc_width products (one tap of the window): hence this fan-in.
-    x = layers.ConvTranspose(bottom, o.fc_kernel, padding=0, use_bias=not block.batch_norm, dtype=block.dtype,
-                             kernel_init=layers.fan_in_normal(2.0, o.fc_kernel, transposed=True),
-                             name='fc6_deconv')(x)
-    x = block.norm_relu(x, 'norm_fc6_deconv', train=train)                 # b h/2**depth w/2**depth bottom
-    decoder = vgg.MirroredDecoder(o, o.upsample_kind('unpool'), block, 0, self.num_classes if self.side_scores else 0,
-                                  name='decoder')
-    x = decoder(x, [stage.switches for stage in stages], train)            # b h w width
+    x = layers.ConvTranspose(
+      bottom,
+      o.fc_kernel,
+      padding=0,
+      use_bias=not block.batch_norm,
+      dtype=block.dtype,
+      kernel_init=layers.fan_in_normal(2.0, o.fc_kernel, transposed=True),
+      name='fc6_deconv',
+    )(x)
+    x = block.norm_relu(x, 'norm_fc6_deconv', train=train)  # b h/2**depth w/2**depth bottom
+    decoder = vgg.MirroredDecoder(
+      o, o.upsample_kind('unpool'), block, 0, self.num_classes if self.side_scores else 0, name='decoder'
+    )
+    x = decoder(x, [stage.switches for stage in stages], train)  # b h w width
     return vgg.score(x, self.num_classes, 'score')
 
 
 def _check_sides(sides, depth, fc_kernel):
   vgg.check_sides('deconvnet', *sides, 2**depth)
   if min(sides) < fc_kernel * 2**depth:
-    raise UserError(f'deconvnet: the smallest map of a {sides[0]}x{sides[1]} image, halved {depth} times, is smaller '
-                    f'than the {fc_kernel}x{fc_kernel} window of fc6; set data.image_size to {fc_kernel * 2**depth} or '
-                    'more, or lower model.fc_kernel or model.depth')
+    raise UserError(
+      f'deconvnet: the smallest map of a {sides[0]}x{sides[1]} image, halved {depth} times, is smaller '
+      f'than the {fc_kernel}x{fc_kernel} window of fc6; set data.image_size to {fc_kernel * 2**depth} or '
+      'more, or lower model.fc_kernel or model.depth'
+    )
 
 
 def build(options, *, image_shape, num_classes, side_scores, dtype, batch_norm_axis):

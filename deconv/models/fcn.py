@@ -15,6 +15,7 @@ the skips; 19, 27 and 31 for the result of 32s, 16s and 8s). Then any size of im
 at other depths. `PAPER` is the published FCN-8s on VGG-16, with fixed upsampling as in the authors' code (134.4 million
 parameters; 134.5 with `learned`).
 """
+
 from flax import linen as nn
 import jax.numpy as jnp
 
@@ -23,8 +24,18 @@ from deconv.models import vgg
 from deconv.options.models.segmenters import VGG16, FcnOptions
 
 BILINEAR = ('bilinear_deconv', 'bilinear_deconv_fixed')
-PAPER = dict(**VGG16, batch_norm=False, padding='wide', skips=2, fc_kernel=7, fc_width=4096, dropout=0.5,
-             learned=False, scaled_skips=False, upsample='paper')
+PAPER = dict(
+  **VGG16,
+  batch_norm=False,
+  padding='wide',
+  skips=2,
+  fc_kernel=7,
+  fc_width=4096,
+  dropout=0.5,
+  learned=False,
+  scaled_skips=False,
+  upsample='paper',
+)
 
 
 class Fcn(nn.Module):
@@ -35,6 +46,7 @@ class Fcn(nn.Module):
     num_classes: channels of the logits.
     block: what the layers have in common.
   """
+
   options: FcnOptions
   num_classes: int
   block: vgg.Block
@@ -48,11 +60,18 @@ class Fcn(nn.Module):
     border = wide_border(depth) if wide else 1
     x, stages = vgg.Encoder(o, self.block, border, name='encoder')(x, train)
     for name, kernel_size in (('fc6', o.fc_kernel), ('fc7', 1)):
-      x = layers.Conv(o.fc_width, kernel_size, padding=0 if wide else kernel_size // 2,
-                      use_bias=not self.block.batch_norm, dtype=self.block.dtype, kernel_init=None, name=name)(x)
+      x = layers.Conv(
+        o.fc_width,
+        kernel_size,
+        padding=0 if wide else kernel_size // 2,
+        use_bias=not self.block.batch_norm,
+        dtype=self.block.dtype,
+        kernel_init=None,
+        name=name,
+      )(x)
       x = self.block.norm_relu(x, f'norm_{name}', train=train)
       x = nn.Dropout(o.dropout, deterministic=not train)(x)
-    x = self._score(x, 'score')                                            # b h/2**depth w/2**depth num_classes
+    x = self._score(x, 'score')  # b h/2**depth w/2**depth num_classes
     stages.pop()  # the last pooling is what has just been scored
     for i in range(1, o.skips + 1):
       skip = stages.pop().pooled * (0.01**i if o.scaled_skips else 1)
@@ -60,8 +79,8 @@ class Fcn(nn.Module):
       skip = self._score(skip, f'score_pool{depth - i}')
       if wide:
         skip = _window(skip, skip_offset(depth, i, o.fc_kernel), x.shape[1:3])
-      x = x + skip                                                         # b h/2**(depth-i) w/2**(depth-i) num_classes
-    x = self._upsample(x, 2**(depth - o.skips), 'up')
+      x = x + skip  # b h/2**(depth-i) w/2**(depth-i) num_classes
+    x = self._upsample(x, 2 ** (depth - o.skips), 'up')
     return _window(x, result_offset(depth, o.skips, o.fc_kernel), sides) if wide else x
 
   def _score(self, x, name):
@@ -78,10 +97,11 @@ class Fcn(nn.Module):
       x = layers.Upsample(self.num_classes, kind, factor=factor, use_bias=False, name=name)(x)
     else:
       for step in range(factor.bit_length() - 1):
-        x = layers.Upsample(self.num_classes, kind, use_bias=False, kernel_init=None,
-                            name=f'{name}_x{2**(step + 1)}')(x)
+        x = layers.Upsample(
+          self.num_classes, kind, use_bias=False, kernel_init=None, name=f'{name}_x{2 ** (step + 1)}'
+        )(x)
     if o.padding == 'wide':
-      x = x[:, factor // 2:-(factor // 2), factor // 2:-(factor // 2)]
+      x = x[:, factor // 2 : -(factor // 2), factor // 2 : -(factor // 2)]
     return x
 
 
@@ -89,6 +109,7 @@ class Fcn(nn.Module):
 # first convolution start = 1 - border; n poolings of stride 2 add the middle of their window, (2**n - 1) / 2; fc6 adds
 # the middle of its own; a transposed convolution of side 2f and stride f divides the stride by f and then takes
 # away f - 1/2 of it.
+
 
 def wide_border(depth):
   """Returns the padding of the first convolution: 100 at the published depth of 5."""
@@ -103,23 +124,23 @@ def _score_start(depth, skips, fc_kernel):
   """Start of the scores after `skips` doublings."""
   start = _pool_start(depth, depth) + (fc_kernel - 1) / 2 * 2**depth
   for n in range(1, skips + 1):
-    start -= 1.5 * 2**(depth - n)
+    start -= 1.5 * 2 ** (depth - n)
   return start
 
 
 def skip_offset(depth, n, fc_kernel):
   """Returns how many pixels are cropped from the top and the left of the scores of the n-th skip."""
-  return round((_score_start(depth, n, fc_kernel) - _pool_start(depth, depth - n)) / 2**(depth - n))
+  return round((_score_start(depth, n, fc_kernel) - _pool_start(depth, depth - n)) / 2 ** (depth - n))
 
 
 def result_offset(depth, skips, fc_kernel):
   """Returns how many pixels are cropped from the top and the left of the upsampled scores."""
-  return round(2**(depth - skips) - 0.5 - _score_start(depth, skips, fc_kernel))
+  return round(2 ** (depth - skips) - 0.5 - _score_start(depth, skips, fc_kernel))
 
 
 def _window(x, offset, sides):
   assert offset >= 0 and all(offset + n <= m for n, m in zip(sides, x.shape[1:3])), (offset, sides, x.shape)
-  return x[:, offset:offset + sides[0], offset:offset + sides[1]]
+  return x[:, offset : offset + sides[0], offset : offset + sides[1]]
 
 
 def build(options, *, image_shape, num_classes, side_scores, dtype, batch_norm_axis):

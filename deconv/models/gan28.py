@@ -5,6 +5,7 @@ tutorials pass on, here with tanh for images in [-1, 1]. The discriminator is th
 5x5 convolutions of stride 2 with 64 and 128 channels, LeakyReLU, dropout 0.3, dense. Neither has a paper;
 initialisation is Keras' default, Glorot uniform and no bias at the start.
 """
+
 from typing import Any
 
 from flax import linen as nn
@@ -26,6 +27,7 @@ class Generator(nn.Module):
     channels: channels of the image.
     dtype: type that is computed in.
   """
+
   options: Gan28Options
   channels: int
   dtype: Any
@@ -36,10 +38,10 @@ class Generator(nn.Module):
     width, leak = self.options.width, self.options.leak
     wide = 2 * width
     x = nn.Dense(7 * 7 * wide, dtype=self.dtype, kernel_init=_init, name='project')(z)
-    x = nn.leaky_relu(x.reshape(-1, 7, 7, wide), leak)                                # b 7 7 (2 * width)
+    x = nn.leaky_relu(x.reshape(-1, 7, 7, wide), leak)  # b 7 7 (2 * width)
     up = dict(kind=self.options.upsample, kernel_size=4, factor=2, dtype=self.dtype, kernel_init=_init)
-    x = nn.leaky_relu(layers.Upsample(wide, **up, name='up_1')(x), leak)              # b 14 14 (2 * width)
-    x = nn.leaky_relu(layers.Upsample(width, **up, name='up_2')(x), leak)             # b 28 28 width
+    x = nn.leaky_relu(layers.Upsample(wide, **up, name='up_1')(x), leak)  # b 14 14 (2 * width)
+    x = nn.leaky_relu(layers.Upsample(width, **up, name='up_2')(x), leak)  # b 28 28 width
     x = layers.Conv(self.channels, 7, padding=3, dtype=self.dtype, kernel_init=_init, name='image')(x)
     # b 28 28 channels
     return jnp.tanh(x.astype(jnp.float32))
@@ -53,6 +55,7 @@ class Discriminator(nn.Module):
 
   Attributes: as in Generator.
   """
+
   options: Gan28Options
   dtype: Any
 
@@ -61,9 +64,9 @@ class Discriminator(nn.Module):
     width = self.options.width
     for i in (1, 2):
       x = layers.Conv(width * i, 5, strides=2, padding=2, dtype=self.dtype, kernel_init=_init, name=f'down_{i}')(x)
-      x = nn.leaky_relu(x, self.options.leak)                                         # b 14 14 width, b 7 7 (2 * width)
+      x = nn.leaky_relu(x, self.options.leak)  # b 14 14 width, b 7 7 (2 * width)
       x = nn.Dropout(self.options.dropout, deterministic=not train)(x)
-    x = x.reshape(x.shape[0], -1).astype(jnp.float32)                                 # b (7 * 7 * 2 * width)
+    x = x.reshape(x.shape[0], -1).astype(jnp.float32)  # b (7 * 7 * 2 * width)
     return nn.Dense(1, kernel_init=_init, name='logit')(x)[:, 0]
 
 
@@ -75,7 +78,9 @@ def build(options, *, image_shape, dtype, batch_norm_axis):
   """
   del batch_norm_axis  # no batch norm
   if tuple(image_shape[:2]) != (28, 28):
-    raise UserError(f'gan28 makes images of 28x28, not {image_shape[0]}x{image_shape[1]}; '
-                    'set data.image_size to 28 or model.name to dcgan')
+    raise UserError(
+      f'gan28 makes images of 28x28, not {image_shape[0]}x{image_shape[1]}; '
+      'set data.image_size to 28 or model.name to dcgan'
+    )
   generator = Generator(options=options, channels=image_shape[2], dtype=dtype)
   return generator, Discriminator(options=options, dtype=dtype), Latent(options.latent_size, 'normal')

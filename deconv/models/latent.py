@@ -1,4 +1,5 @@
 """Where the codes of a generator come from."""
+
 import dataclasses
 
 import jax
@@ -13,13 +14,14 @@ class Latent:
     size: length of z.
     distribution: 'uniform' in [-1, 1] or 'normal' (standard).
   """
+
   size: int
   distribution: str
 
   def sample(self, key, num):
     """Returns float32 (num, size)."""
     if self.distribution == 'uniform':
-      return jax.random.uniform(key, (num, self.size), jnp.float32, minval=-1., maxval=1.)
+      return jax.random.uniform(key, (num, self.size), jnp.float32, minval=-1.0, maxval=1.0)
     return jax.random.normal(key, (num, self.size), jnp.float32)
 
   def interpolate(self, start, end, num):
@@ -29,13 +31,13 @@ class Latent:
     2016), because the middle of a straight line between two of them is shorter than nearly all codes that the
     generator has seen.
     """
-    t = jnp.linspace(0., 1., num, dtype=jnp.float32)[:, None]
+    t = jnp.linspace(0.0, 1.0, num, dtype=jnp.float32)[:, None]
     start, end = start[None], end[None]
     if self.distribution == 'uniform':
       return (1 - t) * start + t * end
     cosine = jnp.vdot(start, end, precision='highest') / (jnp.linalg.norm(start) * jnp.linalg.norm(end))
-    angle = jnp.arccos(jnp.clip(cosine, -1., 1.))
+    angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
     sine = jnp.sin(angle)
-    safe = jnp.where(sine > 1e-4, sine, 1.)
+    safe = jnp.where(sine > 1e-4, sine, 1.0)
     arc = (jnp.sin((1 - t) * angle) * start + jnp.sin(t * angle) * end) / safe
     return jnp.where(sine > 1e-4, arc, (1 - t) * start + t * end)  # (anti)parallel codes have no unique great circle

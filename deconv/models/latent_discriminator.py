@@ -1,5 +1,6 @@
 """The discriminator of FactorVAE (Kim & Mnih 2018, appendix A): is a code from q(z), or from the product of its
 marginals?"""
+
 from flax import linen as nn
 import jax.numpy as jnp
 
@@ -14,6 +15,7 @@ class LatentDiscriminator(nn.Module):
     depth: number of hidden layers (paper: 6).
     leak: slope of LeakyReLU below zero (paper: 0.2).
   """
+
   hidden: int
   depth: int
   leak: float

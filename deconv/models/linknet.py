@@ -10,10 +10,10 @@ is for small images: one 3x3 convolution at full resolution, and every stage hal
 
 Resolution is halved by strides here: there are no switches, so that 'unpool' cannot be chosen.
 """
+
 from flax import linen as nn
 
-from deconv import layers
-from deconv import ops
+from deconv import layers, ops
 from deconv.models import vgg
 from deconv.options.models.segmenters import LinkNetOptions
 
@@ -22,6 +22,7 @@ PAPER = dict(depth=5, width=64, blocks=2, stem='paper', upsample='paper')
 
 class Residual(nn.Module):
   """Basic block of ResNet (He et al. 2016): (b, h, w, c) -> (b, h/strides, w/strides, features)."""
+
   features: int
   strides: int
   block: vgg.Block
@@ -29,12 +30,21 @@ class Residual(nn.Module):
   @nn.compact
   def __call__(self, x, train):
     y = self.block.conv(x, self.features, '_1', train=train, strides=self.strides)
-    y = layers.Conv(self.features, 3, padding=1, use_bias=False, dtype=self.block.dtype, kernel_init=None,
-                    name='conv_2')(y)
+    y = layers.Conv(
+      self.features, 3, padding=1, use_bias=False, dtype=self.block.dtype, kernel_init=None, name='conv_2'
+    )(y)
     y = self.block.norm_relu(y, 'norm_2', train=train, relu=False)
     if x.shape != y.shape:
-      x = layers.Conv(self.features, 1, strides=self.strides, padding=0, use_bias=False, dtype=self.block.dtype,
-                      kernel_init=None, name='shortcut')(x)
+      x = layers.Conv(
+        self.features,
+        1,
+        strides=self.strides,
+        padding=0,
+        use_bias=False,
+        dtype=self.block.dtype,
+        kernel_init=None,
+        name='shortcut',
+      )(x)
       x = self.block.norm_relu(x, 'norm_shortcut', train=train, relu=False)
     return nn.relu(x + y)
 
@@ -48,6 +58,7 @@ class LinkNet(nn.Module):
     block: what the layers have in common.
     side_scores: also score the map that each block of the decoder gets, see vgg.side_score.
   """
+
   options: LinkNetOptions
   num_classes: int
   block: vgg.Block
@@ -60,9 +71,9 @@ class LinkNet(nn.Module):
     block, paper = self.block, o.stem == 'paper'
     if paper:
       x = block.conv(x, o.width, '_stem', train=train, kernel_size=7, padding=3, strides=2)
-      x, _ = ops.max_pool(x, 3, strides=2, padding=1)                      # b h/4 w/4 width
+      x, _ = ops.max_pool(x, 3, strides=2, padding=1)  # b h/4 w/4 width
     else:
-      x = block.conv(x, o.width, '_stem', train=train)                  # b h w width
+      x = block.conv(x, o.width, '_stem', train=train)  # b h w width
     skips = [x]
     for i, features in enumerate(vgg.channels(o.width, o.depth - paper)):
       for j in range(o.blocks):
@@ -76,14 +87,15 @@ class LinkNet(nn.Module):
       skip = skips.pop()
       x = skip + self._decode(x, skip.shape[-1], f'{i + 1}', double=i > 0 or not paper, train=train)
     assert not skips, 'a stage of the encoder was not used'
-    if not paper:                                                          # b h w width
+    if not paper:  # b h w width
       x = block.conv(x, o.width, '_head', train=train)
       return vgg.score(x, self.num_classes, 'score')
     half = max(o.width // 2, 1)
     x = block.upsample(x, half, 'up_head', train=train, kind=self.options.upsample_kind('deconv3'))
-    x = block.conv(x, half, '_head', train=train)                          # b h/2 w/2 width/2
-    return layers.Upsample(self.num_classes, self.options.upsample_kind('deconv2'), kernel_init=None,
-                           name='score')(x.astype('float32'))
+    x = block.conv(x, half, '_head', train=train)  # b h/2 w/2 width/2
+    return layers.Upsample(self.num_classes, self.options.upsample_kind('deconv2'), kernel_init=None, name='score')(
+      x.astype('float32')
+    )
 
   def _decode(self, x, features, name, *, double, train):
     """(b, h, w, c) -> (b, 2h, 2w, features), or at the same resolution."""

@@ -3,6 +3,7 @@
 In the spirit of Goodfellow et al. 2014, section 5, but with LeakyReLU on both sides instead of rectifiers and maxout
 with dropout.
 """
+
 import math
 from typing import Any
 
@@ -21,6 +22,7 @@ class Generator(nn.Module):
     image_shape: (height, width, channels).
     dtype: type that is computed in.
   """
+
   options: MlpGanOptions
   image_shape: tuple[int, int, int]
   dtype: Any
@@ -29,13 +31,14 @@ class Generator(nn.Module):
   def __call__(self, z, train):
     del train
     z = _hidden(self, z)
-    x = nn.Dense(math.prod(self.image_shape), dtype=self.dtype, name='image')(z)      # b (height * width * channels)
+    x = nn.Dense(math.prod(self.image_shape), dtype=self.dtype, name='image')(z)  # b (height * width * channels)
     return jnp.tanh(x.astype(jnp.float32)).reshape(-1, *self.image_shape)
 
 
 class Discriminator(nn.Module):
   """Image (batch, height, width, channels) in [-1, 1] -> logit (batch,) float32, positive for 'real'; attributes as
   above."""
+
   options: MlpGanOptions
   dtype: Any
 

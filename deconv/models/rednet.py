@@ -9,6 +9,7 @@ The last deconvolution starts near zero (N(0, 0.001)), so that the untrained net
 from variance 2 / fan-in. The result is not clipped: the paper's ReLU after the last sum belongs to images that begin
 at 0, and these begin at -1.
 """
+
 from typing import Any
 
 from flax import linen as nn
@@ -33,6 +34,7 @@ class RedNet(Restorer):
     scale: the input is enlarged by bicubic interpolation at first.
     dtype: type that is computed in.
   """
+
   options: RedNetOptions
   channels: int
   scale: int
@@ -63,8 +65,9 @@ class RedNet(Restorer):
     if o.stride == 1:
       y = layers.ConvTranspose(self.channels, 3, dtype=self.dtype, kernel_init=layers.normal(1e-3), name='last')(y)
     else:
-      y = layers.Upsample(self.channels, o.upsample, 3, o.stride, dtype=self.dtype,
-                          kernel_init=layers.normal(1e-3), name='last')(y)
+      y = layers.Upsample(
+        self.channels, o.upsample, 3, o.stride, dtype=self.dtype, kernel_init=layers.normal(1e-3), name='last'
+      )(y)
     return y.astype(jnp.float32) + x.astype(jnp.float32)
 
 
@@ -76,6 +79,8 @@ def build(options, *, image_shape, scale, dtype, batch_norm_axis):
   """
   del batch_norm_axis  # no batch norm
   if options.stride == 2 and (image_shape[0] % 2 or image_shape[1] % 2):
-    raise UserError(f'model.stride=2 halves the image, whose sides {image_shape[0]}x{image_shape[1]} must be even; '
-                    'change data.image_size')
+    raise UserError(
+      f'model.stride=2 halves the image, whose sides {image_shape[0]}x{image_shape[1]} must be even; '
+      'change data.image_size'
+    )
   return RedNet(options, image_shape[-1], scale, dtype)

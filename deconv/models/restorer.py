@@ -1,4 +1,5 @@
 """What callers ask of a restoration network."""
+
 from flax import linen as nn
 
 
@@ -10,6 +11,7 @@ class Restorer(nn.Module):
     fixed_side: the only side of input that it takes, None where there is no such.
     centre_only: whether it makes the middle half of an image alone and returns its input around.
   """
+
   multiple = 1
   fixed_side = None
   centre_only = False

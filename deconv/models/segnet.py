@@ -4,6 +4,7 @@ The decoder unpools by the encoder's switches and convolves, stage by stage, and
 `PAPER` is the published network, VGG-16's 13 convolutions with batch norm and their 13 counterparts (29.5 million
 parameters). There are no dense layers between the two, which is what sets it apart from DeconvNet.
 """
+
 from flax import linen as nn
 
 from deconv.models import vgg
@@ -21,6 +22,7 @@ class SegNet(nn.Module):
     block: what the layers have in common.
     side_scores: also score the maps before each doubling, see vgg.side_score.
   """
+
   options: SegNetOptions
   num_classes: int
   block: vgg.Block
@@ -31,8 +33,14 @@ class SegNet(nn.Module):
     o = self.options
     vgg.check_sides('segnet', *x.shape[1:3], 2**o.depth)
     x, stages = vgg.Encoder(o, self.block, name='encoder')(x, train)
-    decoder = vgg.MirroredDecoder(o, o.upsample_kind('unpool'), self.block, self.num_classes,
-                                  self.num_classes if self.side_scores else 0, name='decoder')
+    decoder = vgg.MirroredDecoder(
+      o,
+      o.upsample_kind('unpool'),
+      self.block,
+      self.num_classes,
+      self.num_classes if self.side_scores else 0,
+      name='decoder',
+    )
     return decoder(x, [stage.switches for stage in stages], train)
 
 

@@ -14,6 +14,7 @@ All convolutions keep the size by zero padding, where the published networks los
 without it. `residual='bicubic'` adds the bicubic enlargement of the input, which the published networks do not: they
 have to learn it, and a small one takes thousands of steps over that.
 """
+
 from typing import Any
 
 from flax import linen as nn
@@ -49,6 +50,7 @@ class ConvDeconv(Restorer):
     scale: a power of two; each doubling is a layer.
     dtype: type that is computed in.
   """
+
   options: ConvDeconvOptions
   channels: int
   scale: int
@@ -62,11 +64,13 @@ class ConvDeconv(Restorer):
       y = nn.relu(y)
     doublings = self.scale.bit_length() - 1
     for i in range(1, doublings):
-      y = layers.Upsample(o.widths[-1], o.upsample, o.kernel_size, dtype=self.dtype, kernel_init=None,
-                          name=f'up_{i}')(y)
+      y = layers.Upsample(o.widths[-1], o.upsample, o.kernel_size, dtype=self.dtype, kernel_init=None, name=f'up_{i}')(
+        y
+      )
       y = nn.relu(y)
-    y = layers.Upsample(self.channels, o.upsample, o.kernel_size, dtype=self.dtype,
-                        kernel_init=layers.normal(1e-3), name='last')(y)
+    y = layers.Upsample(
+      self.channels, o.upsample, o.kernel_size, dtype=self.dtype, kernel_init=layers.normal(1e-3), name='last'
+    )(y)
     return _finish(y, x, self.scale, o.residual)
 
 
@@ -75,6 +79,7 @@ class Srcnn(Restorer):
 
   Attributes: as in ConvDeconv.
   """
+
   options: SrcnnOptions
   channels: int
   scale: int
@@ -85,8 +90,9 @@ class Srcnn(Restorer):
     o, y = self.options, upsample_bicubic(x, self.scale)
     for i, (width, side) in enumerate(zip(o.widths, o.kernel_sizes)):
       y = nn.relu(layers.Conv(width, side, dtype=self.dtype, kernel_init=None, name=f'conv_{i + 1}')(y))
-    y = layers.Conv(self.channels, o.kernel_sizes[-1], dtype=self.dtype, kernel_init=layers.normal(1e-3),
-                    name='last')(y)
+    y = layers.Conv(self.channels, o.kernel_sizes[-1], dtype=self.dtype, kernel_init=layers.normal(1e-3), name='last')(
+      y
+    )
     return _finish(y, x, self.scale, o.residual)
 
 
@@ -99,6 +105,7 @@ class Fsrcnn(Restorer):
 
   Attributes: as in ConvDeconv.
   """
+
   options: FsrcnnOptions
   channels: int
   scale: int
@@ -112,8 +119,15 @@ class Fsrcnn(Restorer):
     for i, (width, side) in enumerate(zip(widths, sides), 1):
       y = layers.Conv(width, side, dtype=self.dtype, kernel_init=None, name=f'conv_{i}')(y)
       y = PReLU(name=f'prelu_{i}')(y)
-    y = layers.Upsample(self.channels, o.upsample, o.kernel_size, self.scale, dtype=self.dtype,
-                        kernel_init=layers.normal(1e-3), name='last')(y)
+    y = layers.Upsample(
+      self.channels,
+      o.upsample,
+      o.kernel_size,
+      self.scale,
+      dtype=self.dtype,
+      kernel_init=layers.normal(1e-3),
+      name='last',
+    )(y)
     return _finish(y, x, self.scale, o.residual)
 
 
@@ -125,6 +139,7 @@ class Espcn(Restorer):
 
   Attributes: as in ConvDeconv.
   """
+
   options: EspcnOptions
   channels: int
   scale: int
@@ -135,10 +150,17 @@ class Espcn(Restorer):
     o, y = self.options, x
     for i, (width, side) in enumerate(zip(o.widths, (5, 3))):
       # A gain of 1: tanh is the identity near zero.
-      y = layers.Conv(width, side, dtype=self.dtype, kernel_init=layers.fan_in_normal(1.), name=f'conv_{i + 1}')(y)
+      y = layers.Conv(width, side, dtype=self.dtype, kernel_init=layers.fan_in_normal(1.0), name=f'conv_{i + 1}')(y)
       y = jnp.tanh(y)
-    y = layers.Upsample(self.channels, o.upsample, o.kernel_size, self.scale, dtype=self.dtype,
-                        kernel_init=layers.normal(1e-3), name='last')(y)
+    y = layers.Upsample(
+      self.channels,
+      o.upsample,
+      o.kernel_size,
+      self.scale,
+      dtype=self.dtype,
+      kernel_init=layers.normal(1e-3),
+      name='last',
+    )(y)
     return _finish(y, x, self.scale, o.residual)
 
 

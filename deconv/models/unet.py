@@ -7,6 +7,7 @@ batch norm, He's initialisation, dropout at the end of the contracting path (the
 resolutions). As there, a ReLU follows the up-convolution. `padding='same'` with batch norm is the variant that people
 use.
 """
+
 from flax import linen as nn
 import jax.numpy as jnp
 
@@ -28,6 +29,7 @@ class UNet(nn.Module):
     block: what the layers have in common.
     side_scores: also score the maps before each doubling, see vgg.side_score.
   """
+
   options: UNetOptions
   num_classes: int
   block: vgg.Block
@@ -46,13 +48,13 @@ class UNet(nn.Module):
     x = nn.Dropout(o.dropout, deterministic=not train)(x)
     for i in reversed(range(depth)):
       if self.side_scores:
-        vgg.side_score(self, x, self.num_classes, f'side_score{i + 1}')    # b h/2**(i+1) w/2**(i+1) num_classes
+        vgg.side_score(self, x, self.num_classes, f'side_score{i + 1}')  # b h/2**(i+1) w/2**(i+1) num_classes
       skip = stages.pop()
       features = skip.features.shape[-1]
       x = self.block.upsample(x, features, f'up{i + 1}', train=train, kind=upsample, switches=skip.switches)
       x = jnp.concatenate([crop(skip.features, x.shape[1:3]), x], axis=-1)
       for j in range(convs[i]):
-        x = self.block.conv(x, features, f'_up{i + 1}_{j + 1}', train=train, padding=pad)   # b h/2**i w/2**i features
+        x = self.block.conv(x, features, f'_up{i + 1}_{j + 1}', train=train, padding=pad)  # b h/2**i w/2**i features
     assert not stages, 'a resolution of the encoder was not used'
     assert x.shape[1:3] == output
     return vgg.score(x, self.num_classes, 'score')
@@ -61,7 +63,7 @@ class UNet(nn.Module):
 def crop(x, sides):
   """Returns the middle of maps (b, h, w, c), (b, *sides, c)."""
   top, left = ((n - m) // 2 for n, m in zip(x.shape[1:3], sides))
-  return x[:, top:top + sides[0], left:left + sides[1]]
+  return x[:, top : top + sides[0], left : left + sides[1]]
 
 
 def output_sides(sides, convs, padding):
@@ -71,16 +73,18 @@ def output_sides(sides, convs, padding):
     UserError: sides that cannot be halved evenly as often as it takes.
   """
   if padding == 'same':
-    vgg.check_sides('unet', *sides, 2**len(convs))
+    vgg.check_sides('unet', *sides, 2 ** len(convs))
     return tuple(sides)
   output = [_output_side(side, convs) for side in sides]
   if None in output:
     side = sides[output.index(None)]
-    near = [n for n in range(max(side - 2**len(convs), 1), side + 2**(len(convs) + 4)) if _output_side(n, convs)]
+    near = [n for n in range(max(side - 2 ** len(convs), 1), side + 2 ** (len(convs) + 4)) if _output_side(n, convs)]
     near = near[:1] + [n for n in near if n > side][:1] if near and near[0] < side else near[:1]
-    raise UserError(f"unet with padding='valid' loses a border at each convolution, and every map that is halved must "
-                    f'have even sides: {sides[0]}x{sides[1]} does not; set data.image_size (or augment.crop) to '
-                    f'{" or ".join(map(str, near)) or "more"}')
+    raise UserError(
+      f"unet with padding='valid' loses a border at each convolution, and every map that is halved must "
+      f'have even sides: {sides[0]}x{sides[1]} does not; set data.image_size (or augment.crop) to '
+      f'{" or ".join(map(str, near)) or "more"}'
+    )
   return tuple(output)
 
 

@@ -4,6 +4,7 @@ An encoder maps images (batch, height, width, channels) in [-1, 1] to (batch, 2 
 A decoder maps codes (batch, latent) to (batch, height, width, outputs), the parameters of a likelihood for each pixel.
 There is no batch norm: the ELBO of an image must not depend on which images it is evaluated with.
 """
+
 import functools
 import math
 from typing import Any
@@ -15,8 +16,14 @@ from deconv import layers
 from deconv.errors import UserError
 from deconv.options.models.autoencoders import VaeConvOptions, VaeMlpOptions
 
-ACTIVATIONS = {'relu': nn.relu, 'tanh': nn.tanh, 'elu': nn.elu, 'leaky_relu': nn.leaky_relu, 'gelu': nn.gelu,
-               'silu': nn.silu}
+ACTIVATIONS = {
+  'relu': nn.relu,
+  'tanh': nn.tanh,
+  'elu': nn.elu,
+  'leaky_relu': nn.leaky_relu,
+  'gelu': nn.gelu,
+  'silu': nn.silu,
+}
 
 
 def _with_shared(module, outputs, shared):
@@ -34,6 +41,7 @@ class MlpEncoder(nn.Module):
     options: VaeMlpOptions.
     dtype: type that is computed in.
   """
+
   options: VaeMlpOptions
   dtype: Any
 
@@ -41,7 +49,7 @@ class MlpEncoder(nn.Module):
   def __call__(self, x):
     o, act = self.options, ACTIVATIONS[self.options.activation]
     # Black is 0 to the first layer: with -1 there, all the empty pixels would push its units together at every step.
-    x = (x.reshape(x.shape[0], -1) + 1) / 2                                           # b (h * w * c)
+    x = (x.reshape(x.shape[0], -1) + 1) / 2  # b (h * w * c)
     for i in range(o.depth):
       x = act(nn.Dense(o.hidden, dtype=self.dtype, name=f'hidden_{i + 1}')(x))
     return nn.Dense(2 * o.latent_size, name='posterior')(x.astype(jnp.float32))
@@ -57,6 +65,7 @@ class MlpDecoder(nn.Module):
     shared: numbers that all pixels share.
     dtype: type that is computed in.
   """
+
   options: VaeMlpOptions
   size: tuple[int, int]
   outputs: int
@@ -86,13 +95,16 @@ def halvings(height, width):
   while side % 2 == 0 and side > 7:
     side, n = side // 2, n + 1
   if height != width or not n or not 4 <= side <= 7:
-    raise UserError(f'vae_conv makes square images of side 8, 16, 32, 64, ... (4 * 2**n), or another number from 4 to '
-                    f'7 times 2**n such as 28, not {height}x{width}; set data.image_size to one of them')
+    raise UserError(
+      f'vae_conv makes square images of side 8, 16, 32, 64, ... (4 * 2**n), or another number from 4 to '
+      f'7 times 2**n such as 28, not {height}x{width}; set data.image_size to one of them'
+    )
   return side, n
 
 
 class Residual(nn.Module):
   """x + conv(act(conv(act(x)))), 3x3, the number of channels unchanged: (b, h, w, c) -> (b, h, w, c)."""
+
   activation: str
   dtype: Any
 
@@ -112,6 +124,7 @@ class ConvEncoder(nn.Module):
     options: VaeConvOptions.
     dtype: type that is computed in.
   """
+
   options: VaeConvOptions
   dtype: Any
 
@@ -120,13 +133,14 @@ class ConvEncoder(nn.Module):
     o, act = self.options, ACTIVATIONS[self.options.activation]
     _, n = halvings(*x.shape[1:3])
     for i in range(1, n + 1):
-      features = min(o.width * 2**(i - 1), o.max_width)
-      x = layers.Conv(features, 4, strides=2, padding=1, dtype=self.dtype, kernel_init=layers.fan_in_normal(2.0),
-                      name=f'down_{i}')(x)                                 # b side/2**i side/2**i (width * 2**(i-1))
+      features = min(o.width * 2 ** (i - 1), o.max_width)
+      x = layers.Conv(
+        features, 4, strides=2, padding=1, dtype=self.dtype, kernel_init=layers.fan_in_normal(2.0), name=f'down_{i}'
+      )(x)  # b side/2**i side/2**i (width * 2**(i-1))
       for j in range(o.blocks):
         x = Residual(o.activation, self.dtype, name=f'block_{i}_{j + 1}')(x)
       x = act(x)
-    x = x.reshape(x.shape[0], -1)                                          # b (smallest * smallest * width * 2**(n-1))
+    x = x.reshape(x.shape[0], -1)  # b (smallest * smallest * width * 2**(n-1))
     x = act(nn.Dense(o.hidden, dtype=self.dtype, name='hidden')(x))
     return nn.Dense(2 * o.latent_size, name='posterior')(x.astype(jnp.float32))
 
@@ -144,6 +158,7 @@ class ConvDecoder(nn.Module):
     shared: numbers that all pixels share.
     dtype: type that is computed in.
   """
+
   options: VaeConvOptions
   size: tuple[int, int]
   outputs: int
@@ -157,16 +172,17 @@ class ConvDecoder(nn.Module):
     features = [max(o.width // 2, 1)] + [min(o.width * 2**i, o.max_width) for i in range(n)]
     x = act(nn.Dense(o.hidden, dtype=self.dtype, name='hidden')(z))
     x = act(nn.Dense(smallest * smallest * features[n], dtype=self.dtype, name='project')(x))
-    x = x.reshape(-1, smallest, smallest, features[n])                     # b smallest smallest (width * 2**(n-1))
+    x = x.reshape(-1, smallest, smallest, features[n])  # b smallest smallest (width * 2**(n-1))
     for i in range(n - 1, -1, -1):
       for j in range(o.blocks):
         x = Residual(o.activation, self.dtype, name=f'block_{i + 1}_{j + 1}')(x)
       x = act(x) if o.blocks else x
       x = layers.Upsample(features[i], o.upsample, 4, 2, dtype=self.dtype, kernel_init=None, name=f'up_{n - i}')(x)
-      x = act(x)                                                           # b side/2**i side/2**i features[i]
-    x = layers.Conv(self.outputs, 3, padding=1, dtype=self.dtype, kernel_init=layers.fan_in_normal(1.0),
-                    name='pixels')(x)
-    return _with_shared(self, x.astype(jnp.float32), self.shared)          # b side side (outputs + shared)
+      x = act(x)  # b side/2**i side/2**i features[i]
+    x = layers.Conv(self.outputs, 3, padding=1, dtype=self.dtype, kernel_init=layers.fan_in_normal(1.0), name='pixels')(
+      x
+    )
+    return _with_shared(self, x.astype(jnp.float32), self.shared)  # b side side (outputs + shared)
 
 
 def build_mlp(options, *, image_shape, outputs, dtype):

@@ -8,6 +8,7 @@ DeconvNet, SegNet and U-Net differ in what they put on it: "other decoder, same 
 Kernels start by He et al. 2015 (variance 2 / fan_in), which is U-Net's rule too; the others started from VGG's trained
 weights (see vgg_weights.py).
 """
+
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -15,19 +16,18 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
-from deconv import layers
-from deconv import ops
+from deconv import layers, ops
 from deconv.errors import UserError
 from deconv.options.models.segmenters import VggOptions
 
 # How images in [-1, 1] are brought to the scale that an encoder's weights were trained on: (channels from which,
 # factor, offset), so that pixel = image[channels] * factor + offset.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision's, RGB in [0, 1]
-_CAFFE_MEAN = (104.008, 116.669, 122.675)                   # of the VGG authors' Caffe models, BGR in [0, 255]
+_CAFFE_MEAN = (104.008, 116.669, 122.675)  # of the VGG authors' Caffe models, BGR in [0, 255]
 PIXELS = {
-    'signed': None,
-    'imagenet': ((0, 1, 2), [0.5 / s for s in _STD], [(0.5 - m) / s for m, s in zip(_MEAN, _STD)]),
-    'caffe': ((2, 1, 0), [127.5] * 3, [127.5 - m for m in _CAFFE_MEAN]),
+  'signed': None,
+  'imagenet': ((0, 1, 2), [0.5 / s for s in _STD], [(0.5 - m) / s for m, s in zip(_MEAN, _STD)]),
+  'caffe': ((2, 1, 0), [127.5] * 3, [127.5 - m for m in _CAFFE_MEAN]),
 }
 
 
@@ -41,6 +41,7 @@ class Block:
     axis_name: mapped axis over which batch norm takes its statistics, or None.
     dtype: type that is computed in.
   """
+
   batch_norm: bool
   momentum: float
   axis_name: str | None
@@ -48,8 +49,16 @@ class Block:
 
   def conv(self, x, features, name, *, train, kernel_size=3, padding=1, strides=1):
     """Convolution, batch norm, ReLU: layers `conv{name}` and `norm{name}` of the module that calls."""
-    x = layers.Conv(features, kernel_size, strides=strides, padding=padding, use_bias=not self.batch_norm,
-                    dtype=self.dtype, kernel_init=None, name=f'conv{name}')(x)
+    x = layers.Conv(
+      features,
+      kernel_size,
+      strides=strides,
+      padding=padding,
+      use_bias=not self.batch_norm,
+      dtype=self.dtype,
+      kernel_init=None,
+      name=f'conv{name}',
+    )(x)
     return self.norm_relu(x, f'norm{name}', train=train)
 
   def upsample(self, x, features, name, *, train, kind, switches=None, kernel_size=4):
@@ -60,15 +69,17 @@ class Block:
     """
     if kind == 'unpool' and switches is not None and switches.shape[-1] != x.shape[-1]:
       x = layers.Conv(switches.shape[-1], 1, dtype=self.dtype, kernel_init=None, name=f'match_{name}')(x)
-    x = layers.Upsample(features, kind, kernel_size, use_bias=not self.batch_norm, dtype=self.dtype, kernel_init=None,
-                        name=name)(x, switches)
+    x = layers.Upsample(
+      features, kind, kernel_size, use_bias=not self.batch_norm, dtype=self.dtype, kernel_init=None, name=name
+    )(x, switches)
     return self.norm_relu(x, f'norm_{name}', train=train)
 
   def norm_relu(self, x, name, *, train, relu=True):
     """Batch norm (if there is any), then ReLU."""
     if self.batch_norm:
-      x = nn.BatchNorm(use_running_average=not train, momentum=self.momentum, axis_name=self.axis_name,
-                       dtype=self.dtype, name=name)(x)
+      x = nn.BatchNorm(
+        use_running_average=not train, momentum=self.momentum, axis_name=self.axis_name, dtype=self.dtype, name=name
+      )(x)
     return nn.relu(x) if relu else x
 
 
@@ -80,6 +91,7 @@ def block_of(options, dtype, batch_norm_axis):
 class Stage(NamedTuple):
   """What a decoder may take from a stage of the encoder: features (b, h, w, c) before its pooling, pooled (b, h/2, w/2,
   c) and the int32 switches of the pooling, of that shape."""
+
   features: jax.Array
   pooled: jax.Array
   switches: jax.Array
@@ -97,6 +109,7 @@ class Encoder(nn.Module):
     valid: convolutions without padding (U-Net).
     dropout: share of the last stage's features dropped, before its pooling (U-Net).
   """
+
   options: VggOptions
   block: Block
   border: int = 1
@@ -117,7 +130,7 @@ class Encoder(nn.Module):
       # Caffe's sizes are rounded up: the last window of an odd side has one pixel. Even sides are not padded.
       pooled, switches = ops.max_pool(x, 2, padding=tuple((0, n % 2) for n in x.shape[1:3]))
       stages.append(Stage(x, pooled, switches))
-      x = pooled                                                           # b h/2**(i+1) w/2**(i+1) features
+      x = pooled  # b h/2**(i+1) w/2**(i+1) features
     return x, stages
 
 
@@ -136,6 +149,7 @@ class MirroredDecoder(nn.Module):
       computed in float32 (SegNet).
     side_classes: 0, or the channels of a `side_score` before each doubling.
   """
+
   options: VggOptions
   upsample: str
   block: Block
@@ -149,18 +163,26 @@ class MirroredDecoder(nn.Module):
     wide = channels(self.options.width, len(convs))
     for i in reversed(range(len(convs))):
       if self.side_classes:
-        side_score(self, x, self.side_classes, f'side_score{i + 1}')       # b h w side_classes
-      for j in reversed(range(convs[i])):                                  # numbered as in the encoder, so downwards
+        side_score(self, x, self.side_classes, f'side_score{i + 1}')  # b h w side_classes
+      for j in reversed(range(convs[i])):  # numbered as in the encoder, so downwards
         last = j == 0
         features, name = wide[max(i - 1, 0)] if last else wide[i], f'{i + 1}_{j + 1}'
         if last and i == 0 and self.num_classes:
           return self._classify(x, switches, name)
         if j == convs[i] - 1:
-          x = self.block.upsample(x, features, f'deconv{name}', train=train, kind=self.upsample,
-                                  switches=switches.pop())                 # b 2h 2w features
+          x = self.block.upsample(
+            x, features, f'deconv{name}', train=train, kind=self.upsample, switches=switches.pop()
+          )  # b 2h 2w features
         else:
-          x = layers.Conv(features, 3, padding=1, use_bias=not self.block.batch_norm, dtype=self.block.dtype,
-                          kernel_init=None, name=f'deconv{name}')(x)
+          x = layers.Conv(
+            features,
+            3,
+            padding=1,
+            use_bias=not self.block.batch_norm,
+            dtype=self.block.dtype,
+            kernel_init=None,
+            name=f'deconv{name}',
+          )(x)
           x = self.block.norm_relu(x, f'norm_deconv{name}', train=train)
     assert not switches, 'a pooling of the encoder was not undone'
     return x
@@ -212,6 +234,8 @@ def check_sides(model, height, width, multiple):
   for side in (height, width):
     if side < 1 or side % multiple:
       near = sorted({max(side // multiple, 1) * multiple, -(-side // multiple) * multiple})
-      raise UserError(f'{model} halves the image {multiple.bit_length() - 1} times, so its sides must be multiples of '
-                      f'{multiple}, not {height}x{width}; set data.image_size (or augment.crop) to '
-                      f'{" or ".join(map(str, near))}, or lower model.depth')
+      raise UserError(
+        f'{model} halves the image {multiple.bit_length() - 1} times, so its sides must be multiples of '
+        f'{multiple}, not {height}x{width}; set data.image_size (or augment.crop) to '
+        f'{" or ".join(map(str, near))}, or lower model.depth'
+      )

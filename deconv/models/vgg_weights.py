@@ -12,6 +12,7 @@ A flat fc6, (4096, 25088) or in the last row (25088, 4096), is taken apart in th
 (512, 7, 7) in the first two rows and (7, 7, 512) in the last. How images must be scaled for the weights is
 `model.pixels`: 'imagenet' for torchvision's, 'caffe' for the authors'.
 """
+
 import os
 import re
 import zipfile
@@ -49,8 +50,10 @@ def load(path):
       out.setdefault(layer, {})[kind] = _kernel(path, name, layer, value, torch_layout) if kind == 'kernel' else value
   missing = [f'{name} ({part})' for name in NAMES for part in ('kernel', 'bias') if part not in out.get(name, {})]
   if missing:
-    raise UserError(f"'{path}' is not a file of VGG-16's weights: it lacks {_some(missing)}; its arrays are called "
-                    f'{_some(sorted(arrays))}')
+    raise UserError(
+      f"'{path}' is not a file of VGG-16's weights: it lacks {_some(missing)}; its arrays are called "
+      f'{_some(sorted(arrays))}'
+    )
   return {name: {kind: np.asarray(value, np.float32) for kind, value in layer.items()} for name, layer in out.items()}
 
 
@@ -70,18 +73,23 @@ def initialize(params, path):
       named.
   """
   if 'encoder' not in params or 'conv1_1' not in params['encoder']:
-    raise UserError('model.weights: this network has no VGG encoder; choose fcn, deconvnet, segnet or unet, or leave '
-                    "model.weights=''")
+    raise UserError(
+      "model.weights: this network has no VGG encoder; choose fcn, deconvnet, segnet or unet, or leave model.weights=''"
+    )
   weights, encoder, params = load(path), dict(params['encoder']), dict(params)
   layers = [name for name in encoder if name.startswith('conv')]
   if set(layers) != set(NAMES):
-    raise UserError(f"model.weights: VGG-16 has the convolutions {', '.join(NAMES)}, this network {', '.join(layers)}; "
-                    'set model.depth=5 and model.convs=(2, 2, 3, 3, 3)')
+    raise UserError(
+      f'model.weights: VGG-16 has the convolutions {", ".join(NAMES)}, this network {", ".join(layers)}; '
+      'set model.depth=5 and model.convs=(2, 2, 3, 3, 3)'
+    )
   for name in NAMES:
     wanted, given = encoder[name]['kernel'].shape, weights[name]['kernel'].shape
     if wanted != given:
-      raise UserError(f"model.weights: {name} has a kernel of shape {given} in '{path}', and {wanted} in this network; "
-                      'VGG-16 needs model.width=64 and data.channels=3')
+      raise UserError(
+        f"model.weights: {name} has a kernel of shape {given} in '{path}', and {wanted} in this network; "
+        'VGG-16 needs model.width=64 and data.channels=3'
+      )
     encoder[name] = _filled(encoder[name], weights[name])
   params['encoder'] = encoder
   for name in _FC_WINDOW:
@@ -89,8 +97,13 @@ def initialize(params, path):
       if params[name]['kernel'].shape == weights[name]['kernel'].shape:
         params[name] = _filled(params[name], weights[name])
       else:
-        logging.warning('%s of %s has shape %s, this network %s: it starts at random', name, path,
-                        weights[name]['kernel'].shape, params[name]['kernel'].shape)
+        logging.warning(
+          '%s of %s has shape %s, this network %s: it starts at random',
+          name,
+          path,
+          weights[name]['kernel'].shape,
+          params[name]['kernel'].shape,
+        )
   return params
 
 
@@ -114,14 +127,16 @@ def _read(path):
       from safetensors import SafetensorError
       from safetensors.numpy import load_file
     except ImportError as error:
-      raise UserError(f"model.weights: '{path}' needs the library safetensors: pip install safetensors, or save the "
-                      'weights as .npz') from error
+      raise UserError(
+        f"model.weights: '{path}' needs the library safetensors: pip install safetensors, or save the weights as .npz"
+      ) from error
     try:
       return load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError) as error:  # the last two: bfloat16, which numpy lacks
       raise UserError(f"model.weights: '{path}' cannot be read as .safetensors: {error}") from error
-  raise UserError(f"model.weights: '{path}' must end in .npz or .safetensors (a state dict of PyTorch can be saved as "
-                  'either)')
+  raise UserError(
+    f"model.weights: '{path}' must end in .npz or .safetensors (a state dict of PyTorch can be saved as either)"
+  )
 
 
 def _place(name):
@@ -142,13 +157,16 @@ def _kernel(path, name, layer, value, torch_layout):
     side = _FC_WINDOW[layer]
     c_in, c_out = value.shape[::-1] if torch_layout else value.shape
     if c_in % side**2:
-      raise UserError(f"model.weights: {name} of '{path}' has shape {value.shape}; {c_in} inputs are not a map of "
-                      f'{side}x{side}')
+      raise UserError(
+        f"model.weights: {name} of '{path}' has shape {value.shape}; {c_in} inputs are not a map of {side}x{side}"
+      )
     c_in //= side**2
     value = value.reshape((c_out, c_in, side, side) if torch_layout else (side, side, c_in, c_out))
   if value.ndim != 4:
-    raise UserError(f"model.weights: {name} of '{path}' has shape {value.shape}, which is no kernel of a convolution "
-                    '(this may be VGG-16 with batch norm, whose layers are numbered otherwise; take the plain one)')
+    raise UserError(
+      f"model.weights: {name} of '{path}' has shape {value.shape}, which is no kernel of a convolution "
+      '(this may be VGG-16 with batch norm, whose layers are numbered otherwise; take the plain one)'
+    )
   return value.transpose(2, 3, 1, 0) if torch_layout else value
 
 

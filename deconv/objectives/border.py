@@ -2,6 +2,7 @@
 
 Inside a step, so that the weights belong to the mask as augmentation has left it.
 """
+
 import math
 
 import jax
@@ -59,6 +60,7 @@ def components(mask, ignore=IGNORE):
     flat = new.reshape(-1, pixels)
     jumped = jnp.where(inside, jnp.take_along_axis(flat, jnp.maximum(flat - 1, 0), axis=1).reshape(mask.shape), 0)
     return jumped, jnp.any(jumped != old)
+
   numbers = jnp.arange(1, pixels + 1, dtype=jnp.int32).reshape(1, *mask.shape[1:])
   return jax.lax.while_loop(lambda state: state[1], body, (jnp.where(inside, numbers, 0), jnp.any(inside)))[0]
 
@@ -68,7 +70,7 @@ def _shifted(values, step, beyond):
   rows, columns = step
   padded = jnp.pad(values, ((0, 0), (1, 1), (1, 1)), constant_values=beyond)
   height, width = values.shape[1:]
-  return padded[:, 1 + rows:1 + rows + height, 1 + columns:1 + columns + width]
+  return padded[:, 1 + rows : 1 + rows + height, 1 + columns : 1 + columns + width]
 
 
 def _two_nearest(labels, reach):
@@ -78,7 +80,7 @@ def _two_nearest(labels, reach):
   """
   far = jnp.full(labels.shape, jnp.inf)
   none = jnp.zeros_like(labels)
-  found = (jnp.where(labels > 0, 0., jnp.inf), labels, far, none)  # (distance, label) of the nearest and of the other
+  found = (jnp.where(labels > 0, 0.0, jnp.inf), labels, far, none)  # (distance, label) of the nearest and of the other
   for axis in (2, 1):
     found = _spread(found, min(reach, labels.shape[axis] - 1), axis)
   limit = reach**2
@@ -97,6 +99,7 @@ def _spread(found, reach, axis):
     for distance, label in ((there[0] + squared, there[1]), (there[2] + squared, there[3])):
       best = _insert(best, distance, label)
     return best
+
   empty = [jnp.full_like(x, jnp.inf if x.dtype == jnp.float32 else 0) for x in found]
   return jax.lax.fori_loop(0, 2 * reach + 1, merge, tuple(empty))
 

@@ -4,6 +4,7 @@ beta-TC-VAE (Chen et al. 2018) and FactorVAE (Kim & Mnih 2018) weigh the total c
 q(z) = E_x q(z|x), the one by a minibatch estimate, the other by a discriminator; DIP-VAE (Kumar et al. 2018) pulls the
 covariance of the latents to the identity. KL = mutual information + total correlation + dimension-wise KL.
 """
+
 import math
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from deconv.objectives.elbo import rate
 
 class Decomposition(NamedTuple):
   """The three parts of E_x KL(q(z|x) || p(z)), scalars in nats (Chen et al. 2018, equation 2)."""
+
   mutual_information: jax.Array
   total_correlation: jax.Array
   dimension_kl: jax.Array
@@ -36,14 +38,15 @@ def decompose_kl(mean, logvar, z, dataset_size, sampling):
     Decomposition, means over the batch. With the same draws, its sum is an estimate of the KL whatever the weights.
   """
   batch = z.shape[0]
-  log_weight = jnp.log(sampling_weights(batch, dataset_size, sampling))                   # i j
-  each = log_normal(z[:, None], mean[None], logvar[None])                                 # i j latent
-  log_joint = jax.nn.logsumexp(log_weight + each.sum(-1), axis=1)                         # log q(z_i)
-  log_product = jax.nn.logsumexp(log_weight[..., None] + each, axis=1).sum(-1)            # sum_d log q(z_id)
+  log_weight = jnp.log(sampling_weights(batch, dataset_size, sampling))  # i j
+  each = log_normal(z[:, None], mean[None], logvar[None])  # i j latent
+  log_joint = jax.nn.logsumexp(log_weight + each.sum(-1), axis=1)  # log q(z_i)
+  log_product = jax.nn.logsumexp(log_weight[..., None] + each, axis=1).sum(-1)  # sum_d log q(z_id)
   log_posterior = log_normal(z, mean, logvar).sum(-1)
-  log_prior = log_normal(z, 0., 0.).sum(-1)
-  return Decomposition(jnp.mean(log_posterior - log_joint), jnp.mean(log_joint - log_product),
-                       jnp.mean(log_product - log_prior))
+  log_prior = log_normal(z, 0.0, 0.0).sum(-1)
+  return Decomposition(
+    jnp.mean(log_posterior - log_joint), jnp.mean(log_joint - log_product), jnp.mean(log_product - log_prior)
+  )
 
 
 def log_normal(z, mean, logvar):
@@ -65,13 +68,13 @@ def sampling_weights(batch, dataset_size, sampling):
   if dataset_size < batch:
     raise ValueError(f'dataset_size={dataset_size} is smaller than the batch of {batch}')
   if sampling == 'weighted':
-    return jnp.full((batch, batch), 1. / (batch * dataset_size))
+    return jnp.full((batch, batch), 1.0 / (batch * dataset_size))
   if sampling != 'stratified':
     raise ValueError(f"sampling='{sampling}' must be 'weighted' or 'stratified'")
   others = batch - 1
-  place = (jnp.arange(batch)[None] - jnp.arange(batch)[:, None]) % batch                  # 0: z_i's own image
+  place = (jnp.arange(batch)[None] - jnp.arange(batch)[:, None]) % batch  # 0: z_i's own image
   last = (dataset_size - others) / (dataset_size * others)
-  return jnp.where(place == 0, 1. / dataset_size, jnp.where(place == others, last, 1. / others))
+  return jnp.where(place == 0, 1.0 / dataset_size, jnp.where(place == others, last, 1.0 / others))
 
 
 def beta_tc(options):
@@ -83,11 +86,13 @@ def beta_tc(options):
       `sampling_weights`. A size of 0 is the batch, which with 'weighted' moves the reported value by a constant and no
       gradient.
   """
+
   def penalty(posterior, z, step):
     del step
     size = max(options.dataset_size, len(z))
     tc = decompose_kl(posterior.mean, posterior.log_variance, z, size, options.tc_sampling).total_correlation
     return jnp.mean(rate(posterior)) + (options.beta - 1) * tc, {'total_correlation': tc}
+
   return penalty
 
 
@@ -98,20 +103,24 @@ def dip_i(options):
     options: a is `dip_off_diagonal` (lambda_od of the paper), b `dip_diagonal` (lambda_d; the paper's DIP-VAE-I has b =
       10 a, its DIP-VAE-II b = a).
   """
+
   def penalty(posterior, z, step):
     del z, step
     extra = _off_identity(_covariance(posterior.mean), options)
     return jnp.mean(rate(posterior)) + extra, {'dip': extra}
+
   return penalty
 
 
 def dip_ii(options):
   """As `dip_i` with C = Cov_x[mean] + E_x[diag(variance)], the covariance of q(z) (DIP-VAE-II, equation 7)."""
+
   def penalty(posterior, z, step):
     del z, step
     variance = jnp.mean(jnp.exp(posterior.log_variance), axis=0)
     extra = _off_identity(_covariance(posterior.mean) + jnp.diag(variance), options)
     return jnp.mean(rate(posterior)) + extra, {'dip': extra}
+
   return penalty
 
 
@@ -123,16 +132,12 @@ def _covariance(x):
 def _off_identity(covariance, options):
   variances = jnp.diag(covariance)
   off = covariance - jnp.diag(variances)
-  return options.dip_off_diagonal * jnp.sum(off**2) + options.dip_diagonal * jnp.sum((variances - 1)**2)
+  return options.dip_off_diagonal * jnp.sum(off**2) + options.dip_diagonal * jnp.sum((variances - 1) ** 2)
 
 
 # As those of deconv.objectives.regularizers, of which they are part: name -> builder of (posterior, z, step) ->
 # (penalty, scalars). FactorVAE, whose penalty has a network, is a task of its own (deconv/tasks/factor_vae.py).
-REGULARIZERS = {
-    'beta_tc': beta_tc,
-    'dip_i': dip_i,
-    'dip_ii': dip_ii,
-}
+REGULARIZERS = {'beta_tc': beta_tc, 'dip_i': dip_i, 'dip_ii': dip_ii}
 
 
 def permute_dimensions(key, z):

@@ -2,6 +2,7 @@
 
 Everything is summed over pixels and latents and is one number per image; averaging over images is the caller's.
 """
+
 import functools
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ class Posterior(NamedTuple):
     mean: float32 (batch, latent).
     log_variance: float32 (batch, latent), natural logarithm.
   """
+
   mean: jax.Array
   log_variance: jax.Array
 
@@ -101,6 +103,7 @@ def streaming_log_mean_exp(chunk, num, chunk_size):
   Returns:
     float32 (batch,).
   """
+
   def add(carry, i):
     highest, total = carry
     inside = i * chunk_size + jnp.arange(chunk_size) < num
@@ -108,6 +111,7 @@ def streaming_log_mean_exp(chunk, num, chunk_size):
     new = jnp.maximum(highest, jnp.max(weights, axis=0))
     # A sum relative to the highest weight so far: thousands of terms keep their digits, none overflows.
     return (new, total * jnp.exp(highest - new) + jnp.sum(jnp.exp(weights - new[None]), axis=0)), None
+
   shape = jax.eval_shape(functools.partial(chunk, jnp.int32(0))).shape[1:]
   start = jnp.full(shape, jnp.finfo(jnp.float32).min, jnp.float32), jnp.zeros(shape, jnp.float32)
   (highest, total), _ = jax.lax.scan(add, start, jnp.arange(-(-num // chunk_size)))

@@ -4,6 +4,7 @@ A discriminator's logit l means p(real) = sigmoid(l); -log sigmoid(l) = softplus
 softplus(l), which neither overflow nor saturate in float32, where the log of a rounded probability would. Losses are
 in nats.
 """
+
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ class Objective(NamedTuple):
     disc: (logits of real images (batch,), logits of generated images (batch,)) -> loss of the discriminator (batch,).
     gen: logits of generated images (batch,) -> loss of the generator (batch,).
   """
+
   disc: Callable
   gen: Callable
 
@@ -36,7 +38,4 @@ def minimax(fake_logits):
   return -jax.nn.softplus(fake_logits)
 
 
-OBJECTIVES = {
-    'non_saturating': Objective(cross_entropy, non_saturating),
-    'minimax': Objective(cross_entropy, minimax),
-}
+OBJECTIVES = {'non_saturating': Objective(cross_entropy, non_saturating), 'minimax': Objective(cross_entropy, minimax)}

@@ -3,15 +3,13 @@
 In a minibatch only one factor of the scene varies, so only the latents of that factor (the active ones) may differ
 between its images.
 """
+
 import jax
 import jax.numpy as jnp
 
 # Who stands in for the inactive latents: their mean over the minibatch (paper, section 3.1, step 5), or those of its
 # first image (modules/SelectiveOutputClamp.lua of the authors' code).
-CLAMPS = {
-    'mean': lambda codes: jnp.mean(codes, axis=0, keepdims=True),
-    'first': lambda codes: codes[:1],
-}
+CLAMPS = {'mean': lambda codes: jnp.mean(codes, axis=0, keepdims=True), 'first': lambda codes: codes[:1]}
 
 
 def clamp(codes, active, kind):
@@ -35,7 +33,7 @@ def invariance(codes, active):
   the number of images, as that of every mean is), at an active one 0.
   """
   squares = jnp.square(codes - jnp.mean(codes, axis=0, keepdims=True))
-  return 0.5 * jnp.mean(jnp.sum(jnp.where(active[None], 0., squares), axis=-1))
+  return 0.5 * jnp.mean(jnp.sum(jnp.where(active[None], 0.0, squares), axis=-1))
 
 
 def active_latents(varies, num_factors, latent_size):

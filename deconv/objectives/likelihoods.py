@@ -13,6 +13,7 @@ A likelihood has
 LIKELIHOODS maps `config.objective.likelihood` to a builder that takes the options of the objective
 (deconv.options.objectives.vae.AutoencoderObjective).
 """
+
 import dataclasses
 import math
 
@@ -42,6 +43,7 @@ class Bernoulli:
       report, but no likelihood of anything).
     binarization_seed: of 'static'.
   """
+
   binarization: str
   binarization_seed: int
   counts_levels = False
@@ -87,6 +89,7 @@ class Gaussian:
       Dai & Wipf 2019) or 'pixel' (the decoder gives the log-variance of each pixel).
     noise_scale: standard deviation of 'fixed', in units of the full range [0, 1]; None for the others.
   """
+
   kind: str
   noise_scale: float | None
   counts_levels = True
@@ -108,7 +111,7 @@ class Gaussian:
     if self.kind == 'fixed':
       log_variance = 2 * math.log(2 * self.noise_scale)
     else:
-      log_variance = jnp.clip(log_variance, -12., 4.)  # sigma from 0.3 levels to more than the whole range
+      log_variance = jnp.clip(log_variance, -12.0, 4.0)  # sigma from 0.3 levels to more than the whole range
     square = jnp.square(targets - mean) * jnp.exp(-log_variance)
     return -jnp.sum(0.5 * (square + log_variance + math.log(2 * math.pi)) + math.log(128), axis=_PIXELS)
 
@@ -131,6 +134,7 @@ class LogisticMixture:
   Attributes:
     mixtures: number of components.
   """
+
   mixtures: int
   counts_levels = True
 
@@ -150,13 +154,13 @@ class LogisticMixture:
     k = self.mixtures
     logits, rest = outputs[..., :k].astype(jnp.float32), outputs[..., k:].astype(jnp.float32)
     rest = rest.reshape(*rest.shape[:-1], -1, k)
-    means, log_scales = rest[..., :channels, :], jnp.clip(rest[..., channels:2 * channels, :], -7., 7.)
-    return logits, means, log_scales, jnp.tanh(rest[..., 2 * channels:, :])
+    means, log_scales = rest[..., :channels, :], jnp.clip(rest[..., channels : 2 * channels, :], -7.0, 7.0)
+    return logits, means, log_scales, jnp.tanh(rest[..., 2 * channels :, :])
 
   def log_prob(self, outputs, targets):
     channels = targets.shape[-1]
     logits, means, log_scales, couplings = self._split(outputs, channels)
-    x = of_rank(targets, outputs.ndim)[..., None]                                     # ... h w c 1
+    x = of_rank(targets, outputs.ndim)[..., None]  # ... h w c 1
     if channels == 3:
       means = _couple(means, couplings, x[..., 0, :], x[..., 1, :])
     # P(level) = sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)): no difference of rounded numbers.
@@ -183,14 +187,20 @@ class LogisticMixture:
 
 def _couple(means, couplings, red, green):
   """Means (..., 3, k) given the values of red and green (..., k or 1)."""
-  return jnp.stack([means[..., 0, :], means[..., 1, :] + couplings[..., 0, :] * red,
-                    means[..., 2, :] + couplings[..., 1, :] * red + couplings[..., 2, :] * green], axis=-2)
+  return jnp.stack(
+    [
+      means[..., 0, :],
+      means[..., 1, :] + couplings[..., 0, :] * red,
+      means[..., 2, :] + couplings[..., 1, :] * red + couplings[..., 2, :] * green,
+    ],
+    axis=-2,
+  )
 
 
 LIKELIHOODS = {
-    'bernoulli': lambda options: Bernoulli(options.binarization, options.binarization_seed),
-    'gaussian_fixed': lambda options: Gaussian('fixed', options.noise_scale),
-    'gaussian_learned': lambda options: Gaussian('learned', None),
-    'gaussian_pixel': lambda options: Gaussian('pixel', None),
-    'logistic_mixture': lambda options: LogisticMixture(options.mixtures),
+  'bernoulli': lambda options: Bernoulli(options.binarization, options.binarization_seed),
+  'gaussian_fixed': lambda options: Gaussian('fixed', options.noise_scale),
+  'gaussian_learned': lambda options: Gaussian('learned', None),
+  'gaussian_pixel': lambda options: Gaussian('pixel', None),
+  'logistic_mixture': lambda options: LogisticMixture(options.mixtures),
 }

@@ -4,8 +4,9 @@ Every loss takes images (batch, h, w, c) on the scale of [-1, 1] and returns flo
 of each image, so that the mean over a batch does not depend on how it is divided over devices. `weights` (batch, h, w,
 1) weighs the pixels; an image whose weights are all 0 has loss 0.
 """
-import jax.numpy as jnp
+
 from jax import lax
+import jax.numpy as jnp
 
 from deconv.metrics.image_quality import ssim_maps
 
@@ -34,8 +35,9 @@ def ssim(images, targets):
 def total_variation(images):
   """Mean absolute difference of vertical neighbours plus that of horizontal ones (anisotropic): (batch,)."""
   images = images.astype(jnp.float32)
-  return (jnp.mean(jnp.abs(jnp.diff(images, axis=1)), axis=(1, 2, 3))
-          + jnp.mean(jnp.abs(jnp.diff(images, axis=2)), axis=(1, 2, 3)))
+  return jnp.mean(jnp.abs(jnp.diff(images, axis=1)), axis=(1, 2, 3)) + jnp.mean(
+    jnp.abs(jnp.diff(images, axis=2)), axis=(1, 2, 3)
+  )
 
 
 def hole_weights(hole, outside, ring, ring_weight):
@@ -82,9 +84,12 @@ class RestorationLoss:
       images, targets = images[inside], targets[inside]
       weights = None if weights is None else weights[inside]
     compute = {
-        'l2': lambda: l2(images, targets, weights), 'l1': lambda: l1(images, targets, weights),
-        'charbonnier': lambda: charbonnier(images, targets, weights, o.charbonnier_eps),
-        'ssim': lambda: ssim(images, targets), 'total_variation': lambda: total_variation(images)}
+      'l2': lambda: l2(images, targets, weights),
+      'l1': lambda: l1(images, targets, weights),
+      'charbonnier': lambda: charbonnier(images, targets, weights, o.charbonnier_eps),
+      'ssim': lambda: ssim(images, targets),
+      'total_variation': lambda: total_variation(images),
+    }
     terms = {name: jnp.mean(compute[name]()) for name in o.TERMS if getattr(o, name)}
     return sum(getattr(o, name) * value for name, value in terms.items()), terms
 

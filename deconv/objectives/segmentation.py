@@ -4,6 +4,7 @@ Every loss takes logits (batch, height, width, C) and a mask of integers (batch,
 scalar. A pixel counts if its mask is a class, 0 to C - 1; `ignore` (255) and other values have no part in value or
 gradient. Where nothing counts, a loss is 0.
 """
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,7 +69,7 @@ def deep(scores, mask, class_weights=None):
   pixels = jnp.maximum(jnp.sum((mask >= 0) & (mask < classes), dtype=jnp.int32), 1).astype(jnp.float32)
   weights = 1.0 if class_weights is None else jnp.asarray(class_weights, jnp.float32)[None, None, None]
   shares = weights * jax.nn.one_hot(mask, classes, dtype=jnp.float32)  # b h w C; all zero where the mask is no class
-  total = 0.
+  total = 0.0
   for logits in sorted(scores, key=lambda x: -x.shape[1]):  # the finest first, as the cells only grow
     batch, h, w, _ = logits.shape
     shares = shares.reshape(batch, h, shares.shape[1] // h, w, shares.shape[2] // w, classes).sum(axis=(2, 4))
@@ -86,7 +87,7 @@ def crop_to(mask, logits):
   if min(margins) < 0 or any(margin % 2 for margin in margins):
     raise ValueError(f'logits of {logits.shape[1:3]} pixels are not the middle of a mask of {mask.shape[1:3]}')
   top, left = margins[0] // 2, margins[1] // 2
-  return mask[:, top:top + logits.shape[1], left:left + logits.shape[2]]
+  return mask[:, top : top + logits.shape[1], left : left + logits.shape[2]]
 
 
 def cross_entropy(logits, mask, class_weights=None, extra_weight=None, ignore=IGNORE):
@@ -149,6 +150,7 @@ def lovasz(logits, mask, per_image, ignore=IGNORE):
 
   def grouped(x):  # (batch, h, w, C) -> (groups, C, pixels)
     return jnp.moveaxis(x.reshape(groups, -1, classes), -1, 1)
+
   counts = grouped(jnp.broadcast_to(counts[..., None], true.shape))
   true = grouped(true) & counts
   p = grouped(jnp.exp(log_p))
@@ -167,8 +169,9 @@ def _descending(errors):
   11 and 21 classes of 32,768 pixels: 5.4, 5.1, 5.8; one core of an AMD EPYC, medians of 7). So there an error and its
   index become one integer: floats that are not negative are ordered as their bits are.
   """
-  return jax.lax.platform_dependent(errors, cpu=_descending_packed,
-                                    default=lambda x: jnp.argsort(x, axis=-1, descending=True).astype(jnp.int32))
+  return jax.lax.platform_dependent(
+    errors, cpu=_descending_packed, default=lambda x: jnp.argsort(x, axis=-1, descending=True).astype(jnp.int32)
+  )
 
 
 def _descending_packed(errors):

@@ -2,26 +2,29 @@
 
 Semantics, correspondence with other libraries and examples: docs/operators.md.
 """
-from deconv.ops.blur import blur
-from deconv.ops.blur import blur_upsample
-from deconv.ops.blur import box_filter
-from deconv.ops.blur import upsample_filter
-from deconv.ops.conv import conv
-from deconv.ops.conv import conv_transpose
-from deconv.ops.pool import avg_pool
-from deconv.ops.pool import avg_unpool
-from deconv.ops.pool import max_pool
-from deconv.ops.pool import max_unpool
-from deconv.ops.resize import bilinear_kernel
-from deconv.ops.resize import resize_bilinear
-from deconv.ops.resize import resize_nearest
-from deconv.ops.resize import resize_nearest_conv
-from deconv.ops.shuffle import depth_to_space
-from deconv.ops.shuffle import icnr
-from deconv.ops.shuffle import space_to_depth
+
+from deconv.ops.blur import blur, blur_upsample, box_filter, upsample_filter
+from deconv.ops.conv import conv, conv_transpose
+from deconv.ops.pool import avg_pool, avg_unpool, max_pool, max_unpool
+from deconv.ops.resize import bilinear_kernel, resize_bilinear, resize_nearest, resize_nearest_conv
+from deconv.ops.shuffle import depth_to_space, icnr, space_to_depth
 
 __all__ = [
-    'avg_pool', 'avg_unpool', 'bilinear_kernel', 'blur', 'blur_upsample', 'box_filter', 'conv', 'conv_transpose',
-    'depth_to_space', 'icnr', 'max_pool', 'max_unpool', 'resize_bilinear', 'resize_nearest', 'resize_nearest_conv',
-    'space_to_depth', 'upsample_filter',
+  'avg_pool',
+  'avg_unpool',
+  'bilinear_kernel',
+  'blur',
+  'blur_upsample',
+  'box_filter',
+  'conv',
+  'conv_transpose',
+  'depth_to_space',
+  'icnr',
+  'max_pool',
+  'max_unpool',
+  'resize_bilinear',
+  'resize_nearest',
+  'resize_nearest_conv',
+  'space_to_depth',
+  'upsample_filter',
 ]

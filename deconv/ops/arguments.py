@@ -1,4 +1,5 @@
 """Arguments that every windowed operator shares: ints that broadcast over dimensions, and the grammar of paddings."""
+
 from collections.abc import Iterable, Sequence
 import operator
 
@@ -62,8 +63,9 @@ def is_same(padding: Padding) -> bool:
   return isinstance(padding, str) and padding.upper() == 'SAME'
 
 
-def pad_pairs(padding: Padding, reach: Sequence[int], strides: Sequence[int],
-              sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
+def pad_pairs(
+  padding: Padding, reach: Sequence[int], strides: Sequence[int], sizes: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
   """Returns a (low, high) padding for each spatial dimension: the one grammar of every operator that takes a padding.
 
   It says what surrounds the large array, which a window slides over: the input of a convolution or a pooling, the
@@ -93,8 +95,10 @@ def pad_pairs(padding: Padding, reach: Sequence[int], strides: Sequence[int],
   entries = (padding,) * dims if is_int(padding) else tuple(padding) if isinstance(padding, Iterable) else ()
   pairs = [(entry,) * 2 if is_int(entry) else tuple(entry) if isinstance(entry, Iterable) else () for entry in entries]
   if len(pairs) != dims or not all(len(pair) == 2 and all(map(is_int, pair)) for pair in pairs):
-    raise ValueError(f"padding must be 'SAME', 'VALID', an int, {dims} ints or {dims} (low, high) pairs, one for each "
-                     f'spatial dimension, not {padding!r}')
+    raise ValueError(
+      f"padding must be 'SAME', 'VALID', an int, {dims} ints or {dims} (low, high) pairs, one for each "
+      f'spatial dimension, not {padding!r}'
+    )
   pairs = tuple((operator.index(low), operator.index(high)) for low, high in pairs)
   if min(map(min, pairs)) < 0:
     raise ValueError(f'padding must be at least 0, not {padding!r}')

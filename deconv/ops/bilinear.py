@@ -14,15 +14,14 @@ but that: forward mode, reverse mode, gradients of gradients and rematerialisati
 its residuals cannot be differentiated again, so it loses `vmap` and gradient penalties. So in JAX
 0.10.2.)
 """
+
 from __future__ import annotations
 
 import functools
 
 import jax
 from jax.extend.core import Primitive
-from jax.interpreters import ad
-from jax.interpreters import batching
-from jax.interpreters import mlir
+from jax.interpreters import ad, batching, mlir
 import jax.numpy as jnp
 
 from deconv.ops import lowering
@@ -64,33 +63,38 @@ def _primitive(name, out_shape, program):
 
   primitive.def_impl(jax.jit(run, static_argnames=('geometry', 'precision')))
   primitive.def_abstract_eval(
-      lambda a, b, *, geometry, precision: a.update(shape=out_shape(a, b, geometry), weak_type=False))
+    lambda a, b, *, geometry, precision: a.update(shape=out_shape(a, b, geometry), weak_type=False)
+  )
   mlir.register_lowering(primitive, mlir.lower_fun(run, multiple_results=False))
   return primitive
 
 
-expand_p = _primitive(
-    'conv_expand', lambda x, k, g: (x.shape[0], *g.large, k.shape[-1] * g.groups), lowering.expand)
+expand_p = _primitive('conv_expand', lambda x, k, g: (x.shape[0], *g.large, k.shape[-1] * g.groups), lowering.expand)
 reduce_p = _primitive('conv_reduce', lambda y, k, g: (y.shape[0], *g.small, k.shape[-2]), lowering.reduce)
 correlate_p = _primitive(
-    'conv_correlate', lambda x, y, g: (*g.window, x.shape[-1], y.shape[-1] // g.groups), lowering.correlate)
+  'conv_correlate', lambda x, y, g: (*g.window, x.shape[-1], y.shape[-1] // g.groups), lowering.correlate
+)
 
 ad.defbilinear(
-    expand_p,
-    lambda ct, x, kernel, geometry, precision: _bind(reduce_p, ct, kernel, geometry, precision),
-    lambda ct, x, kernel, geometry, precision: _bind(correlate_p, x, ct, geometry, precision))
+  expand_p,
+  lambda ct, x, kernel, geometry, precision: _bind(reduce_p, ct, kernel, geometry, precision),
+  lambda ct, x, kernel, geometry, precision: _bind(correlate_p, x, ct, geometry, precision),
+)
 ad.defbilinear(
-    reduce_p,
-    lambda ct, y, kernel, geometry, precision: _bind(expand_p, ct, kernel, geometry, precision),
-    lambda ct, y, kernel, geometry, precision: _bind(correlate_p, ct, y, geometry, precision))
+  reduce_p,
+  lambda ct, y, kernel, geometry, precision: _bind(expand_p, ct, kernel, geometry, precision),
+  lambda ct, y, kernel, geometry, precision: _bind(correlate_p, ct, y, geometry, precision),
+)
 ad.defbilinear(
-    correlate_p,
-    lambda ct, x, y, geometry, precision: _bind(reduce_p, y, ct, geometry, precision),
-    lambda ct, x, y, geometry, precision: _bind(expand_p, x, ct, geometry, precision))
+  correlate_p,
+  lambda ct, x, y, geometry, precision: _bind(reduce_p, y, ct, geometry, precision),
+  lambda ct, x, y, geometry, precision: _bind(expand_p, x, ct, geometry, precision),
+)
 
 
 # vmap. A mapped axis becomes part of the batch where only images are mapped, and groups of channels where kernels are
 # too.
+
 
 def _into_batch(a):  # (map, batch, ...) -> (map * batch, ...)
   return a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
@@ -103,14 +107,14 @@ def _out_of_batch(a, size):
 def _into_channels(a, axis=-1):  # (map, ..., channels) -> (..., map * channels); the axis counts from the end
   a = jnp.moveaxis(a, 0, axis - 1)
   shape = list(a.shape)
-  shape[axis - 1:a.ndim + axis + 1] = [shape[axis - 1] * shape[axis]]
+  shape[axis - 1 : a.ndim + axis + 1] = [shape[axis - 1] * shape[axis]]
   return a.reshape(shape)
 
 
 def _out_of_channels(a, size, axis=-1):
   shape = list(a.shape)
   at = a.ndim + axis
-  shape[at:at + 1] = [size, shape[at] // size]
+  shape[at : at + 1] = [size, shape[at] // size]
   return jnp.moveaxis(a.reshape(shape), at, 0)
 
 

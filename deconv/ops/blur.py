@@ -4,15 +4,14 @@ A filter removes the checkerboard of a factor f completely when its spectrum is 
 of length f is the shortest that is, and all filters here are boxes convolved with each other. Separable, made of slices
 and sums: no zeros are multiplied, the same program differentiates well on every platform.
 """
+
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deconv.ops.arguments import check_floating
-from deconv.ops.arguments import per_dim
-from deconv.ops.arguments import wide_type
+from deconv.ops.arguments import check_floating, per_dim, wide_type
 
 _BORDERS = {'edge': 'edge', 'zero': 'constant', 'reflect': 'reflect'}
 
@@ -95,7 +94,7 @@ def upsample_filter(x: jax.Array, factor: int | Sequence[int], taps, *, border: 
   dims = x.ndim - 2
   factors = per_dim('factor', factor, dims)
   if border not in _BORDERS:
-    raise ValueError(f"border must be one of {', '.join(_BORDERS)}, not {border!r}")
+    raise ValueError(f'border must be one of {", ".join(_BORDERS)}, not {border!r}')
   if not len(taps):
     raise ValueError('taps is empty: a filter needs at least one tap')
   taps = [np.asarray(taps, np.float64)] * dims if np.ndim(taps[0]) == 0 else [np.asarray(t, np.float64) for t in taps]
@@ -111,15 +110,20 @@ def upsample_filter(x: jax.Array, factor: int | Sequence[int], taps, *, border: 
 def _along(x, axis, factor, taps, border):
   low = (len(taps) - factor) // 2
   # Phase p of the output reads x[i + shift] * taps[t] for every tap t = p + low - factor * shift.
-  phases = [[((p + low - t) // factor, tap) for t, tap in enumerate(taps.tolist())
-             if (p + low - t) % factor == 0 and tap] for p in range(factor)]
+  phases = [
+    [((p + low - t) // factor, tap) for t, tap in enumerate(taps.tolist()) if (p + low - t) % factor == 0 and tap]
+    for p in range(factor)
+  ]
   shifts = [shift for phase in phases for shift, _ in phase]
   before, after = max(0, -min(shifts, default=0)), max(0, max(shifts, default=0))
   n = x.shape[axis]
   pads = [(0, 0)] * x.ndim
   pads[axis] = (before, after)
-  padded = jnp.pad(x, pads, mode=_BORDERS[border]) if x.size else jnp.zeros(
-      [m + sum(pad) for m, pad in zip(x.shape, pads)], x.dtype)
+  padded = (
+    jnp.pad(x, pads, mode=_BORDERS[border])
+    if x.size
+    else jnp.zeros([m + sum(pad) for m, pad in zip(x.shape, pads)], x.dtype)
+  )
   outputs = []
   for phase in phases:
     total = jnp.zeros_like(x)
@@ -129,4 +133,4 @@ def _along(x, axis, factor, taps, border):
   if factor == 1:
     return outputs[0]
   y = jnp.stack(outputs, axis + 1)
-  return y.reshape(*x.shape[:axis], n * factor, *x.shape[axis + 1:])
+  return y.reshape(*x.shape[:axis], n * factor, *x.shape[axis + 1 :])

@@ -1,4 +1,5 @@
 """Strided convolution and its adjoint, the transposed convolution, as pure array functions."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,13 +9,19 @@ import jax.numpy as jnp
 
 from deconv.ops import bilinear
 from deconv.ops.arguments import Padding
-from deconv.ops.geometry import conv_geometry
-from deconv.ops.geometry import conv_transpose_geometry
+from deconv.ops.geometry import conv_geometry, conv_transpose_geometry
 
 
 def conv_transpose(
-    x: jax.Array, kernel: jax.Array, *, strides: int | Sequence[int] = 1, padding: Padding = 0,
-    output_padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, groups: int = 1) -> jax.Array:
+  x: jax.Array,
+  kernel: jax.Array,
+  *,
+  strides: int | Sequence[int] = 1,
+  padding: Padding = 0,
+  output_padding: int | Sequence[int] = 0,
+  dilation: int | Sequence[int] = 1,
+  groups: int = 1,
+) -> jax.Array:
   """Transposed convolution: the adjoint of the convolution with the same arguments.
 
   `y[i * stride + k * dilation - padding] += x[i] @ kernel[k]`, which is PyTorch's `conv_transpose` with the channel
@@ -42,8 +49,15 @@ def conv_transpose(
   return bilinear.expand(x, kernel, geometry)
 
 
-def conv(x: jax.Array, kernel: jax.Array, *, strides: int | Sequence[int] = 1, padding: Padding = 0,
-         dilation: int | Sequence[int] = 1, groups: int = 1) -> jax.Array:
+def conv(
+  x: jax.Array,
+  kernel: jax.Array,
+  *,
+  strides: int | Sequence[int] = 1,
+  padding: Padding = 0,
+  dilation: int | Sequence[int] = 1,
+  groups: int = 1,
+) -> jax.Array:
   """Strided convolution (cross-correlation, as everywhere in deep learning).
 
   `y[i] = sum_k x[i * stride + k * dilation - padding] @ kernel[k]`, zero outside of x.

@@ -4,6 +4,7 @@ Notation of `geometry.py`: tap k of small position i sits at large position `i *
 Position `o = q * stride + r` of the large array is position q of its *phase* r (polyphase form): every tap of the
 kernel belongs to one phase, in which it is a shift.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -77,8 +78,13 @@ def expand_wide(x, kernel, g: Geometry, accumulator=None):
   kernel = jnp.flip(kernel, range(n)).reshape(*blocks, c_small, -1)
   space = 'DHW'[-n:]
   out = lax.conv_general_dilated(
-      x, kernel, (1,) * n, [(b - 1, b - 1) for b in blocks], preferred_element_type=accumulator,
-      dimension_numbers=('N' + space + 'C', space + 'IO', 'N' + space + 'C'))
+    x,
+    kernel,
+    (1,) * n,
+    [(b - 1, b - 1) for b in blocks],
+    preferred_element_type=accumulator,
+    dimension_numbers=('N' + space + 'C', space + 'IO', 'N' + space + 'C'),
+  )
   rows = out.shape[1:-1]
   out = out.reshape(x.shape[0], *rows, *g.strides, c_large)
   out = out.transpose(0, *itertools.chain(*((1 + d, 1 + n + d) for d in range(n))), 2 * n + 1)
@@ -111,8 +117,10 @@ def _columns(y, g):
     y = y.reshape(y.shape[0], *rows, math.prod(g.strides) * y.shape[-1])
     # Folded once and kept: fused into each product that reads it, the transposition would be done again and again.
     y = lax.optimization_barrier(y)
-    return [y[(slice(None), *(slice(q, q + small) for q, small in zip(shift, g.small)))]
-            for shift in itertools.product(*map(range, blocks))]
+    return [
+      y[(slice(None), *(slice(q, q + small) for q, small in zip(shift, g.small)))]
+      for shift in itertools.product(*map(range, blocks))
+    ]
   return _tap_columns(y, g)
 
 

@@ -1,12 +1,10 @@
 """The sizes of a convolution and of its adjoint, and every check on the arguments."""
+
 from __future__ import annotations
 
 import dataclasses
 
-from deconv.ops.arguments import is_int
-from deconv.ops.arguments import is_same
-from deconv.ops.arguments import pad_pairs
-from deconv.ops.arguments import per_dim
+from deconv.ops.arguments import is_int, is_same, pad_pairs, per_dim
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +14,7 @@ class Geometry:
   Tap k of small position i sits at large position `i * stride + k * dilation - padding[0]`. All tuples hold an entry
   for each spatial dimension.
   """
+
   large: tuple[int, ...]
   small: tuple[int, ...]
   window: tuple[int, ...]
@@ -40,8 +39,9 @@ class Geometry:
     """The same pairs of pixels with small and large exchanged and the window flipped; of a geometry of stride 1."""
     reach = [d * (k - 1) for k, d in zip(self.window, self.dilation)]
     lows = [r - low for r, (low, _) in zip(reach, self.padding)]
-    pads = tuple((low, large - 1 + r + 1 - small - low)
-                 for low, r, large, small in zip(lows, reach, self.large, self.small))
+    pads = tuple(
+      (low, large - 1 + r + 1 - small - low) for low, r, large, small in zip(lows, reach, self.large, self.small)
+    )
     return dataclasses.replace(self, large=self.small, small=self.large, padding=pads)
 
 
@@ -53,8 +53,9 @@ def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> 
   groups = _check_groups('conv', groups)
   if x_shape[-1] != kernel_shape[-2] * groups:
     raise ValueError(
-        f'conv: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape {tuple(kernel_shape)} '
-        f'with groups={groups} takes {kernel_shape[-2] * groups}; the kernel must be (*window, c_in / groups, c_out).')
+      f'conv: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape {tuple(kernel_shape)} '
+      f'with groups={groups} takes {kernel_shape[-2] * groups}; the kernel must be (*window, c_in / groups, c_out).'
+    )
   if kernel_shape[-1] % groups:
     raise ValueError(f'conv: groups={groups} does not divide the {kernel_shape[-1]} output channels of the kernel.')
   reach = tuple(d * (k - 1) + 1 for k, d in zip(window, dilation))
@@ -64,8 +65,9 @@ def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> 
     room = large[d] + sum(pads[d]) - reach[d]
     if room < 0:
       raise ValueError(
-          f'conv: the output would be empty in spatial dimension {d}: input {large[d]} with padding {pads[d]} is '
-          f'smaller than the kernel, which spans {reach[d]} (window {window[d]}, dilation {dilation[d]}).')
+        f'conv: the output would be empty in spatial dimension {d}: input {large[d]} with padding {pads[d]} is '
+        f'smaller than the kernel, which spans {reach[d]} (window {window[d]}, dilation {dilation[d]}).'
+      )
     small.append(room // strides[d] + 1)
   return _geometry(large, small, window, strides, dilation, pads, groups)
 
@@ -79,20 +81,24 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
   groups = _check_groups('conv_transpose', groups)
   if x_shape[-1] != kernel_shape[-2]:
     raise ValueError(
-        f'conv_transpose: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape '
-        f'{tuple(kernel_shape)} takes {kernel_shape[-2]}; the kernel must be (*window, c_in, c_out / groups).')
+      f'conv_transpose: x of shape {tuple(x_shape)} has {x_shape[-1]} channels but the kernel of shape '
+      f'{tuple(kernel_shape)} takes {kernel_shape[-2]}; the kernel must be (*window, c_in, c_out / groups).'
+    )
   if x_shape[-1] % groups:
     raise ValueError(f'conv_transpose: groups={groups} does not divide the {x_shape[-1]} channels of x.')
   for d in range(n):
     if extra[d] >= max(strides[d], dilation[d]):
       raise ValueError(
-          f'conv_transpose: output_padding={extra[d]} in spatial dimension {d} must be smaller than the larger of '
-          f'stride {strides[d]} and dilation {dilation[d]}.')
+        f'conv_transpose: output_padding={extra[d]} in spatial dimension {d} must be smaller than the larger of '
+        f'stride {strides[d]} and dilation {dilation[d]}.'
+      )
   reach = tuple(d * (k - 1) + 1 for k, d in zip(window, dilation))
   same = is_same(padding)
   if same and any(extra):
-    raise ValueError(f"conv_transpose: output_padding={extra} with padding='SAME', which fixes the output at "
-                     'input * stride; give the padding as numbers.')
+    raise ValueError(
+      f"conv_transpose: output_padding={extra} with padding='SAME', which fixes the output at "
+      'input * stride; give the padding as numbers.'
+    )
   # SAME is what a SAME convolution of this many pixels adds; with a kernel below the stride the rest is zeros.
   large = [size * s for size, s in zip(small, strides)]
   pads = pad_pairs(padding, reach, strides, large)
@@ -101,9 +107,10 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
   for d in range(n):
     if large[d] < 1:
       raise ValueError(
-          f'conv_transpose: the output would be empty in spatial dimension {d}: input {small[d]}, window {window[d]}, '
-          f'stride {strides[d]}, dilation {dilation[d]}, padding {pads[d]} and output_padding {extra[d]} give '
-          f'{large[d]} pixels.')
+        f'conv_transpose: the output would be empty in spatial dimension {d}: input {small[d]}, window {window[d]}, '
+        f'stride {strides[d]}, dilation {dilation[d]}, padding {pads[d]} and output_padding {extra[d]} give '
+        f'{large[d]} pixels.'
+      )
   return _geometry(large, small, window, strides, dilation, pads, groups)
 
 
@@ -112,8 +119,10 @@ def _geometry(large, small, window, strides, dilation, pads, groups):
 
   Where that depends on a size that is not known yet (`jax.export` with symbolic sizes), the padding stays as given.
   """
-  lasts = [(m - 1) * s + d * (k - 1) + 1 - size - low
-           for size, m, k, s, d, (low, _) in zip(large, small, window, strides, dilation, pads)]
+  lasts = [
+    (m - 1) * s + d * (k - 1) + 1 - size - low
+    for size, m, k, s, d, (low, _) in zip(large, small, window, strides, dilation, pads)
+  ]
   pads = tuple((low, last if is_int(last) else high) for last, (low, high) in zip(lasts, pads))
   return Geometry(tuple(large), tuple(small), window, strides, dilation, pads, groups)
 
@@ -121,14 +130,19 @@ def _geometry(large, small, window, strides, dilation, pads, groups):
 def _spatial(name, x_shape, kernel_shape):
   n = len(x_shape) - 2
   if n not in (1, 2, 3):
-    raise ValueError(f'{name}: x must be (batch, *spatial, channels) with 1, 2 or 3 spatial dimensions, got shape '
-                     f'{tuple(x_shape)}.')
+    raise ValueError(
+      f'{name}: x must be (batch, *spatial, channels) with 1, 2 or 3 spatial dimensions, got shape {tuple(x_shape)}.'
+    )
   if len(kernel_shape) != n + 2:
-    raise ValueError(f'{name}: x of shape {tuple(x_shape)} has {n} spatial dimensions, so the kernel needs {n + 2} '
-                     f'axes (*window, c_in, c_out), got shape {tuple(kernel_shape)}.')
+    raise ValueError(
+      f'{name}: x of shape {tuple(x_shape)} has {n} spatial dimensions, so the kernel needs {n + 2} '
+      f'axes (*window, c_in, c_out), got shape {tuple(kernel_shape)}.'
+    )
   if 0 in x_shape[1:] or 0 in kernel_shape:
-    raise ValueError(f'{name}: only the batch may be empty, got x of shape {tuple(x_shape)} and a kernel of shape '
-                     f'{tuple(kernel_shape)}.')
+    raise ValueError(
+      f'{name}: only the batch may be empty, got x of shape {tuple(x_shape)} and a kernel of shape '
+      f'{tuple(kernel_shape)}.'
+    )
   return tuple(x_shape[1:-1]), tuple(kernel_shape[:-2])
 
 

@@ -14,6 +14,7 @@ than its matrix products. So the work is cast as matrix products (`dots.py`), an
 convolutions where these were as fast and need less memory. `expand_form`, `reduce_form` and `concatenate` are the
 rule; docs/lowering.md holds the measurements.
 """
+
 from __future__ import annotations
 
 import math
@@ -26,7 +27,7 @@ from deconv.ops import dots
 from deconv.ops.geometry import Geometry
 
 # Largest unfolded array, in elements, that a matrix-product form may hold at once.
-MAX_UNFOLDED = 2 ** 27
+MAX_UNFOLDED = 2**27
 # A CPU convolution of XLA works on one row of the output at a time: below this length its tiles are mostly empty.
 SHORTEST_ROW = {'expand': 8, 'reduce': 16, 'plain': 8}
 # And with fewer output channels than these its registers are.
@@ -36,21 +37,30 @@ FEWEST_OUTPUTS = 8
 def expand(x, kernel, g: Geometry):
   """x (batch, *small, c_small) -> (batch, *large, c_large): see bilinear.expand."""
   return lax.platform_dependent(
-      x, kernel, cpu=lambda x, k: _cpu_expand(x, k, g), tpu=lambda x, k: _lax_expand(x, k, g, _accumulator(x.dtype)),
-      default=lambda x, k: _lax_expand(x, k, g))
+    x,
+    kernel,
+    cpu=lambda x, k: _cpu_expand(x, k, g),
+    tpu=lambda x, k: _lax_expand(x, k, g, _accumulator(x.dtype)),
+    default=lambda x, k: _lax_expand(x, k, g),
+  )
 
 
 def reduce(y, kernel, g: Geometry):
   """y (batch, *large, c_large) -> (batch, *small, c_small): see bilinear.reduce."""
   return lax.platform_dependent(
-      y, kernel, cpu=lambda y, k: _cpu_reduce(y, k, g), tpu=lambda y, k: _lax_reduce(y, k, g, _accumulator(y.dtype)),
-      default=lambda y, k: _lax_reduce(y, k, g))
+    y,
+    kernel,
+    cpu=lambda y, k: _cpu_reduce(y, k, g),
+    tpu=lambda y, k: _lax_reduce(y, k, g, _accumulator(y.dtype)),
+    default=lambda y, k: _lax_reduce(y, k, g),
+  )
 
 
 def correlate(x, y, g: Geometry):
   """x and y as above -> the kernel: see bilinear.correlate."""
   return lax.platform_dependent(
-      x, y, cpu=lambda x, y: _cpu_correlate(x, y, g), default=lambda x, y: _lax_correlate(x, y, g))
+    x, y, cpu=lambda x, y: _cpu_correlate(x, y, g), default=lambda x, y: _lax_correlate(x, y, g)
+  )
 
 
 def expand_form(g: Geometry, batch: int, c_small: int, c_large: int) -> str:
@@ -73,7 +83,7 @@ def expand_form(g: Geometry, batch: int, c_small: int, c_large: int) -> str:
   unfolded = _elements(batch, g) * math.prod(g.window) * c_large * g.groups
   if dots.folds(g) and g.groups == 1:
     long_rows = g.ndim < 3 and g.small[-1] >= SHORTEST_ROW['expand']
-    if overlaps and long_rows and c_large * math.prod(g.strides) >= 64 or unfolded > MAX_UNFOLDED:
+    if (overlaps and long_rows and c_large * math.prod(g.strides) >= 64) or unfolded > MAX_UNFOLDED:
       return 'wide'
   return 'overlap' if unfolded <= MAX_UNFOLDED else 'lax'
 
@@ -92,13 +102,18 @@ def reduce_form(g: Geometry, c_small: int, c_large: int) -> str:
   if g.groups > 1 or g.ndim == 3 or max(g.dilation) > 1 or c_large < 32:
     return 'dots'
   growth = math.prod(g.window) / math.prod(g.strides)
-  return 'lax' if growth >= 2 ** g.ndim and g.small[-1] >= SHORTEST_ROW['reduce'] else 'dots'
+  return 'lax' if growth >= 2**g.ndim and g.small[-1] >= SHORTEST_ROW['reduce'] else 'dots'
 
 
 def _plain(g):
   """Whether the map is a stride-1 convolution with rows that XLA's program for the CPU fills."""
-  return (g.groups == 1 and g.ndim < 3 and max(g.strides) == max(g.dilation) == 1 and math.prod(g.window) > 1
-          and g.small[-1] >= SHORTEST_ROW['plain'])
+  return (
+    g.groups == 1
+    and g.ndim < 3
+    and max(g.strides) == max(g.dilation) == 1
+    and math.prod(g.window) > 1
+    and g.small[-1] >= SHORTEST_ROW['plain']
+  )
 
 
 def correlates_by_lax(g: Geometry, c_small: int, c_large: int) -> bool:
@@ -122,9 +137,13 @@ def unfolds_small(g: Geometry, batch: int, c_small: int, c_large: int) -> bool:
   28x28). Not where the large array has more pixels, which would all be multiplied.
   """
   columns = math.prod(g.window) * c_small
-  return (max(g.strides) == 1 and math.prod(g.window) > 1 and c_small < min(c_large, 64)
-          and math.prod(g.large) <= 1.02 * math.prod(g.small)
-          and (batch if isinstance(batch, int) else 1) * math.prod(g.large) * columns <= MAX_UNFOLDED)
+  return (
+    max(g.strides) == 1
+    and math.prod(g.window) > 1
+    and c_small < min(c_large, 64)
+    and math.prod(g.large) <= 1.02 * math.prod(g.small)
+    and (batch if isinstance(batch, int) else 1) * math.prod(g.large) * columns <= MAX_UNFOLDED
+  )
 
 
 def _elements(batch, g):
@@ -169,8 +188,16 @@ def _lax_expand(x, kernel, g, accumulator=None):
     low = reach - g.padding[d][0]
     pads.append((low, g.large[d] - ((g.small[d] - 1) * g.strides[d] + 1) + reach - low))
   out = lax.conv_general_dilated(
-      x, jnp.flip(kernel, range(n)), (1,) * n, pads, lhs_dilation=g.strides, rhs_dilation=g.dilation,
-      feature_group_count=g.groups, dimension_numbers=_numbers(n), preferred_element_type=accumulator)
+    x,
+    jnp.flip(kernel, range(n)),
+    (1,) * n,
+    pads,
+    lhs_dilation=g.strides,
+    rhs_dilation=g.dilation,
+    feature_group_count=g.groups,
+    dimension_numbers=_numbers(n),
+    preferred_element_type=accumulator,
+  )
   return out.astype(x.dtype)
 
 
@@ -179,8 +206,15 @@ def _lax_reduce(y, kernel, g, accumulator=None):
   # without.
   pads = [(low, 0 if -s < high < 0 else high) for (low, high), s in zip(g.padding, g.strides)]
   out = lax.conv_general_dilated(
-      y, kernel, g.strides, pads, rhs_dilation=g.dilation, feature_group_count=g.groups,
-      dimension_numbers=_numbers(g.ndim, 'OI'), preferred_element_type=accumulator)
+    y,
+    kernel,
+    g.strides,
+    pads,
+    rhs_dilation=g.dilation,
+    feature_group_count=g.groups,
+    dimension_numbers=_numbers(g.ndim, 'OI'),
+    preferred_element_type=accumulator,
+  )
   return out.astype(y.dtype)
 
 
@@ -246,11 +280,11 @@ def _cpu_correlate(x, y, g):
 def _split(a, groups, axis=-1):
   """(..., groups * c, ...) -> (groups, ..., c, ...); the axis counts from the end."""
   at = a.ndim + axis
-  return jnp.moveaxis(a.reshape(*a.shape[:at], groups, a.shape[at] // groups, *a.shape[at + 1:]), at, 0)
+  return jnp.moveaxis(a.reshape(*a.shape[:at], groups, a.shape[at] // groups, *a.shape[at + 1 :]), at, 0)
 
 
 def _join(a, axis=-1):
   """(groups, ..., c, ...) -> (..., groups * c, ...)."""
   a = jnp.moveaxis(a, 0, a.ndim - 1 + axis)
   at = a.ndim - 1 + axis
-  return a.reshape(*a.shape[:at], a.shape[at] * a.shape[at + 1], *a.shape[at + 2:])
+  return a.reshape(*a.shape[:at], a.shape[at] * a.shape[at + 1], *a.shape[at + 2 :])

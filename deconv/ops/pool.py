@@ -8,6 +8,7 @@ every mode, and without scatters. Measured on two busy CPU cores, float32 (16, 6
 forward and backward of 2x2/2 pooling 10 ms and of 3x3/2 52 ms, against 275 and 400 ms through lax.reduce_window;
 unpooling 2 and 5 ms, against 10 and 22 ms by scatter-add.
 """
+
 from collections.abc import Sequence
 import math
 
@@ -16,16 +17,13 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
-from deconv.ops.arguments import Padding
-from deconv.ops.arguments import check_floating
-from deconv.ops.arguments import pad_pairs
-from deconv.ops.arguments import per_dim
-from deconv.ops.arguments import wide_type
+from deconv.ops.arguments import Padding, check_floating, pad_pairs, per_dim, wide_type
 from deconv.ops.resize import resize_nearest
 
 
-def max_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None,
-             padding: Padding = 0) -> tuple[jax.Array, jax.Array]:
+def max_pool(
+  x: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None, padding: Padding = 0
+) -> tuple[jax.Array, jax.Array]:
   """Max pooling that also returns its switches.
 
   Args:
@@ -56,9 +54,15 @@ def max_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Seque
   return best, windows.starts() + offset
 
 
-def max_unpool(y: jax.Array, switches: jax.Array, output_size: int | Sequence[int] | None = None, *,
-               window: int | Sequence[int] | None = None, strides: int | Sequence[int] | None = None,
-               padding: Padding = 0) -> jax.Array:
+def max_unpool(
+  y: jax.Array,
+  switches: jax.Array,
+  output_size: int | Sequence[int] | None = None,
+  *,
+  window: int | Sequence[int] | None = None,
+  strides: int | Sequence[int] | None = None,
+  padding: Padding = 0,
+) -> jax.Array:
   """Puts every value at the pixel that its switch names, zeros elsewhere (Zeiler and Fergus 2014; Noh et al. 2015).
 
   Where two windows chose the same pixel their values are added. That is deterministic in any order of execution, and
@@ -108,8 +112,14 @@ def max_unpool(y: jax.Array, switches: jax.Array, output_size: int | Sequence[in
   return windows.spread(parts)
 
 
-def avg_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None,
-             padding: Padding = 0, *, count_padding: bool = True) -> jax.Array:
+def avg_pool(
+  x: jax.Array,
+  window: int | Sequence[int] = 2,
+  strides: int | Sequence[int] | None = None,
+  padding: Padding = 0,
+  *,
+  count_padding: bool = True,
+) -> jax.Array:
   """Average pooling.
 
   Args:
@@ -130,9 +140,15 @@ def avg_pool(x: jax.Array, window: int | Sequence[int] = 2, strides: int | Seque
   return (total * jnp.asarray(windows.weights(count_padding), wide.dtype)).astype(x.dtype)
 
 
-def avg_unpool(y: jax.Array, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None,
-               padding: Padding = 0, *, output_size: int | Sequence[int] | None = None,
-               count_padding: bool = True) -> jax.Array:
+def avg_unpool(
+  y: jax.Array,
+  window: int | Sequence[int] = 2,
+  strides: int | Sequence[int] | None = None,
+  padding: Padding = 0,
+  *,
+  output_size: int | Sequence[int] | None = None,
+  count_padding: bool = True,
+) -> jax.Array:
   """Average unpooling: spreads every value evenly over its window, the adjoint of avg_pool.
 
   The sum of the image stays; avg_pool of the result is the input divided by the number of pixels of a window (when they
@@ -184,19 +200,26 @@ class _Windows:
       raise ValueError(f'{name}: padding {self.padding} must be smaller than window {self.window}')
     if any(n + sum(pair) < k for n, k, pair in zip(self.size, self.window, self.padding)):
       raise ValueError(
-          f'{name}: window {self.window} is larger than spatial size {self.size} with padding {self.padding}')
-    self.pooled = tuple((n + sum(pair) - k) // s + 1
-                        for n, k, s, pair in zip(self.size, self.window, self.strides, self.padding))
+        f'{name}: window {self.window} is larger than spatial size {self.size} with padding {self.padding}'
+      )
+    self.pooled = tuple(
+      (n + sum(pair) - k) // s + 1 for n, k, s, pair in zip(self.size, self.window, self.strides, self.padding)
+    )
     if pooled is not None and pooled.shape[1:-1] != self.pooled:
-      raise ValueError(f'{name}: window {self.window} with strides {self.strides} and padding {self.padding} pools '
-                       f'output_size {self.size} to {self.pooled}, but y has {pooled.shape[1:-1]}')
+      raise ValueError(
+        f'{name}: window {self.window} with strides {self.strides} and padding {self.padding} pools '
+        f'output_size {self.size} to {self.pooled}, but y has {pooled.shape[1:-1]}'
+      )
     self.taps = list(np.ndindex(*self.window))
     # Windows side by side that cover the array exactly.
-    self.tiles = (self.window == self.strides and not any(low for low, _ in self.padding)
-                  and self.size == tuple(m * k for m, k in zip(self.pooled, self.window)))
+    self.tiles = (
+      self.window == self.strides
+      and not any(low for low, _ in self.padding)
+      and self.size == tuple(m * k for m, k in zip(self.pooled, self.window))
+    )
 
     # How far each tap lies after the first pixel of its window, in flat indices of the plane.
-    self.steps = [math.prod(self.size[d + 1:]) for d in range(dims)]
+    self.steps = [math.prod(self.size[d + 1 :]) for d in range(dims)]
     self.offsets = [sum(at * step for at, step in zip(tap, self.steps)) for tap in self.taps]
 
   def starts(self):
@@ -205,8 +228,10 @@ class _Windows:
     From iotas: a table of constants inside of the fused loops took ten times as long.
     """
     shape = (1, *self.pooled, 1)
-    terms = [(lax.broadcasted_iota(jnp.int32, shape, 1 + d) * s - low) * step
-             for d, (s, step, (low, _)) in enumerate(zip(self.strides, self.steps, self.padding))]
+    terms = [
+      (lax.broadcasted_iota(jnp.int32, shape, 1 + d) * s - low) * step
+      for d, (s, step, (low, _)) in enumerate(zip(self.strides, self.steps, self.padding))
+    ]
     return sum(terms[1:], terms[0])
 
   def _per_axis(self, tap):
@@ -231,8 +256,10 @@ class _Windows:
     for n, k, s, m, (low, _) in zip(self.size, self.window, self.strides, self.pooled, self.padding):
       pads.append((low, (m - 1) * s + k - low - n, 0))  # up to the last pixel that is seen: the high side may also crop
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
-    return [x[(slice(None), *(slice(at, at + (m - 1) * s + 1, s) for at, m, s in zip(tap, self.pooled, self.strides)))]
-            for tap in self.taps]
+    return [
+      x[(slice(None), *(slice(at, at + (m - 1) * s + 1, s) for at, m, s in zip(tap, self.pooled, self.strides)))]
+      for tap in self.taps
+    ]
 
   def spread(self, parts):
     """The adjoint of `slices`: adds every tap's part where the tap is, (batch, *size, channels)."""

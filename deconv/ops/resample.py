@@ -5,12 +5,12 @@ divided by their sum; outside of the image lies its mirror, border pixel include
 the published low-resolution images and bicubic PSNR were made. Pillow's BICUBIC is the same but for the border, where
 it leaves out what is outside. PyTorch's and OpenCV's cubic has a = -3/4, and is not antialiased unless asked to.
 """
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deconv.ops.arguments import check_floating
-from deconv.ops.arguments import wide_type
+from deconv.ops.arguments import check_floating, wide_type
 from deconv.ops.blur import upsample_filter
 
 METHODS = ('bicubic', 'area', 'nearest')
@@ -34,7 +34,7 @@ def downsample(x: jax.Array, factor: int, method: str = 'bicubic') -> jax.Array:
   """
   _check('downsample', x, factor)
   if method not in METHODS:
-    raise ValueError(f"downsample: method must be one of {', '.join(METHODS)}, not {method!r}")
+    raise ValueError(f'downsample: method must be one of {", ".join(METHODS)}, not {method!r}')
   if method != 'nearest':
     check_floating('downsample', x)
   b, h, w, c = x.shape
@@ -43,7 +43,7 @@ def downsample(x: jax.Array, factor: int, method: str = 'bicubic') -> jax.Array:
   if factor == 1:
     return x
   if method == 'nearest':
-    return x[:, factor // 2::factor, factor // 2::factor]
+    return x[:, factor // 2 :: factor, factor // 2 :: factor]
   dtype = x.dtype
   x = x.astype(wide_type(dtype))
   if method == 'area':
@@ -76,7 +76,7 @@ def upsample_bicubic(x: jax.Array, factor: int) -> jax.Array:
     return x
   x = jnp.pad(x, [(0, 0), (2, 2), (2, 2), (0, 0)], mode='symmetric')
   x = upsample_filter(x, factor, cubic_filter(factor))
-  return x[:, 2 * factor:-2 * factor, 2 * factor:-2 * factor]
+  return x[:, 2 * factor : -2 * factor, 2 * factor : -2 * factor]
 
 
 def cubic_filter(factor: int) -> np.ndarray:

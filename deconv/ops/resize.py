@@ -3,6 +3,7 @@
 Bilinear is `align_corners=False`: pixel i covers [i, i + 1), its centre is i + 1/2, and the border is repeated. Neither
 method filters before it makes an image smaller (PyTorch's `antialias=False`; jax.image.resize and Pillow do filter).
 """
+
 from collections.abc import Sequence
 import math
 
@@ -10,15 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deconv.ops.arguments import check_floating
-from deconv.ops.arguments import per_dim
-from deconv.ops.arguments import wide_type
+from deconv.ops.arguments import check_floating, per_dim, wide_type
 from deconv.ops.blur import upsample_filter
 from deconv.ops.conv import conv_transpose
 
 
-def resize_nearest(x: jax.Array, factor: float | Sequence[float] | None = None, *,
-                   size: int | Sequence[int] | None = None) -> jax.Array:
+def resize_nearest(
+  x: jax.Array, factor: float | Sequence[float] | None = None, *, size: int | Sequence[int] | None = None
+) -> jax.Array:
   """Resizes by repeating the nearest pixel: output pixel i is input pixel floor(i / factor), PyTorch's 'nearest'.
 
   Args:
@@ -41,15 +41,20 @@ def resize_nearest(x: jax.Array, factor: float | Sequence[float] | None = None, 
     if n_out == repeats * n and scale == repeats:
       # Broadcast and reshape: the adjoint is a sum over blocks instead of a scatter.
       shape = x.shape
-      x = jnp.broadcast_to(jnp.expand_dims(x, axis + 1), (*shape[:axis + 1], repeats, *shape[axis + 1:]))
-      x = x.reshape(*shape[:axis], n_out, *shape[axis + 1:])
+      x = jnp.broadcast_to(jnp.expand_dims(x, axis + 1), (*shape[: axis + 1], repeats, *shape[axis + 1 :]))
+      x = x.reshape(*shape[:axis], n_out, *shape[axis + 1 :])
     else:
       x = jnp.take(x, np.minimum(_floor(np.arange(n_out) / scale), n - 1), axis=axis, indices_are_sorted=True)
   return x
 
 
-def resize_bilinear(x: jax.Array, factor: float | Sequence[float] | None = None, *,
-                    size: int | Sequence[int] | None = None, border: str = 'edge') -> jax.Array:
+def resize_bilinear(
+  x: jax.Array,
+  factor: float | Sequence[float] | None = None,
+  *,
+  size: int | Sequence[int] | None = None,
+  border: str = 'edge',
+) -> jax.Array:
   """Resizes by linear interpolation in every spatial dimension, PyTorch's 'bilinear' with align_corners=False, no
   antialias.
 
@@ -114,7 +119,7 @@ def resize_nearest_conv(x: jax.Array, kernel: jax.Array, factor: int | Sequence[
   blocks = kernel[(slice(None, None, -1),) * dims].astype(wide_type(dtype))
   for d, f in enumerate(factors):
     pads = [(0, 0)] * blocks.ndim
-    blocks = sum(jnp.pad(blocks, pads[:d] + [(q, f - 1 - q)] + pads[d + 1:]) for q in range(f))
+    blocks = sum(jnp.pad(blocks, pads[:d] + [(q, f - 1 - q)] + pads[d + 1 :]) for q in range(f))
   # The convolution's padding below is (k - 1) // 2; its adjoint cuts what is left of k - 1 there.
   pads = [(k - 1 - (k - 1) // 2, (k - 1) // 2) for k in window]
   return conv_transpose(x, blocks.astype(dtype), strides=factors, padding=pads)

@@ -3,6 +3,7 @@
 Channel order as in PyTorch's pixel_shuffle: input channel `c * r^2 + i * r + j` becomes output channel `c` at offset
 (i, j) of each r x r block. (TensorFlow's depth_to_space has the blocks outside: `(i * r + j) * c_out + c`.)
 """
+
 from collections.abc import Callable, Sequence
 import math
 
@@ -29,8 +30,10 @@ def depth_to_space(x: jax.Array, factor: int | Sequence[int]) -> jax.Array:
   factor = per_dim('factor', factor, dims)
   channels, rest = divmod(x.shape[-1], math.prod(factor))
   if rest:
-    raise ValueError(f'depth_to_space: x has {x.shape[-1]} channels, not a multiple of prod(factor) = '
-                     f'{math.prod(factor)} (factor {factor})')
+    raise ValueError(
+      f'depth_to_space: x has {x.shape[-1]} channels, not a multiple of prod(factor) = '
+      f'{math.prod(factor)} (factor {factor})'
+    )
   y = x.reshape(*x.shape[:-1], channels, *factor)
   # (b, h, w, c, i, j) -> (b, h, i, w, j, c)
   axes = [0]
@@ -79,9 +82,11 @@ def icnr(init: Callable[..., jax.Array], factor: int | Sequence[int]) -> Callabl
     init(key, shape, dtype) for kernels (*window, c_in, c * prod(factor)); ValueError when the last axis does not
     divide.
   """
+
   def repeated(key, shape, dtype=jnp.float32):
     copies = math.prod(per_dim('factor', factor, len(shape) - 2))
     if shape[-1] % copies:
       raise ValueError(f'icnr: a kernel of shape {shape} cannot be made of {copies} equal ones (factor {factor})')
     return jnp.repeat(init(key, (*shape[:-1], shape[-1] // copies), dtype), copies, axis=-1)
+
   return repeated

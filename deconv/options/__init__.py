@@ -1,4 +1,5 @@
 """Every config field once: frozen dataclasses that hold its default, its documentation and its check, free of JAX."""
+
 from deconv.options.augment import AugmentOptions, TurnOptions
 from deconv.options.data import IGNORE, DataOptions
 from deconv.options.degrade import DegradeOptions
@@ -9,7 +10,22 @@ from deconv.options.options import Options
 from deconv.options.run import CheckpointOptions, LogOptions, ParallelOptions, SamplesOptions, TrainOptions
 
 __all__ = [
-    'AugmentOptions', 'CheckpointOptions', 'DataOptions', 'DegradeOptions', 'EvalOptions', 'Experiment', 'IGNORE',
-    'LogOptions', 'MODELS', 'OptimizerOptions', 'Options', 'ParallelOptions', 'SamplesOptions', 'TASKS', 'TrainOptions',
-    'TurnOptions', 'defaults', 'fields_of',
+  'IGNORE',
+  'MODELS',
+  'TASKS',
+  'AugmentOptions',
+  'CheckpointOptions',
+  'DataOptions',
+  'DegradeOptions',
+  'EvalOptions',
+  'Experiment',
+  'LogOptions',
+  'OptimizerOptions',
+  'Options',
+  'ParallelOptions',
+  'SamplesOptions',
+  'TrainOptions',
+  'TurnOptions',
+  'defaults',
+  'fields_of',
 ]

@@ -1,4 +1,5 @@
 """The section `augment`: how training images are varied, by task; other tasks have no such section."""
+
 import dataclasses
 import math
 from typing import ClassVar
@@ -28,6 +29,7 @@ class AugmentOptions(Options):
   Raises:
     UserError: a field has a value that means nothing.
   """
+
   SECTION: ClassVar[str] = 'augment'
   flip: bool = False
   scale_min: float = 1.0
@@ -43,10 +45,19 @@ class AugmentOptions(Options):
   def __post_init__(self):
     super().__post_init__()
     if not 0 < self.scale_min <= self.scale_max:
-      raise UserError(f'augment.scale_min is {self.scale_min} and augment.scale_max {self.scale_max}: they must be '
-                      'above 0, and the latter not below the former.')
-    self._between(rotate_degrees=(0, 180), crop=(0, 2**30), elastic_sigma=(0, math.inf), brightness=(0, 1),
-                  contrast=(0, 1), saturation=(0, 1), hue=(0, 0.5))
+      raise UserError(
+        f'augment.scale_min is {self.scale_min} and augment.scale_max {self.scale_max}: they must be '
+        'above 0, and the latter not below the former.'
+      )
+    self._between(
+      rotate_degrees=(0, 180),
+      crop=(0, 2**30),
+      elastic_sigma=(0, math.inf),
+      brightness=(0, 1),
+      contrast=(0, 1),
+      saturation=(0, 1),
+      hue=(0, 0.5),
+    )
 
   def check_experiment(self, experiment):
     if self.crop > experiment.data.image_size:
@@ -70,5 +81,6 @@ class TurnOptions(Options):
   Attributes:
     turns: mirror and turn each image, one of the eight ways at random.
   """
+
   SECTION: ClassVar[str] = 'augment'
   turns: bool = False

@@ -1,4 +1,5 @@
 """The section `data`: what is read and how."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -47,6 +48,7 @@ class DataOptions(Options):
   Raises:
     UserError: a field has a value that means nothing.
   """
+
   SECTION: ClassVar[str] = 'data'
   PATHS: ClassVar[tuple[str, ...]] = ('path', 'palette')
   source: str = 'digits'
@@ -74,8 +76,9 @@ class DataOptions(Options):
 
   def __post_init__(self):
     super().__post_init__()
-    self._one_of(channels=(1, 3), on_broken=('skip', 'error'), worker_kind=('thread', 'process'),
-                 fit=('crop', 'pad', 'patches'))
+    self._one_of(
+      channels=(1, 3), on_broken=('skip', 'error'), worker_kind=('thread', 'process'), fit=('crop', 'pad', 'patches')
+    )
     self._at_least(image_size=1, patch_stride=0, crop=0, memory_limit_mb=0, workers=1, prefetch=1)
     self._between(max_pixels=(1, 2 * 89_478_485), max_file_mb=(1, 2**20))
     if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
@@ -83,8 +86,9 @@ class DataOptions(Options):
     if len(set(self.class_names)) < len(self.class_names) or len(self.class_names) > IGNORE:
       raise UserError(f'data.class_names has {len(self.class_names)} names: they must differ, and be {IGNORE} at most.')
     if self.crop and self.fit != 'crop':
-      raise UserError(f'data.crop is {self.crop} and data.fit is {self.fit}, which keeps the whole image: set one of '
-                      'the two.')
+      raise UserError(
+        f'data.crop is {self.crop} and data.fit is {self.fit}, which keeps the whole image: set one of the two.'
+      )
     if self.vary and not (min(self.vary) >= 0 and sum(self.vary) > 0):
       raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
 

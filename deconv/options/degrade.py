@@ -1,4 +1,5 @@
 """The section `degrade`: what a restoration network has to undo."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -36,6 +37,7 @@ class DegradeOptions(Options):
   Raises:
     UserError: a field has a value that means nothing.
   """
+
   SECTION: ClassVar[str] = 'degrade'
   scale: int = 1
   down: str = 'bicubic'
@@ -55,24 +57,38 @@ class DegradeOptions(Options):
   def __post_init__(self):
     super().__post_init__()
     self._one_of(down=DOWN, hole=HOLES, levels=LEVELS)
-    self._between(scale=(1, 64), blur_sigma=(0, 100), noise_sigma=(0, 1e6), noise_sigma_max=(0, 1e6),
-                  poisson_peak=(0, 1e6), salt_pepper=(0, 1), jpeg_quality=(0, 100), jpeg_quality_max=(0, 100),
-                  hole_value=(-1, 1))
+    self._between(
+      scale=(1, 64),
+      blur_sigma=(0, 100),
+      noise_sigma=(0, 1e6),
+      noise_sigma_max=(0, 1e6),
+      poisson_peak=(0, 1e6),
+      salt_pepper=(0, 1),
+      jpeg_quality=(0, 100),
+      jpeg_quality_max=(0, 100),
+      hole_value=(-1, 1),
+    )
     if not 0 < self.hole_share < 1:
       raise UserError(f'degrade.hole_share is {self.hole_share}: it must be above 0 and below 1.')
     if self.jpeg_quality_max and not self.jpeg_quality:
-      raise UserError('degrade.jpeg_quality_max is the upper end of a range that begins at degrade.jpeg_quality: set '
-                      'that to at least 1.')
+      raise UserError(
+        'degrade.jpeg_quality_max is the upper end of a range that begins at degrade.jpeg_quality: set '
+        'that to at least 1.'
+      )
 
   def check_experiment(self, experiment):
     side = experiment.data.image_size
     self.input_shape((side, side, experiment.data.channels))
     if self.has_hole and (self.scale > 1 or self.grey):
-      raise UserError('degrade.hole cannot be had with degrade.scale or degrade.grey: the result around a hole is '
-                      'taken from the input; leave one of them out')
+      raise UserError(
+        'degrade.hole cannot be had with degrade.scale or degrade.grey: the result around a hole is '
+        'taken from the input; leave one of them out'
+      )
     if self.scale > 1 and side <= 2 * self.scale:
-      raise UserError(f'data.image_size={side} leaves nothing to measure inside of a border of '
-                      f'degrade.scale={self.scale} pixels; make it more than {2 * self.scale}')
+      raise UserError(
+        f'data.image_size={side} leaves nothing to measure inside of a border of '
+        f'degrade.scale={self.scale} pixels; make it more than {2 * self.scale}'
+      )
 
   @property
   def has_hole(self):
@@ -83,6 +99,8 @@ class DegradeOptions(Options):
     """(height, width, channels) of what `degrade` makes of images of this shape; UserError when they cannot be."""
     height, width, channels = image_shape
     if height % self.scale or width % self.scale:
-      raise UserError(f'images of {height}x{width} pixels cannot be made smaller by {self.scale}: set '
-                      f'--config.data.image_size to a multiple of {self.scale}.')
+      raise UserError(
+        f'images of {height}x{width} pixels cannot be made smaller by {self.scale}: set '
+        f'--config.data.image_size to a multiple of {self.scale}.'
+      )
     return height // self.scale, width // self.scale, 1 if self.grey else channels

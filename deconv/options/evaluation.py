@@ -1,4 +1,5 @@
 """The section `eval`, by task: tasks differ in the evaluators that they have from the start."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -29,6 +30,7 @@ class EvalOptions(Options):
   Raises:
     UserError: a field out of range.
   """
+
   SECTION: ClassVar[str] = 'eval'
   every: int = 0
   batch_size: int = 256
@@ -58,28 +60,33 @@ class EvalOptions(Options):
 @dataclasses.dataclass(frozen=True)
 class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
+
   evaluators: tuple[str, ...] = ('neighbours', 'coverage')
 
 
 @dataclasses.dataclass(frozen=True)
 class VaeEvalOptions(EvalOptions):
   """Variational autoencoders: see EvalOptions."""
+
   evaluators: tuple[str, ...] = ('disentanglement',)
 
 
 @dataclasses.dataclass(frozen=True)
 class InverseGraphicsEvalOptions(EvalOptions):
   """Inverse graphics: see EvalOptions."""
+
   evaluators: tuple[str, ...] = ('factor_sweeps',)
 
 
 @dataclasses.dataclass(frozen=True)
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
+
   evaluators: tuple[str, ...] = ('whole_restoration',)
 
 
 @dataclasses.dataclass(frozen=True)
 class SegmentationEvalOptions(EvalOptions):
   """Segmentation: see EvalOptions."""
+
   evaluators: tuple[str, ...] = ('whole_segmentation',)

@@ -1,6 +1,7 @@
 """A whole experiment: every section of a config as its options, checked by itself and against the others."""
-import dataclasses
+
 from collections.abc import Mapping
+import dataclasses
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -9,8 +10,14 @@ from deconv.errors import UserError, did_you_mean
 from deconv.options.augment import AugmentOptions, TurnOptions
 from deconv.options.data import DataOptions
 from deconv.options.degrade import DegradeOptions
-from deconv.options.evaluation import (EvalOptions, GanEvalOptions, InverseGraphicsEvalOptions, RestorationEvalOptions,
-                                       SegmentationEvalOptions, VaeEvalOptions)
+from deconv.options.evaluation import (
+  EvalOptions,
+  GanEvalOptions,
+  InverseGraphicsEvalOptions,
+  RestorationEvalOptions,
+  SegmentationEvalOptions,
+  VaeEvalOptions,
+)
 from deconv.options.models import autoencoders, gan, restorers, segmenters
 from deconv.options.models.model import ModelOptions
 from deconv.options.objectives.gan import GanObjective
@@ -32,6 +39,7 @@ class TaskSections(NamedTuple):
     augment: of the section augment.
     degrade: of the section degrade.
   """
+
   models: dict[str, type[ModelOptions]]
   objective: type[Options]
   eval: type[EvalOptions]
@@ -41,19 +49,27 @@ class TaskSections(NamedTuple):
 
 # By config.task.
 TASKS = {
-    'gan': TaskSections(gan.MODELS, GanObjective, GanEvalOptions),
-    'vae': TaskSections(autoencoders.MODELS, VaeObjective, VaeEvalOptions),
-    'factor_vae': TaskSections(autoencoders.MODELS, FactorVaeObjective, VaeEvalOptions),
-    'inverse_graphics': TaskSections(autoencoders.MODELS, InverseGraphicsObjective, InverseGraphicsEvalOptions),
-    'restoration': TaskSections(restorers.MODELS, RestorationObjective, RestorationEvalOptions, TurnOptions,
-                                DegradeOptions),
-    'segmentation': TaskSections(segmenters.MODELS, SegmentationObjective, SegmentationEvalOptions, AugmentOptions),
+  'gan': TaskSections(gan.MODELS, GanObjective, GanEvalOptions),
+  'vae': TaskSections(autoencoders.MODELS, VaeObjective, VaeEvalOptions),
+  'factor_vae': TaskSections(autoencoders.MODELS, FactorVaeObjective, VaeEvalOptions),
+  'inverse_graphics': TaskSections(autoencoders.MODELS, InverseGraphicsObjective, InverseGraphicsEvalOptions),
+  'restoration': TaskSections(
+    restorers.MODELS, RestorationObjective, RestorationEvalOptions, TurnOptions, DegradeOptions
+  ),
+  'segmentation': TaskSections(segmenters.MODELS, SegmentationObjective, SegmentationEvalOptions, AugmentOptions),
 }
 # The networks of all tasks.
 MODELS = {name: options for task in TASKS.values() for name, options in task.models.items()}
 # Sections that every task has.
-_COMMON = {'data': DataOptions, 'optimizer': OptimizerOptions, 'train': TrainOptions, 'parallel': ParallelOptions,
-           'checkpoint': CheckpointOptions, 'samples': SamplesOptions, 'log': LogOptions}
+_COMMON = {
+  'data': DataOptions,
+  'optimizer': OptimizerOptions,
+  'train': TrainOptions,
+  'parallel': ParallelOptions,
+  'checkpoint': CheckpointOptions,
+  'samples': SamplesOptions,
+  'log': LogOptions,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +81,7 @@ class TopLevel(Options):
     task: a key of deconv.tasks.TASKS: what is trained.
     compilation_cache: folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = off.
   """
+
   seed: int = 0
   task: str = 'gan'
   compilation_cache: str = 'auto'
@@ -77,6 +94,7 @@ class Experiment(TopLevel):
   Raises:
     UserError: sections that do not fit together.
   """
+
   model: ModelOptions = None
   objective: Options = None
   data: DataOptions = None
@@ -99,8 +117,11 @@ class Experiment(TopLevel):
 
   def sections(self):
     """Returns {name: options} of the sections that there are."""
-    return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)
-            if isinstance(getattr(self, field.name), Options)}
+    return {
+      field.name: getattr(self, field.name)
+      for field in dataclasses.fields(self)
+      if isinstance(getattr(self, field.name), Options)
+    }
 
   def to_dict(self):
     """Returns the nested dict of all fields, sections that are None left out: what `from_config` takes."""
@@ -144,10 +165,17 @@ def section_classes(task, model=None):
   own = TASKS[task]
   model = next(iter(own.models)) if model is None else model
   if model not in own.models:
-    raise UserError(f"model.name is '{model}'{did_you_mean(str(model), own.models)}; choose one of: "
-                    f"{', '.join(own.models)}")
-  classes = {'model': own.models[model], 'objective': own.objective, 'augment': own.augment, 'degrade': own.degrade,
-             'eval': own.eval, **_COMMON}
+    raise UserError(
+      f"model.name is '{model}'{did_you_mean(str(model), own.models)}; choose one of: {', '.join(own.models)}"
+    )
+  classes = {
+    'model': own.models[model],
+    'objective': own.objective,
+    'augment': own.augment,
+    'degrade': own.degrade,
+    'eval': own.eval,
+    **_COMMON,
+  }
   return {name: options for name, options in classes.items() if options is not None}
 
 

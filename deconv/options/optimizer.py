@@ -1,4 +1,5 @@
 """The section `optimizer`; deconv.training.optimizers makes optax transformations of it."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -32,12 +33,18 @@ class OptimizerOptions(Options):
   Raises:
     UserError: an unknown name, a field out of range, or one that was set though it has no effect.
   """
+
   SECTION: ClassVar[str] = 'optimizer'
   EFFECT: ClassVar = {
-      'beta1': {'name': ('adam', 'adamw')}, 'beta2': {'name': ('adam', 'adamw', 'rmsprop')},
-      'eps': {'name': ('adam', 'adamw', 'rmsprop')}, 'momentum': {'name': ('rmsprop', 'sgd')},
-      'weight_decay': {'name': ('adamw',)}, 'final_scale': {'schedule': ('linear', 'cosine')},
-      'decay_steps': {'schedule': ('linear', 'cosine', 'step')}, 'decay_rate': {'schedule': ('step',)}}
+    'beta1': {'name': ('adam', 'adamw')},
+    'beta2': {'name': ('adam', 'adamw', 'rmsprop')},
+    'eps': {'name': ('adam', 'adamw', 'rmsprop')},
+    'momentum': {'name': ('rmsprop', 'sgd')},
+    'weight_decay': {'name': ('adamw',)},
+    'final_scale': {'schedule': ('linear', 'cosine')},
+    'decay_steps': {'schedule': ('linear', 'cosine', 'step')},
+    'decay_rate': {'schedule': ('step',)},
+  }
   name: str = 'adam'
   learning_rate: float = 2e-4
   beta1: float = 0.5
@@ -57,18 +64,21 @@ class OptimizerOptions(Options):
     for field, names in (('name', OPTIMIZERS), ('schedule', SCHEDULES)):
       value = getattr(self, field)
       if value not in names:
-        raise UserError(f"optimizer.{field}='{value}' does not exist{did_you_mean(str(value), names, 0.4)}; there are "
-                        f"{', '.join(names)}: choose one of them")
+        raise UserError(
+          f"optimizer.{field}='{value}' does not exist{did_you_mean(str(value), names, 0.4)}; there are "
+          f'{", ".join(names)}: choose one of them'
+        )
     super().__post_init__()
     self._share('beta1', 'beta2', 'momentum')
     self._above_zero('learning_rate')
     self._at_least(eps=0, weight_decay=0, l2=0, clip_norm=0, warmup_steps=0, final_scale=0, decay_steps=0, decay_rate=0)
     if self.schedule == 'step' and not self.decay_steps:
-      raise UserError("optimizer.schedule='step' needs optimizer.decay_steps, the steps between two decays; set it "
-                      'above 0')
+      raise UserError(
+        "optimizer.schedule='step' needs optimizer.decay_steps, the steps between two decays; set it above 0"
+      )
 
   def _without(self, choices):
-    (choice, values), = choices.items()
+    ((choice, values),) = choices.items()
     return f"with optimizer.{choice}='{getattr(self, choice)}' (only with {', '.join(values)})"
 
   @property

@@ -1,4 +1,5 @@
 """What every section of a config is: a frozen dataclass that holds its defaults, its documentation and its checks."""
+
 import ast
 import dataclasses
 import inspect
@@ -28,6 +29,7 @@ class Options:
   Raises:
     UserError: a field has a value that means nothing, or one that would have no effect.
   """
+
   SECTION: ClassVar[str] = ''
   PATHS: ClassVar[tuple[str, ...]] = ()
   EFFECT: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {}
@@ -54,8 +56,9 @@ class Options:
       try:
         value = convert(getattr(self, name), kind)
       except ValueError:
-        raise UserError(f'{self._name(name)}={getattr(self, name)!r}: the field needs '
-                        f'{needs(kind, default(type(self), name))}') from None
+        raise UserError(
+          f'{self._name(name)}={getattr(self, name)!r}: the field needs {needs(kind, default(type(self), name))}'
+        ) from None
       object.__setattr__(self, name, os.path.expanduser(value) if name in self.PATHS else value)
 
   def _name(self, field):
@@ -66,8 +69,10 @@ class Options:
     for field, values in choices.items():
       value = getattr(self, field)
       if value not in values:
-        raise UserError(f"{self._name(field)} is '{value}'{did_you_mean(str(value), map(str, values))}; choose one of: "
-                        f"{', '.join(map(str, values))}")
+        raise UserError(
+          f"{self._name(field)} is '{value}'{did_you_mean(str(value), map(str, values))}; choose one of: "
+          f'{", ".join(map(str, values))}'
+        )
 
   def _at_least(self, **limits):
     """Each named field is not below its limit."""
@@ -124,8 +129,9 @@ def documentation(options):
   for cls in reversed(options.__mro__):
     text = inspect.cleandoc(cls.__dict__.get('__doc__') or '')
     section = re.search(r'^Attributes:\n(.*?)(?:\n\n|\Z)', text, re.MULTILINE | re.DOTALL)
-    for name, meaning in re.findall(r'^  (\w+): (.*?)(?=^  \w|\Z)', section[1] if section else '',
-                                    re.MULTILINE | re.DOTALL):
+    for name, meaning in re.findall(
+      r'^  (\w+): (.*?)(?=^  \w|\Z)', section[1] if section else '', re.MULTILINE | re.DOTALL
+    ):
       found[name] = ' '.join(meaning.split())
   return {name: found.get(name, '') for name in kinds(options)}
 
@@ -148,7 +154,7 @@ def convert(value, kind):
     if len(inner) != len(value):
       raise ValueError(value)
     return tuple(convert(item, one) for item, one in zip(value, inner))
-  if kind is bool and isinstance(value, bool) or kind is str and isinstance(value, str):
+  if (kind is bool and isinstance(value, bool)) or (kind is str and isinstance(value, str)):
     return value
   if kind in (int, float) and not isinstance(value, (bool, str)):
     try:

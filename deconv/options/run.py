@@ -1,4 +1,5 @@
 """The sections that say how a run is trained, placed on devices, saved, drawn and logged."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ class TrainOptions(Options):
   Raises:
     UserError: a field out of range.
   """
+
   SECTION: ClassVar[str] = 'train'
   steps: int = 0
   epochs: float = 0.0
@@ -39,8 +41,9 @@ class TrainOptions(Options):
   def check_length(self):
     """Raises UserError unless exactly one of `steps` and `epochs` is above 0."""
     if (self.steps > 0) == (self.epochs > 0):
-      raise UserError(f'set one of train.steps (now {self.steps}) and train.epochs (now {self.epochs}) above 0 and the '
-                      'other to 0')
+      raise UserError(
+        f'set one of train.steps (now {self.steps}) and train.epochs (now {self.epochs}) above 0 and the other to 0'
+      )
 
   def total_steps(self, steps_per_epoch):
     """Returns the length of the run in steps; UserError unless exactly one of `steps` and `epochs` is above 0."""
@@ -59,6 +62,7 @@ class ParallelOptions(Options):
   Raises:
     UserError: an unknown mode or kind of batch norm, or two that do not fit.
   """
+
   SECTION: ClassVar[str] = 'parallel'
   mode: str = 'jit'
   batch_norm: str = 'sync'
@@ -70,8 +74,10 @@ class ParallelOptions(Options):
     if self.batch_norm not in ('sync', 'local'):
       raise UserError(f"parallel.batch_norm='{self.batch_norm}' does not exist; choose sync or local")
     if self.mode == 'jit' and self.batch_norm == 'local':
-      raise UserError("parallel.batch_norm='local' exists only with parallel.mode='pmap': under jit the statistics are "
-                      'those of the global batch; set one of the two')
+      raise UserError(
+        "parallel.batch_norm='local' exists only with parallel.mode='pmap': under jit the statistics are "
+        'those of the global batch; set one of the two'
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +93,7 @@ class CheckpointOptions(Options):
   Raises:
     UserError: a field out of range.
   """
+
   SECTION: ClassVar[str] = 'checkpoint'
   every: int = 500
   keep: int = 2
@@ -115,6 +122,7 @@ class SamplesOptions(Options):
   Raises:
     UserError: a field out of range.
   """
+
   SECTION: ClassVar[str] = 'samples'
   every: int = 500
   every_epochs: float = 0.0
@@ -137,6 +145,7 @@ class LogOptions(Options):
   Raises:
     UserError: a field out of range.
   """
+
   SECTION: ClassVar[str] = 'log'
   every: int = 50
   tensorboard: bool = True

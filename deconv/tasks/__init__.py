@@ -3,6 +3,7 @@
 It is called as `TASKS[name](options, make_optimizer, batch_norm_axis)`, see Task. The sections of a config that a task
 has of its own stand in deconv.options.TASKS under the same name.
 """
+
 from deconv.tasks.factor_vae import FactorVae
 from deconv.tasks.gan import Gan
 from deconv.tasks.inverse_graphics import InverseGraphics
@@ -11,10 +12,10 @@ from deconv.tasks.segmentation import Segmentation
 from deconv.tasks.vae import Vae
 
 TASKS = {
-    'gan': Gan,
-    'vae': Vae,
-    'factor_vae': FactorVae,
-    'inverse_graphics': InverseGraphics,
-    'restoration': Restoration,
-    'segmentation': Segmentation,
+  'gan': Gan,
+  'vae': Vae,
+  'factor_vae': FactorVae,
+  'inverse_graphics': InverseGraphics,
+  'restoration': Restoration,
+  'segmentation': Segmentation,
 }

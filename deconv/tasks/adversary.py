@@ -1,4 +1,5 @@
 """The step of a discriminator, for every task that has one."""
+
 import jax
 import jax.numpy as jnp
 
@@ -16,11 +17,19 @@ def update_discriminator(disc, judge, objective, optimizer, reals, fakes):
   Returns:
     (NetworkState, {'loss_disc', 'accuracy_real', 'accuracy_fake'}), float32 scalars; accuracies in [0, 1].
   """
+
   def loss_fn(params):
     real_logits, stats = judge(params, disc.batch_stats, reals, 'real')
     fake_logits, stats = judge(params, stats, fakes, 'fake')
     loss = jnp.mean(objective.disc(real_logits, fake_logits))
-    return loss, (stats, {'loss_disc': loss, 'accuracy_real': jnp.mean(real_logits > 0, dtype=jnp.float32),
-                          'accuracy_fake': jnp.mean(fake_logits < 0, dtype=jnp.float32)})
+    return loss, (
+      stats,
+      {
+        'loss_disc': loss,
+        'accuracy_real': jnp.mean(real_logits > 0, dtype=jnp.float32),
+        'accuracy_fake': jnp.mean(fake_logits < 0, dtype=jnp.float32),
+      },
+    )
+
   grads, (stats, scalars) = jax.grad(loss_fn, has_aux=True)(disc.params)
   return disc.update(optimizer, grads, stats), scalars

@@ -1,4 +1,5 @@
 """What only some tasks can do: small interfaces that entry points and evaluators ask for by `isinstance`."""
+
 import abc
 
 

@@ -5,6 +5,7 @@ the former is the estimate, which the encoder pays for with a weight of `tc_weig
 move at the old parameters of the other. The shuffled codes are those of the same minibatch, as in disentanglement_lib;
 algorithm 2 of the paper encodes a second one for them. Under pmap the minibatch is the share of a device.
 """
+
 import jax
 import jax.numpy as jnp
 
@@ -24,6 +25,7 @@ class FactorVae(vae.Vae):
     discriminator: Linen module, codes (batch, latent) -> logits (batch,).
     disc_optimizer: its optax transformation.
   """
+
   loss_names = ('loss', 'loss_disc')
 
   def __init__(self, options, make_optimizer, batch_norm_axis):
@@ -44,6 +46,7 @@ class FactorVae(vae.Vae):
     @jax.jit
     def create(key):
       return NetworkState.create(self.discriminator.lazy_init(stream(key, 'disc'), codes), self.disc_optimizer)
+
     return state.replace(networks={**state.networks, 'disc': create(key)})
 
   def judge(self, params, z):
@@ -72,6 +75,7 @@ class FactorVae(vae.Vae):
       accuracy = 0.5 * (jnp.mean(joint > 0, dtype=jnp.float32) + jnp.mean(product < 0, dtype=jnp.float32))
       loss = disentanglement.density_ratio_loss(joint, product)
       return loss, {'loss_disc': loss, 'disc_accuracy': accuracy}
+
     disc_grads, disc_scalars = jax.grad(disc_loss, has_aux=True)(disc.params)
 
     disc = disc.update(self.disc_optimizer, disc_grads, disc.batch_stats)

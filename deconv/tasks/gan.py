@@ -16,6 +16,7 @@ update, and the gradient that the discriminator then sends back to the images is
 their own, each with its own batch statistics (as in the DCGAN authors' code); its running statistics see reals, then
 fakes. The statistics of its pass in the generator's update are thrown away.
 """
+
 import functools
 
 import jax
@@ -42,6 +43,7 @@ class Gan(GeneratesFromLatents, Task):
     objective: deconv.objectives.gan.Objective.
     optimizers: {'gen', 'disc'}: optax transformations.
   """
+
   loss_names = ('loss_gen', 'loss_disc')
 
   def __init__(self, options, make_optimizer, batch_norm_axis):
@@ -54,14 +56,18 @@ class Gan(GeneratesFromLatents, Task):
     self.generator, self.discriminator, self.latent = self.make_networks(batch_norm_axis)
     self.eval_generator, self.eval_discriminator, _ = self.make_networks(None)
     self.objective = OBJECTIVES[options.objective.name]
-    self.optimizers = {'gen': make_optimizer(1.), 'disc': make_optimizer(options.objective.disc_learning_rate_scale)}
+    self.optimizers = {'gen': make_optimizer(1.0), 'disc': make_optimizer(options.objective.disc_learning_rate_scale)}
     self.forward_size = options.eval.batch_size
 
   def make_networks(self, batch_norm_axis):
     """Returns (generator, discriminator, latent), see deconv.models.MODELS."""
     options = self.options
-    return MODELS[options.model.name](options.model, image_shape=options.data.image_shape,
-                                      dtype=jnp.dtype(options.train.dtype), batch_norm_axis=batch_norm_axis)
+    return MODELS[options.model.name](
+      options.model,
+      image_shape=options.data.image_shape,
+      dtype=jnp.dtype(options.train.dtype),
+      batch_norm_axis=batch_norm_axis,
+    )
 
   def init(self, key, batch):
     """Returns the State at step 0; batch['image'] (n >= 1, height, width, channels) gives the shape."""
@@ -72,9 +78,14 @@ class Gan(GeneratesFromLatents, Task):
     def create(key):
       gen = self.generator.lazy_init(stream(key, 'gen'), latents, train=False)
       disc = self.discriminator.lazy_init(stream(key, 'disc'), images, train=False)
-      return State(step=jnp.zeros((), jnp.int32), networks={
+      return State(
+        step=jnp.zeros((), jnp.int32),
+        networks={
           'gen': NetworkState.create(gen, self.optimizers['gen'], ema=self.options.train.ema_decay > 0),
-          'disc': NetworkState.create(disc, self.optimizers['disc'])})
+          'disc': NetworkState.create(disc, self.optimizers['disc']),
+        },
+      )
+
     return create(key)
 
   # Training.
@@ -118,29 +129,39 @@ class Gan(GeneratesFromLatents, Task):
 
   def _forward(self, params, batch_stats, latents):
     """Returns the images, the function that pulls their gradient back to (params,), and the new running statistics."""
+
     def generate(params):
-      images, new = self.generator.apply({'params': params, 'batch_stats': batch_stats}, latents, train=True,
-                                         mutable=['batch_stats'])
+      images, new = self.generator.apply(
+        {'params': params, 'batch_stats': batch_stats}, latents, train=True, mutable=['batch_stats']
+      )
       return images, new.get('batch_stats', {})
+
     return jax.vjp(generate, params, has_aux=True)
 
   def _judge(self, params, batch_stats, images, key, name):
     """Discriminator in training mode: ((batch,) logits, new running statistics)."""
-    logits, new = self.discriminator.apply({'params': params, 'batch_stats': batch_stats}, images, train=True,
-                                           mutable=['batch_stats'], rngs={'dropout': stream(key, name)})
+    logits, new = self.discriminator.apply(
+      {'params': params, 'batch_stats': batch_stats},
+      images,
+      train=True,
+      mutable=['batch_stats'],
+      rngs={'dropout': stream(key, name)},
+    )
     return logits, new.get('batch_stats', {})
 
   def _update_disc(self, disc, reals, fakes, key):
     def judge(params, batch_stats, images, kind):
       return self._judge(params, batch_stats, images, key, f'dropout_{kind}')
+
     return update_discriminator(disc, judge, self.objective, self.optimizers['disc'], reals, fakes)
 
   def _update_gen(self, gen, gen_stats, disc, fakes, pull, key):
     def loss_fn(images):
       logits, _ = self._judge(disc.params, disc.batch_stats, images, key, 'dropout_gen')
       return jnp.mean(self.objective.gen(logits))
+
     loss, image_grads = jax.value_and_grad(loss_fn)(fakes)
-    grads, = pull(image_grads)
+    (grads,) = pull(image_grads)
     return gen.update(self.optimizers['gen'], grads, gen_stats), loss
 
   # Evaluation and sampling.
@@ -158,11 +179,13 @@ class Gan(GeneratesFromLatents, Task):
     fakes = self.images_of(state, batch['latent'])
     judge = functools.partial(self.eval_discriminator.apply, disc.variables, train=False)
     real_logits, fake_logits = judge(reals), judge(fakes)
-    return {'count': jnp.sum(weight),
-            'loss_gen': jnp.sum(weight * self.objective.gen(fake_logits)),
-            'loss_disc': jnp.sum(weight * self.objective.disc(real_logits, fake_logits)),
-            'accuracy_real': jnp.sum(weight * (real_logits > 0).astype(weight.dtype)),
-            'accuracy_fake': jnp.sum(weight * (fake_logits < 0).astype(weight.dtype))}
+    return {
+      'count': jnp.sum(weight),
+      'loss_gen': jnp.sum(weight * self.objective.gen(fake_logits)),
+      'loss_disc': jnp.sum(weight * self.objective.disc(real_logits, fake_logits)),
+      'accuracy_real': jnp.sum(weight * (real_logits > 0).astype(weight.dtype)),
+      'accuracy_fake': jnp.sum(weight * (fake_logits < 0).astype(weight.dtype)),
+    }
 
   def summarize(self, sums):
     """Returns the means of the sums of `eval_step`: losses in nats, accuracies in [0, 1]."""
@@ -181,7 +204,9 @@ class Gan(GeneratesFromLatents, Task):
     return self.eval_generator.apply(variables, latents, train=True, mutable=['batch_stats'])[0]
 
   def sampling_protocol(self, state):
-    """Returns whether samples are of the averaged generator, what they are normalised by, and in batches of how many.
-    """
-    return {'ema': state.networks['gen'].averaged(self.options.eval.use_ema),
-            'batch_stats': self.options.eval.batch_stats, 'sample_batch_size': self.forward_size}
+    """Returns whether samples are of the averaged generator, what they are normalised by, and in batches of how many."""
+    return {
+      'ema': state.networks['gen'].averaged(self.options.eval.use_ema),
+      'batch_stats': self.options.eval.batch_stats,
+      'sample_batch_size': self.forward_size,
+    }

@@ -1,4 +1,5 @@
 """Images from latents, batch by batch: the common part of every task that has a generator or a decoder."""
+
 import functools
 
 import jax
@@ -37,7 +38,7 @@ class GeneratesFromLatents(Generates):
     num, size = len(latents), self.forward_size
     # The last batch is filled up with the first latents: one compiled shape, and statistics of a full batch.
     latents = np.resize(np.asarray(latents), (-(-num // size) * size, self.latent.size)) if num > size else latents
-    parts = [np.asarray(self._compiled(state, latents[i:i + size])) for i in range(0, len(latents), size)]
+    parts = [np.asarray(self._compiled(state, latents[i : i + size])) for i in range(0, len(latents), size)]
     return np.concatenate(parts)[:num]
 
   @functools.cached_property

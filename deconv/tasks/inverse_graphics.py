@@ -4,17 +4,19 @@ Each minibatch varies one factor of the scene (`data.vary`; `batch['varies']` sa
 factors are clamped before they reach the decoder and get the invariance gradient in place of their own; everything else
 is the task `vae`. Under pmap the minibatch is the share of a device.
 """
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from deconv import data, plots
-from deconv.objectives import elbo, inverse_graphics as rule
+from deconv.objectives import elbo
+from deconv.objectives import inverse_graphics as rule
 from deconv.tasks import vae
 from deconv.tasks.capabilities import TurnsKnobs
 
-_COLUMNS = 9          # of the picture of knobs
-_REACH = 2.5          # standard deviations of the prior that a knob turns to each side
+_COLUMNS = 9  # of the picture of knobs
+_REACH = 2.5  # standard deviations of the prior that a knob turns to each side
 
 
 class InverseGraphics(TurnsKnobs, vae.Vae):
@@ -56,6 +58,7 @@ class InverseGraphics(TurnsKnobs, vae.Vae):
 
     def clamp(posterior):
       return elbo.Posterior(*(rule.clamp(codes, active, objective.clamp) for codes in posterior))
+
     bound = self.bound(params, batch, objective.samples, clamp)
     scalars, invariance = bound.scalars(), sum(rule.invariance(codes, active) for codes in bound.encoded)
     loss = scalars['neg_elbo'] + objective.invariance * invariance

@@ -10,6 +10,7 @@ RGB images, or grey ones. A network that makes colours out of grey sees one chan
 With holes the network may face a discriminator that sees the hole alone, by the losses of the GAN task (Pathak et al.
 2016); the discriminator moves first and the network answers the updated one.
 """
+
 import functools
 
 import jax
@@ -40,9 +41,11 @@ _SHOWN = 6  # rows of the pictures
 
 def _scale_last(factor):
   """Multiplies the updates of the layer called `last`."""
+
   def update(updates, params):
     del params
     return {**updates, 'last': jax.tree.map(lambda x: factor * x, updates['last'])}
+
   return optax.stateless(update)
 
 
@@ -75,12 +78,15 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     self.network, self.eval_network = self.make_network(batch_norm_axis), self.make_network(None)
     self.loss, self.gan_objective = RestorationLoss(self.objective), OBJECTIVES[self.objective.adversarial_name]
     self.loss_names = ('loss', 'loss_disc') if self.objective.adversarial else ('loss',)
-    self.optimizer = make_optimizer(1.)
+    self.optimizer = make_optimizer(1.0)
     if self.objective.last_learning_rate_scale != 1:
       self.optimizer = optax.chain(self.optimizer, _scale_last(self.objective.last_learning_rate_scale))
     self.disc_optimizer = make_optimizer(self.objective.disc_learning_rate_scale)
-    self.discriminator = Discriminator(options=DcganOptions(width=self.objective.disc_width, kernel_size=4),
-                                       axis_name=batch_norm_axis, dtype=jnp.dtype(options.train.dtype))
+    self.discriminator = Discriminator(
+      options=DcganOptions(width=self.objective.disc_width, kernel_size=4),
+      axis_name=batch_norm_axis,
+      dtype=jnp.dtype(options.train.dtype),
+    )
     self._run = jax.jit(self._apply)
     self.observe_whole = jax.jit(self.observe)
     self._show = jax.jit(self._shown)
@@ -90,8 +96,12 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     """Returns the network, see deconv.models.RESTORERS."""
     options = self.options
     return RESTORERS[options.model.name](
-        options.model, image_shape=(self.side, self.side, self.channels), scale=self.scale,
-        dtype=jnp.dtype(options.train.dtype), batch_norm_axis=batch_norm_axis)
+      options.model,
+      image_shape=(self.side, self.side, self.channels),
+      scale=self.scale,
+      dtype=jnp.dtype(options.train.dtype),
+      batch_norm_axis=batch_norm_axis,
+    )
 
   # Network.
 
@@ -103,14 +113,21 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
 
     @jax.jit  # one small program instead of a hundred; lazy_init leaves the network's forward out of it
     def create(key):
-      networks = {'net': NetworkState.create(self.network.lazy_init(stream(key, 'net'), images, train=False),
-                                             self.optimizer, ema=self.options.train.ema_decay > 0)}
+      networks = {
+        'net': NetworkState.create(
+          self.network.lazy_init(stream(key, 'net'), images, train=False),
+          self.optimizer,
+          ema=self.options.train.ema_decay > 0,
+        )
+      }
       if self.objective.adversarial:
         side = self.side // (2 if self.network.centre_only else 1)
         judged = jax.ShapeDtypeStruct((2, side, side, self.channels), jnp.float32)
         networks['disc'] = NetworkState.create(
-            self.discriminator.lazy_init(stream(key, 'disc'), judged, train=False), self.disc_optimizer)
+          self.discriminator.lazy_init(stream(key, 'disc'), judged, train=False), self.disc_optimizer
+        )
       return State(step=jnp.zeros((), jnp.int32), networks=networks)
+
     return create(key)
 
   def _apply(self, state, images):
@@ -169,15 +186,22 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     rest = {name: network for name, network in state.networks.items() if name != 'net'}
 
     def forward(params):
-      outputs, new = self.network.apply({'params': params, 'batch_stats': net.batch_stats}, inputs, train=True,
-                                        mutable=['batch_stats'])
+      outputs, new = self.network.apply(
+        {'params': params, 'batch_stats': net.batch_stats}, inputs, train=True, mutable=['batch_stats']
+      )
       return outputs, new.get('batch_stats', {})
+
     outputs, pull, stats = jax.vjp(forward, net.params, has_aux=True)
     judged_scalars = {}
     if self.objective.adversarial:
       rest['disc'], judged_scalars = update_discriminator(
-          rest['disc'], lambda params, stats, images, _: self._judge(params, stats, images, hole), self.gan_objective,
-          self.disc_optimizer, targets, outputs)
+        rest['disc'],
+        lambda params, stats, images, _: self._judge(params, stats, images, hole),
+        self.gan_objective,
+        self.disc_optimizer,
+        targets,
+        outputs,
+      )
 
     def loss_fn(outputs):
       loss, terms = self.loss(outputs, targets, hole)
@@ -187,8 +211,9 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
         terms['loss_gen'] = jnp.mean(self.gan_objective.gen(logits))
         loss += self.objective.adversarial * terms['loss_gen']
       return loss, {'loss': loss, **terms}
+
     gradient, scalars = jax.grad(loss_fn, has_aux=True)(outputs)
-    grads, = pull(gradient)
+    (grads,) = pull(gradient)
     net = net.update(self.optimizer, grads, stats).average(self.options.train.ema_decay, state.step)
     psnr = image_quality.psnr(self.composite(outputs, inputs, hole), targets, levels='clipped')
     scalars = {**scalars, **judged_scalars, 'psnr': jnp.mean(psnr)}
@@ -196,12 +221,13 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
 
   def _judge(self, params, batch_stats, images, hole):
     """Discriminator in training mode, of the hole alone: ((batch,) logits, new running statistics)."""
-    seen = jnp.where(hole > 0, images, 0.)
+    seen = jnp.where(hole > 0, images, 0.0)
     if self.network.centre_only:
       edge = self.side // 4
       seen = seen[:, edge:-edge, edge:-edge]
-    logits, new = self.discriminator.apply({'params': params, 'batch_stats': batch_stats}, seen, train=True,
-                                           mutable=['batch_stats'])
+    logits, new = self.discriminator.apply(
+      {'params': params, 'batch_stats': batch_stats}, seen, train=True, mutable=['batch_stats']
+    )
     return logits, new.get('batch_stats', {})
 
   # Evaluation.
@@ -212,7 +238,7 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     inputs, hole, targets = self.observe(batch)
     values = self.measure(self._apply(state, inputs), inputs, hole, targets)
     weight = weights_of(batch)
-    sums = {name: jnp.sum(jnp.where(weight > 0, value, 0.)) for name, value in values.items()}
+    sums = {name: jnp.sum(jnp.where(weight > 0, value, 0.0)) for name, value in values.items()}
     return {'count': jnp.sum(weight), **sums}
 
   def measure(self, outputs, inputs, hole, targets):
@@ -232,8 +258,11 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
       error = jnp.sum(jnp.abs(jnp.clip(images, -1, 1) - targets) * missing.astype(jnp.float32), axis=(1, 2, 3))
       values = jnp.sum(missing, axis=(1, 2, 3), dtype=jnp.int32) * targets.shape[-1]
       found['l1_hole'] = error / jnp.maximum(values, 1).astype(jnp.float32) / 2
-    return {f'{name}{suffix}': part for name, value in found.items()
-            for suffix, part in zip(compared, jnp.split(value, len(compared)))}
+    return {
+      f'{name}{suffix}': part
+      for name, value in found.items()
+      for suffix, part in zip(compared, jnp.split(value, len(compared)))
+    }
 
   @property
   def _quality(self):
@@ -246,8 +275,13 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
   def protocol(self, state):
     """Returns what stands beside the numbers."""
     quality = image_quality.protocol('y' if self.objective.colour == 'y' else 'rgb', self._quality['shave'])
-    return {**quality, 'baseline': self.baseline_name, 'colour': self.objective.colour, 'scale': self.scale,
-            'ema': state.networks['net'].averaged(self.options.eval.use_ema)}
+    return {
+      **quality,
+      'baseline': self.baseline_name,
+      'colour': self.objective.colour,
+      'scale': self.scale,
+      'ema': state.networks['net'].averaged(self.options.eval.use_ema),
+    }
 
   @property
   def baseline_name(self):
@@ -268,8 +302,9 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     Returns:
       float32 (scale * h, scale * w, c), not clipped.
     """
-    return whole_pictures.predict(functools.partial(self._run, state), inputs, self.eval_network, self.scale,
-                                  self.options.eval)
+    return whole_pictures.predict(
+      functools.partial(self._run, state), inputs, self.eval_network, self.scale, self.options.eval
+    )
 
   def transform_image(self, state, image):
     """Restores a user's own picture; see deconv.tasks.whole_pictures.transform."""

@@ -6,6 +6,7 @@ mask together, from one random key per image (`batch['noise_key']`).
 
 Networks may give a smaller map than they see (U-Net without padding); the mask is then cropped to its middle.
 """
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,7 +49,7 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
     self.class_names = options.data.class_names
     self.num_classes = len(self.class_names)
     self.network, self.eval_network = self.make_network(batch_norm_axis), self.make_network(None)
-    self.loss, self.optimizer = objectives.SegmentationLoss(options.objective), make_optimizer(1.)
+    self.loss, self.optimizer = objectives.SegmentationLoss(options.objective), make_optimizer(1.0)
     self.class_weights = None
     self._classes = jax.jit(lambda state, images: self._predict(state, images).argmax(-1).astype(jnp.uint8))
     self._probabilities = jax.jit(lambda state, images: jax.nn.softmax(self._predict(state, images)))
@@ -57,9 +58,13 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
     """Returns the network, see deconv.models.SEGMENTERS."""
     options = self.options
     return SEGMENTERS[options.model.name](
-        options.model, image_shape=(self.side, self.side, options.data.channels), num_classes=self.num_classes,
-        side_scores=options.objective.deep_supervision > 0, dtype=jnp.dtype(options.train.dtype),
-        batch_norm_axis=batch_norm_axis)
+      options.model,
+      image_shape=(self.side, self.side, options.data.channels),
+      num_classes=self.num_classes,
+      side_scores=options.objective.deep_supervision > 0,
+      dtype=jnp.dtype(options.train.dtype),
+      batch_norm_axis=batch_norm_axis,
+    )
 
   def batch_shapes(self, batch_size):
     """As of every Task, with 'mask' uint8 (batch, height, width)."""
@@ -84,8 +89,10 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
 
     @jax.jit
     def create(variables):
-      return State(step=jnp.zeros((), jnp.int32), networks={
-          'net': NetworkState.create(variables, self.optimizer, ema=self.options.train.ema_decay > 0)})
+      return State(
+        step=jnp.zeros((), jnp.int32),
+        networks={'net': NetworkState.create(variables, self.optimizer, ema=self.options.train.ema_decay > 0)},
+      )
 
     variables, weights = initialize(key), self.options.model.weights
     if weights and not isinstance(jax.tree.leaves(variables)[0], jax.core.Tracer):  # shapes need no file
@@ -127,9 +134,13 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
     net, deep_supervision = state.networks['net'], self.options.objective.deep_supervision
 
     def loss_fn(params):
-      logits, new = self.network.apply({'params': params, 'batch_stats': net.batch_stats}, images, train=True,
-                                       mutable=['batch_stats', 'side_scores'],
-                                       rngs={'dropout': stream(key, 'dropout')})
+      logits, new = self.network.apply(
+        {'params': params, 'batch_stats': net.batch_stats},
+        images,
+        train=True,
+        mutable=['batch_stats', 'side_scores'],
+        rngs={'dropout': stream(key, 'dropout')},
+      )
       loss, terms = self.loss(logits, masks, self.class_weights)
       if deep_supervision:
         terms['deep_supervision'] = objectives.deep(jax.tree.leaves(new['side_scores']), masks, self.class_weights)
@@ -156,13 +167,15 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
     known = masks != data.IGNORE
     log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), jnp.where(known, masks, 0)[..., None], axis=-1)[..., 0]
     sums = self.count_classes(masks, logits.argmax(-1))
-    return {**sums, 'nats': -jnp.sum(jnp.where(known, log_p, 0.)), 'pixels': jnp.sum(known, dtype=jnp.int32)}
+    return {**sums, 'nats': -jnp.sum(jnp.where(known, log_p, 0.0)), 'pixels': jnp.sum(known, dtype=jnp.int32)}
 
   def count_classes(self, masks, classes):
     """Returns the integer sums 'confusion' and 'boundary' of `eval_step` of masks and classes (n, height, width)."""
     width = metrics.boundary_width(*masks.shape[1:3])
-    return {'confusion': metrics.confusion(masks, classes, self.num_classes),
-            'boundary': metrics.boundary_counts(masks, classes, self.num_classes, width)}
+    return {
+      'confusion': metrics.confusion(masks, classes, self.num_classes),
+      'boundary': metrics.boundary_counts(masks, classes, self.num_classes, width),
+    }
 
   def summarize(self, sums):
     """Returns {'miou', 'pixel_accuracy', ..., 'cross_entropy' in nats a pixel}; see deconv.metrics.segmentation."""
@@ -187,9 +200,16 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
       averaged over `eval.flips` and `eval.scales`.
     """
     margin, options = self.margin(), self.options.eval
+
     def predict(picture):
-      return tiling.predict_tiled(lambda tiles: self._probabilities(state, tiles), picture, tile=self.side,
-                                  margin=margin, overlap=round(options.tile_overlap * (self.side - 2 * margin)))
+      return tiling.predict_tiled(
+        lambda tiles: self._probabilities(state, tiles),
+        picture,
+        tile=self.side,
+        margin=margin,
+        overlap=round(options.tile_overlap * (self.side - 2 * margin)),
+      )
+
     return tiling.ensemble(predict, flips=options.flips, scales=options.scales)(np.asarray(data.to_signed(image)))
 
   # Pictures.
@@ -199,8 +219,11 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
     del key
     images, masks = np.asarray(batch['image'][:_SHOWN]), np.asarray(batch['mask'][:_SHOWN])
     classes = np.asarray(self._classes(state, data.to_signed(images)))
-    return {'predictions': plots.segmentation_panel(
-        objectives.crop_to(images, classes), objectives.crop_to(masks, classes), classes, self.class_names)}
+    return {
+      'predictions': plots.segmentation_panel(
+        objectives.crop_to(images, classes), objectives.crop_to(masks, classes), classes, self.class_names
+      )
+    }
 
   def transform_image(self, state, image):
     """Names the classes of a user's own picture.

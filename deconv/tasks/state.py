@@ -1,4 +1,5 @@
 """What a run is made of: everything that a checkpoint has to hold, as pytrees of arrays."""
+
 from typing import Any
 
 import flax.struct
@@ -17,6 +18,7 @@ class NetworkState:
     opt_state: state of the optax optimizer. The optimizer itself belongs to the task.
     ema: None, or {'params': ..., 'batch_stats': ...}, their exponential moving averages.
   """
+
   params: Any
   batch_stats: Any
   opt_state: Any
@@ -76,5 +78,6 @@ class State:
     step: int32 scalar, steps done.
     networks: {name: NetworkState}; a GAN has 'gen' and 'disc'.
   """
+
   step: jax.Array
   networks: dict[str, NetworkState]

@@ -1,4 +1,5 @@
 """The interface between what is trained and the loop that trains it."""
+
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ class Task:
     loss_names: the scalars that are losses: shown on the progress bar and checked to be finite.
     options: deconv.options.Experiment.
   """
+
   loss_names: tuple[str, ...] = ('loss',)
 
   def __init__(self, options, make_optimizer, batch_norm_axis):
@@ -85,4 +87,4 @@ def weights_of(batch):
 
 def means_of(sums):
   """Returns {name: sum / count} of the sums of an evaluation, 'count' being one of them (host)."""
-  return {name: float(value) / max(float(sums['count']), 1.) for name, value in sums.items() if name != 'count'}
+  return {name: float(value) / max(float(sums['count']), 1.0) for name, value in sums.items() if name != 'count'}

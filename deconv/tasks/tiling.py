@@ -3,6 +3,7 @@
 The overlap-tile strategy of U-Net (Ronneberger et al. 2015, section 2, figure 2), also for networks that keep the size
 or enlarge it. On the host, in numpy, around a compiled `predict` that sees one shape of batch only.
 """
+
 import math
 
 import jax
@@ -52,8 +53,7 @@ def predict_tiled(predict, image, *, tile, overlap=0, margin=0, multiple=1, scal
   sides = [_whole(size, margin, multiple) if tile == 0 else tile for size in (height, width)]
   results = [side - 2 * margin for side in sides]
   axes = [_starts(size, result, overlap, multiple, tile) for size, result in zip((height, width), results)]
-  after = [margin + max(0, starts[-1] + result - size)
-           for starts, result, size in zip(axes, results, (height, width))]
+  after = [margin + max(0, starts[-1] + result - size) for starts, result, size in zip(axes, results, (height, width))]
   padded = np.pad(image, ((margin, after[0]), (margin, after[1]), (0, 0)), mode='reflect')
 
   shares = [_shares(starts, result, size, scale, blend) for starts, result, size in zip(axes, results, (height, width))]
@@ -61,20 +61,22 @@ def predict_tiled(predict, image, *, tile, overlap=0, margin=0, multiple=1, scal
   batch_size = min(batch_size, len(places))
   output = None
   for first in range(0, len(places), batch_size):
-    now = places[first:first + batch_size]
-    tiles = [padded[axes[0][i]:axes[0][i] + sides[0], axes[1][j]:axes[1][j] + sides[1]] for i, j in now]
+    now = places[first : first + batch_size]
+    tiles = [padded[axes[0][i] : axes[0][i] + sides[0], axes[1][j] : axes[1][j] + sides[1]] for i, j in now]
     predicted = np.asarray(predict(np.stack(tiles + tiles[-1:] * (batch_size - len(now)))), np.float32)
     expected = (batch_size, scale * results[0], scale * results[1])
     if predicted.shape[:3] != expected or predicted.ndim != 4:
-      raise ValueError(f'predict returned {predicted.shape} for tiles of {sides[0]}x{sides[1]} pixels, expected '
-                       f'({", ".join(map(str, expected))}, channels) at margin {margin} and scale {scale}')
+      raise ValueError(
+        f'predict returned {predicted.shape} for tiles of {sides[0]}x{sides[1]} pixels, expected '
+        f'({", ".join(map(str, expected))}, channels) at margin {margin} and scale {scale}'
+      )
     if output is None:
       output = np.zeros((scale * height, scale * width, predicted.shape[-1]), np.float32)
     for (i, j), one in zip(now, predicted):
       (top, bottom, rows), (left, right, columns) = shares[0][i], shares[1][j]
       above, before = scale * axes[0][i], scale * axes[1][j]
       weights = (rows[:, None] * columns)[..., None]
-      output[top:bottom, left:right] += weights * one[top - above:bottom - above, left - before:right - before]
+      output[top:bottom, left:right] += weights * one[top - above : bottom - above, left - before : right - before]
   return output
 
 
@@ -118,6 +120,7 @@ def ensemble(predict, flips=True, quarter_turns=False, scales=(1.0,)):
           result = result.astype(np.float32)
           total, count = result if total is None else total + result, count + 1
     return total / count
+
   return averaged
 
 
@@ -133,8 +136,10 @@ def _starts(size, result, overlap, multiple, tile):
     return [0]
   step = (result - overlap) // multiple
   if result < 1 or overlap < 0 or step < 1:
-    raise UserError(f'tiles of {tile} pixels give results of {result}, which cannot overlap by {overlap} pixels and '
-                    f'advance by {multiple} or more; choose a larger tile or a smaller overlap')
+    raise UserError(
+      f'tiles of {tile} pixels give results of {result}, which cannot overlap by {overlap} pixels and '
+      f'advance by {multiple} or more; choose a larger tile or a smaller overlap'
+    )
   last = math.ceil((size - result) / multiple)  # in units of `multiple`, as `step` is
   count = math.ceil(last / step) + 1
   return [multiple * (i * last // (count - 1)) for i in range(count)]

@@ -3,6 +3,7 @@
 What a step draws at random it derives from one random key per image, `batch['noise_key']`: an image's numbers do not
 depend on the batch or the device that it is in, and sums over any split of the data are the same.
 """
+
 import statistics
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ class Bound(NamedTuple):
     log_likelihood: (samples, batch), log p(x|z), nats.
     rate: (batch,), KL(q(z|x) || p(z)), nats.
   """
+
   targets: jax.Array
   encoded: elbo.Posterior
   posterior: elbo.Posterior
@@ -76,19 +78,23 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     self.regularizer = self.make_regularizer()
     self.encoder, self.decoder = self.make_networks()
     self.latent = Latent(options.model.latent_size, 'normal')
-    self.optimizer = make_optimizer(1.)
+    self.optimizer = make_optimizer(1.0)
     self.forward_size = options.eval.batch_size
     self._reconstruct = jax.jit(self._reconstruction)
     self._encode_means = jax.jit(
-        lambda state, images: self.encode(self._eval_params(state), data.to_signed(images)).mean)
+      lambda state, images: self.encode(self._eval_params(state), data.to_signed(images)).mean
+    )
     self._score = jax.jit(lambda state, batch: self._evaluate(self._eval_params(state), batch)['neg_elbo'])
 
   def make_networks(self):
     """Returns (encoder, decoder), see deconv.models.AUTOENCODERS."""
     options = self.options
     return AUTOENCODERS[options.model.name](
-        options.model, image_shape=self.image_shape, outputs=self.likelihood.outputs(self.image_shape[-1]),
-        dtype=jnp.dtype(options.train.dtype))
+      options.model,
+      image_shape=self.image_shape,
+      outputs=self.likelihood.outputs(self.image_shape[-1]),
+      dtype=jnp.dtype(options.train.dtype),
+    )
 
   def make_regularizer(self):
     """Returns what is added to the reconstruction error, see deconv.objectives.regularizers; None for 'iwae'."""
@@ -104,10 +110,15 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
 
     @jax.jit  # one small program instead of a hundred; lazy_init leaves the networks' forward out of it
     def create(key):
-      params = {'encoder': self.encoder.lazy_init(stream(key, 'encoder'), images)['params'],
-                'decoder': self.decoder.lazy_init(stream(key, 'decoder'), codes)['params']}
-      return State(step=jnp.zeros((), jnp.int32), networks={
-          'vae': NetworkState.create({'params': params}, self.optimizer, ema=self.options.train.ema_decay > 0)})
+      params = {
+        'encoder': self.encoder.lazy_init(stream(key, 'encoder'), images)['params'],
+        'decoder': self.decoder.lazy_init(stream(key, 'decoder'), codes)['params'],
+      }
+      return State(
+        step=jnp.zeros((), jnp.int32),
+        networks={'vae': NetworkState.create({'params': params}, self.optimizer, ema=self.options.train.ema_decay > 0)},
+      )
+
     return create(key)
 
   def encode(self, params, inputs):
@@ -212,15 +223,22 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     batch = {**self.random_inputs(batch, key), **batch}
     weight = weights_of(batch)
     values = self._evaluate(self._eval_params(state), batch, importance=self.options.eval.importance_samples > 0)
-    return {'count': jnp.sum(weight), **{
-        name: jnp.matmul(weight, value, precision='highest') for name, value in values.items()}}
+    return {
+      'count': jnp.sum(weight),
+      **{name: jnp.matmul(weight, value, precision='highest') for name, value in values.items()},
+    }
 
   def _evaluate(self, params, batch, importance=False):
     """{name: (batch,) or (batch, latent)} of a batch that has its noise keys."""
     bound = self.bound(params, batch, samples=None)
     distortion, mean = -bound.log_likelihood, bound.posterior.mean
-    values = {'neg_elbo': distortion + bound.rate, 'distortion': distortion, 'rate': bound.rate, 'mean': mean,
-              'mean_square': jnp.square(mean)}
+    values = {
+      'neg_elbo': distortion + bound.rate,
+      'distortion': distortion,
+      'rate': bound.rate,
+      'mean': mean,
+      'mean_square': jnp.square(mean),
+    }
     if importance:
       keys = jax.random.wrap_key_data(batch['noise_key'])
       values['nll'] = -self.log_marginal(params, bound.targets, bound.posterior, keys)
@@ -235,6 +253,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
       noise = self.noise(jax.vmap(lambda key: jax.random.fold_in(key, i))(keys), 'importance', size)
       outputs = self.decode(params, elbo.reparameterize(posterior, noise))
       return elbo.log_weights(posterior, noise, self.likelihood.log_prob(outputs, targets))
+
     return elbo.streaming_log_mean_exp(chunk, samples, size)
 
   def summarize(self, sums):
@@ -242,7 +261,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     (where the likelihood is one of the 256 levels) and active_latents (number) from the sums of `eval_step`."""
     count = float(sums['count'])
     means = {name: np.asarray(value, np.float64) / count for name, value in sums.items() if name != 'count'}
-    variance = means.pop('mean_square') - means.pop('mean')**2
+    variance = means.pop('mean_square') - means.pop('mean') ** 2
     metrics = {name: float(value) for name, value in means.items()}
     if self.likelihood.counts_levels:
       dims = int(np.prod(self.image_shape))
@@ -255,9 +274,14 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
   def protocol(self, state):
     """Returns what has to stand beside the numbers of `summarize`."""
     options, scored = self.options, self.likelihood.protocol()
-    protocol = {'likelihood': options.objective.likelihood, 'binarization': scored.pop('binarization'),
-                'unit': 'nats an image', 'elbo_samples': 1,
-                'ema': state.networks['vae'].averaged(options.eval.use_ema), **scored}
+    protocol = {
+      'likelihood': options.objective.likelihood,
+      'binarization': scored.pop('binarization'),
+      'unit': 'nats an image',
+      'elbo_samples': 1,
+      'ema': state.networks['vae'].averaged(options.eval.use_ema),
+      **scored,
+    }
     if options.eval.importance_samples:
       protocol['importance_samples'] = options.eval.importance_samples
     return protocol
@@ -274,8 +298,8 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     """Returns the posterior means float32 (n, latent) of uint8 images (n, height, width, channels), batch by batch."""
     size = min(self.forward_size, len(images))
     whole = np.resize(images, (-(-len(images) // size) * size, *images.shape[1:]))
-    parts = [np.asarray(self._encode_means(state, whole[i:i + size])) for i in range(0, len(whole), size)]
-    return np.concatenate(parts)[:len(images)]
+    parts = [np.asarray(self._encode_means(state, whole[i : i + size])) for i in range(0, len(whole), size)]
+    return np.concatenate(parts)[: len(images)]
 
   # Pictures.
 
@@ -283,9 +307,12 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     """Returns the grids 'samples' (from the prior) and 'reconstructions', and with two latents 'manifold'."""
     number = self.options.samples.num
     shown = max(1, number // 2)
-    pictures = {'samples': _grid(self.sample(state, key, number)),
-                'reconstructions': _grid(self.reconstruct(state, batch['image'][:shown], key),
-                                         2 * max(1, int(np.sqrt(shown / 2))))}
+    pictures = {
+      'samples': _grid(self.sample(state, key, number)),
+      'reconstructions': _grid(
+        self.reconstruct(state, batch['image'][:shown], key), 2 * max(1, int(np.sqrt(shown / 2)))
+      ),
+    }
     if self.latent.size == 2:
       side = max(2, int(np.sqrt(number)))
       pictures['manifold'] = _grid(self.manifold(state, side), side)
@@ -295,7 +322,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     """Returns the means of p(x|z), float32 (n, height, width, channels) in [-1, 1], of codes (n, latent); traced."""
     return self.likelihood.mean(self.decode(self._eval_params(state), latents), self.image_shape[-1])
 
-  def traverse(self, state, key, rows, columns, start=None, reach=3.):
+  def traverse(self, state, key, rows, columns, start=None, reach=3.0):
     """Moves one latent at a time.
 
     Args:
@@ -323,8 +350,10 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
       UserError: another number of latents than two.
     """
     if self.latent.size != 2:
-      raise UserError(f'the manifold is a plane of two latents and this model has {self.latent.size}; '
-                      'train one with model.latent_size=2, or ask for a traversal')
+      raise UserError(
+        f'the manifold is a plane of two latents and this model has {self.latent.size}; '
+        'train one with model.latent_size=2, or ask for a traversal'
+      )
     quantiles = np.array([statistics.NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)], np.float32)
     down, right = np.meshgrid(-quantiles, quantiles, indexing='ij')
     return self.generate(state, np.stack([right.ravel(), down.ravel()], axis=-1))

@@ -1,4 +1,5 @@
 """Whole pictures of any size through a restoration network, and a user's own pictures."""
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,7 +9,7 @@ from deconv.errors import UserError
 from deconv.ops.resample import upsample_bicubic
 from deconv.tasks import tiling
 
-_TILE = 128   # side in pixels of a tile that a fully convolutional network sees, at least
+_TILE = 128  # side in pixels of a tile that a fully convolutional network sees, at least
 
 
 def predict(apply, inputs, network, scale, options):
@@ -29,8 +30,14 @@ def predict(apply, inputs, network, scale, options):
     tile = -(-min(_TILE, max(inputs.shape[:2])) // multiple) * multiple
   if options.flips or options.quarter_turns:
     apply = tiling.ensemble(apply, flips=options.flips, quarter_turns=options.quarter_turns)
-  return tiling.predict_tiled(apply, np.asarray(inputs, np.float32), tile=tile,
-                              overlap=int(options.tile_overlap * tile), multiple=multiple, scale=scale)
+  return tiling.predict_tiled(
+    apply,
+    np.asarray(inputs, np.float32),
+    tile=tile,
+    overlap=int(options.tile_overlap * tile),
+    multiple=multiple,
+    scale=scale,
+  )
 
 
 def transform(task, state, image):
@@ -63,8 +70,10 @@ def transform(task, state, image):
       edge, inside = task.side // 4, np.zeros_like(hole)
       inside[edge:-edge, edge:-edge] = True
       if hole.shape[:2] != (task.side, task.side) or (hole & ~inside).any():
-        raise UserError(f'this network fills the middle {task.side // 2} pixels each way of pictures of {task.side}x'
-                        f'{task.side} alone; cut the picture so that what is missing lies there')
+        raise UserError(
+          f'this network fills the middle {task.side // 2} pixels each way of pictures of {task.side}x'
+          f'{task.side} alone; cut the picture so that what is missing lies there'
+        )
   signed = pixels.astype(np.float32) * (2 / peak) - 1
 
   def restore(x):  # (h, w, channels of the network's input)
@@ -79,7 +88,7 @@ def transform(task, state, image):
     result = np.asarray(from_ycbcr(jnp.asarray(np.concatenate([restore(planes[..., :1]), chroma], axis=-1))))
     result = result.mean(-1, keepdims=True) if signed.shape[-1] == 1 else result
   elif task.objective.colour == 'grey':
-    result = np.concatenate([restore(signed[..., i:i + 1]) for i in range(signed.shape[-1])], axis=-1)
+    result = np.concatenate([restore(signed[..., i : i + 1]) for i in range(signed.shape[-1])], axis=-1)
   elif task.input_channels == 1:
     result = restore(np.asarray(luminance(jnp.asarray(signed), 'full')))
   else:

@@ -5,6 +5,7 @@ It does not notice a flipped bit in the arrays, so the SHA-256 of every array is
 the manifest travels inside the checkpoint: no moment exists at which a committed checkpoint lacks it, and what is
 restored is what was saved or is refused.
 """
+
 import concurrent.futures
 import contextlib
 import hashlib
@@ -46,16 +47,23 @@ class Checkpoints:
       try:
         os.makedirs(self.folder, exist_ok=True)
       except OSError as error:
-        raise UserError(f"'{self.folder}' is to be the folder of the checkpoints and cannot be made "
-                        f'({error.strerror}): move what is there away, or choose another workdir') from error
+        raise UserError(
+          f"'{self.folder}' is to be the folder of the checkpoints and cannot be made "
+          f'({error.strerror}): move what is there away, or choose another workdir'
+        ) from error
     self._policy = _NewestAndBest(options.keep, options.best_is)
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # it warns that a folder that is only to be read is only read
     try:
       managing = ocp.CheckpointManagerOptions(
-          create=False, read_only=read_only, cleanup_tmp_directories=not read_only, preservation_policy=self._policy,
-          multiprocessing_options=ocp.options.MultiprocessingOptions(
-              primary_host=0, active_processes={0}, barrier_sync_key_prefix='deconv'))
+        create=False,
+        read_only=read_only,
+        cleanup_tmp_directories=not read_only,
+        preservation_policy=self._policy,
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+          primary_host=0, active_processes={0}, barrier_sync_key_prefix='deconv'
+        ),
+      )
       self._manager = ocp.CheckpointManager(self.folder, options=managing)
     finally:
       logging.set_verbosity(verbosity)
@@ -90,8 +98,12 @@ class Checkpoints:
       return False
     content = {'step': step, 'meta': meta, 'arrays': _manifest(state)}
     with self._writing():
-      started = self._manager.save(step, args=ocp.args.Composite(
-          state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({**content, 'sha256': _digest(content)})))
+      started = self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave({**content, 'sha256': _digest(content)})
+        ),
+      )
     if not started:
       raise AssertionError(f'orbax refused to save step {step}; there are {self.steps()}')
     return True
@@ -127,8 +139,9 @@ class Checkpoints:
     try:
       return (*self._read(step, template), step)
     except _Damaged as error:
-      raise UserError(f"the checkpoint of step {step} is damaged: {error}; take another of: "
-                      f"{', '.join(map(str, self.steps()))}") from error
+      raise UserError(
+        f'the checkpoint of step {step} is damaged: {error}; take another of: {", ".join(map(str, self.steps()))}'
+      ) from error
 
   def wait(self):
     """Returns when everything that was started is on disk."""
@@ -182,8 +195,10 @@ class Checkpoints:
         damaged.append(self._set_aside(step, error))
     damaged = damaged or [name for name in _listdir(self.folder) if name.startswith('damaged-')]
     if damaged:
-      raise UserError(f"no intact checkpoint is left in '{self.folder}' (damaged: {', '.join(damaged)}); put back a "
-                      'copy of one, or start again in another workdir')
+      raise UserError(
+        f"no intact checkpoint is left in '{self.folder}' (damaged: {', '.join(damaged)}); put back a "
+        'copy of one, or start again in another workdir'
+      )
     return None
 
   def _read_description(self, step):
@@ -195,7 +210,7 @@ class Checkpoints:
     if sha256 != _digest(content):
       raise _Damaged('the checksum of its description does not fit')
     if content['step'] != step:  # its folder was renamed: the numbers of its steps would come again
-      raise _Damaged(f"it is that of step {content['step']}")
+      raise _Damaged(f'it is that of step {content["step"]}')
     return content
 
   def _read(self, step, template):
@@ -223,8 +238,12 @@ class Checkpoints:
       name = f'damaged-{step}-{number}'
     os.rename(os.path.join(self.folder, str(step)), os.path.join(self.folder, name))
     self._manager.reload()
-    logging.warning('Checkpoint of step %d is damaged: %s. It is set aside as %s; the one before it is used.',
-                    step, error, os.path.join(self.folder, name))
+    logging.warning(
+      'Checkpoint of step %d is damaged: %s. It is set aside as %s; the one before it is used.',
+      step,
+      error,
+      os.path.join(self.folder, name),
+    )
     return name
 
 
@@ -247,7 +266,7 @@ class _NewestAndBest(ocp.checkpoint_managers.PreservationPolicy):
 
   def kept(self, steps):
     """Returns the set of those steps that stay."""
-    kept = set(sorted(steps)[-self._keep:])
+    kept = set(sorted(steps)[-self._keep :])
     known = [step for step in steps if self.metrics.get(step) is not None]
     if known:
       kept.add(max(known, key=lambda step: (self._sign * self.metrics[step], step)))
@@ -264,11 +283,13 @@ class _Damaged(Exception):
 
 def _manifest(tree):
   """{path in the tree: {'shape', 'dtype', 'sha256'}} of every array."""
+
   def describe(item):
     path, x = item
     x = np.ascontiguousarray(x)
     sha256 = hashlib.sha256(x.reshape(-1).view(np.uint8)).hexdigest()
     return _name(path), {'shape': list(np.shape(item[1])), 'dtype': str(x.dtype), 'sha256': sha256}
+
   leaves = jax.tree_util.tree_leaves_with_path(tree)
   with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # hashing releases the GIL
     return dict(pool.map(describe, leaves))
@@ -280,15 +301,19 @@ def _digest(content):
 
 def _check_fits(step, arrays, template):
   """Raises UserError, not _Damaged: a checkpoint of another network is nobody's fault but the config's."""
-  wanted = {_name(path): [list(x.shape), str(np.dtype(x.dtype))]
-            for path, x in jax.tree_util.tree_leaves_with_path(template)}
+  wanted = {
+    _name(path): [list(x.shape), str(np.dtype(x.dtype))] for path, x in jax.tree_util.tree_leaves_with_path(template)
+  }
   saved = {name: [entry['shape'], entry['dtype']] for name, entry in arrays.items()}
   for name in [*saved, *wanted]:
     if saved.get(name) != wanted.get(name):
-      there, here = (f'{entry[1]}{tuple(entry[0])}' if entry else 'nothing'
-                     for entry in (saved.get(name), wanted.get(name)))
-      raise UserError(f"the checkpoint of step {step} has {there} as '{name}' where this config makes {here}; "
-                      'use the config that it was trained with, or another workdir')
+      there, here = (
+        f'{entry[1]}{tuple(entry[0])}' if entry else 'nothing' for entry in (saved.get(name), wanted.get(name))
+      )
+      raise UserError(
+        f"the checkpoint of step {step} has {there} as '{name}' where this config makes {here}; "
+        'use the config that it was trained with, or another workdir'
+      )
 
 
 def _name(path):
@@ -304,5 +329,7 @@ def _first_line(error):
 
 
 def _cannot_write(folder, reason):
-  return UserError(f"cannot write a checkpoint to '{folder}': {reason}; make room, and run the same command again to "
-                   'go on, or choose another workdir')
+  return UserError(
+    f"cannot write a checkpoint to '{folder}': {reason}; make room, and run the same command again to "
+    'go on, or choose another workdir'
+  )

@@ -1,4 +1,5 @@
 """JAX's persistent compilation cache: the second run of a config starts without compiling."""
+
 import os
 import tempfile
 

@@ -1,4 +1,5 @@
 """What has changed between two configs of one workdir, and whether it changes the experiment."""
+
 import fnmatch
 import json
 
@@ -7,11 +8,29 @@ from deconv.options.options import kinds
 
 # Fields that change how a run is watched, stored or fed, but no number that it computes. All others are scientific.
 # The images of data.path are compared by their fingerprint, not by where they lie.
-OPERATIONAL = ('log.*', 'samples.*', 'checkpoint.*', 'eval.every', 'eval.evaluators', 'data.path', 'data.workers',
-               'data.worker_kind', 'data.prefetch', 'data.memory_limit_mb', 'train.steps_per_call', 'compilation_cache')
+OPERATIONAL = (
+  'log.*',
+  'samples.*',
+  'checkpoint.*',
+  'eval.every',
+  'eval.evaluators',
+  'data.path',
+  'data.workers',
+  'data.worker_kind',
+  'data.prefetch',
+  'data.memory_limit_mb',
+  'train.steps_per_call',
+  'compilation_cache',
+)
 # Fields that each process of a run may have of its own.
-OF_A_MACHINE = ('data.path', 'data.workers', 'data.worker_kind', 'data.prefetch', 'data.memory_limit_mb',
-                'compilation_cache')
+OF_A_MACHINE = (
+  'data.path',
+  'data.workers',
+  'data.worker_kind',
+  'data.prefetch',
+  'data.memory_limit_mb',
+  'compilation_cache',
+)
 # The length of a run is operational too, unless the learning rates of its steps depend on it.
 LENGTH = ('train.steps', 'train.epochs')
 
@@ -31,8 +50,11 @@ def flatten(config, prefix=''):
 
 def common(config):
   """Returns {'section.field': value} of a plain config, of the fields that all processes of a run share."""
-  return {field: value for field, value in flatten(config).items()
-          if not any(fnmatch.fnmatchcase(field, pattern) for pattern in OF_A_MACHINE)}
+  return {
+    field: value
+    for field, value in flatten(config).items()
+    if not any(fnmatch.fnmatchcase(field, pattern) for pattern in OF_A_MACHINE)
+  }
 
 
 def scientific_changes(old, new):
@@ -45,8 +67,11 @@ def scientific_changes(old, new):
   A field that only one of them has came or went with a version of deconv, whose defaults keep what was there before.
   """
   optimizers = [config.get('optimizer') for config in (old, new)]
-  length_matters = any(OptimizerOptions(**fields).depends_on_total for fields in optimizers
-                       if isinstance(fields, dict) and set(fields) <= set(kinds(OptimizerOptions)))
+  length_matters = any(
+    OptimizerOptions(**fields).depends_on_total
+    for fields in optimizers
+    if isinstance(fields, dict) and set(fields) <= set(kinds(OptimizerOptions))
+  )
   old, new = flatten(old), flatten(new)
   changes = []
   for field in sorted(old.keys() & new.keys()):

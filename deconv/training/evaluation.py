@@ -1,4 +1,5 @@
 """Evaluation during a run: sums over the evaluation split, and what the evaluators of the config measure."""
+
 from absl import logging
 import jax
 import numpy as np
@@ -132,6 +133,7 @@ class Evaluation:
     """The batches of the evaluation split, or None where there is none."""
     run = self._run
     if self._batches is None and run.eval_source is not None:
-      self._batches = data.EvalBatches(run.eval_source, run.options.eval.batch_size, run.parallel.process_index,
-                                       run.parallel.process_count)
+      self._batches = data.EvalBatches(
+        run.eval_source, run.options.eval.batch_size, run.parallel.process_index, run.parallel.process_count
+      )
     return self._batches

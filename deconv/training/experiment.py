@@ -1,4 +1,5 @@
 """From a config to what a run is made of: its data, its task, its length and the state that it starts from."""
+
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -13,11 +14,13 @@ from deconv.options import Experiment
 from deconv.options.options import default
 from deconv.rng import stream
 from deconv.tasks import TASKS
-from deconv.training import optimizers, parallel as parallel_lib
+from deconv.training import optimizers
+from deconv.training import parallel as parallel_lib
 
 
 class Intervals(NamedTuple):
   """Steps between pictures, evaluations and checkpoints; 0 = none on the way."""
+
   samples: int
   evaluation: int
   checkpoint: int
@@ -43,6 +46,7 @@ class Run:
     learning_rate: function of the steps done.
     key: PRNG key of the run.
   """
+
   options: Experiment
   parallel: parallel_lib.Parallel
   source: data.Source
@@ -75,17 +79,27 @@ def prepare(config, make_task=None):
   parallel.check_batch(options.train.batch_size)
   parallel.check_batch(options.eval.batch_size, 'eval.batch_size')
   source = data.open_source(options.data)
-  batches = data.TrainBatches(source, options.train.batch_size, options.seed, options.data, parallel.process_index,
-                              parallel.process_count)
+  batches = data.TrainBatches(
+    source, options.train.batch_size, options.seed, options.data, parallel.process_index, parallel.process_count
+  )
   total = options.train.total_steps(batches.steps_per_epoch)
   samples = options.samples
   every = max(1, round(samples.every_epochs * batches.steps_per_epoch)) if samples.every_epochs else samples.every
 
   task = build_task(options, parallel, total, make_task)
   task.inspect_source(source)
-  return Run(options, parallel, source, open_eval_source(options.data), batches, task, total,
-             Intervals(every, options.eval.every, options.checkpoint.every),
-             optimizers.learning_rate(options.optimizer, total), jax.random.key(options.seed))
+  return Run(
+    options,
+    parallel,
+    source,
+    open_eval_source(options.data),
+    batches,
+    task,
+    total,
+    Intervals(every, options.eval.every, options.checkpoint.every),
+    optimizers.learning_rate(options.optimizer, total),
+    jax.random.key(options.seed),
+  )
 
 
 def open_eval_source(options):
@@ -121,19 +135,25 @@ def check_evaluators(options, task):
   """
   for name in options.eval.evaluators:
     if name not in EVALUATORS:
-      raise UserError(f"eval.evaluators has '{name}'{did_you_mean(name, EVALUATORS)}, which does not exist; there are "
-                      f"{', '.join(EVALUATORS)}")
+      raise UserError(
+        f"eval.evaluators has '{name}'{did_you_mean(name, EVALUATORS)}, which does not exist; there are "
+        f'{", ".join(EVALUATORS)}'
+      )
     needs = EVALUATORS[name].needs
     if isinstance(task, type) and not issubclass(task, needs):
       can = [other for other, evaluator in EVALUATORS.items() if issubclass(task, evaluator.needs)]
-      raise UserError(f"eval.evaluators has '{name}', which needs a task that is {needs.__name__}, and "
-                      f"task='{options.task}' is not; choose from {', '.join(can) or 'none'}")
+      raise UserError(
+        f"eval.evaluators has '{name}', which needs a task that is {needs.__name__}, and "
+        f"task='{options.task}' is not; choose from {', '.join(can) or 'none'}"
+      )
 
 
 def build_task(options, parallel, total, make_task=None):
   """Returns the Task of an experiment, whose optimizers' schedules end at step `total`; see `prepare`."""
+
   def make_optimizer(scale):
     return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))
+
   return (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
 
 

@@ -1,4 +1,5 @@
 """Numbers that are not finite stop a run: after the first of them everything that it computes is lost."""
+
 import jax
 import numpy as np
 
@@ -29,13 +30,16 @@ def check_scalars(scalars, step, last_checkpoint):
 
 def check_state(state, step, last_checkpoint):
   """Raises NonFiniteError when an array of a state (on the host) holds a value that is not finite."""
-  bad = [jax.tree_util.keystr(path, simple=True, separator='/')
-         for path, x in jax.tree_util.tree_leaves_with_path(state)
-         if np.issubdtype(x.dtype, np.inexact) and not np.isfinite(x).all()]
+  bad = [
+    jax.tree_util.keystr(path, simple=True, separator='/')
+    for path, x in jax.tree_util.tree_leaves_with_path(state)
+    if np.issubdtype(x.dtype, np.inexact) and not np.isfinite(x).all()
+  ]
   if bad:
     more = f' and {len(bad) - 1} more' if len(bad) > 1 else ''
-    raise NonFiniteError(f'the state after step {step} is not finite: {bad[0]}{more}; {_advice(last_checkpoint)}',
-                         step, bad)
+    raise NonFiniteError(
+      f'the state after step {step} is not finite: {bad[0]}{more}; {_advice(last_checkpoint)}', step, bad
+    )
 
 
 def _advice(last_checkpoint):

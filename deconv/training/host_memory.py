@@ -1,4 +1,5 @@
 """Memory of the host process, for training on a CPU."""
+
 import ctypes
 import sys
 

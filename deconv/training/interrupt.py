@@ -1,4 +1,5 @@
 """SIGTERM, SIGHUP and Ctrl-C end a run after the step at hand, with a checkpoint; a second signal ends it at once."""
+
 import os
 import signal
 import sys
@@ -35,8 +36,11 @@ class Interrupt:
       self._reader, self._writer = os.pipe()
       os.set_blocking(self._writer, False)
       self._previous_fd = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-      self._previous = {number: signal.signal(number, self._note) for number in SIGNALS
-                        if signal.getsignal(number) is not signal.SIG_IGN}
+      self._previous = {
+        number: signal.signal(number, self._note)
+        for number in SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN
+      }
       self._watcher = threading.Thread(target=self._watch, name='signals', daemon=True)
       self._watcher.start()
     return self
@@ -69,5 +73,8 @@ class Interrupt:
         if came > 1:
           print(f'{signal.Signals(number).name} came again: nothing more is saved', file=sys.stderr, flush=True)
           os._exit(128 + number)  # the main thread may never come back to Python
-        print(f'{signal.Signals(number).name} came: the step at hand is finished and saved first; once more ends at '
-              'once', file=sys.stderr, flush=True)
+        print(
+          f'{signal.Signals(number).name} came: the step at hand is finished and saved first; once more ends at once',
+          file=sys.stderr,
+          flush=True,
+        )

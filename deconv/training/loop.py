@@ -1,4 +1,5 @@
 """The training loop of every task: config and folder in, trained state out."""
+
 import collections
 import contextlib
 import signal
@@ -10,8 +11,8 @@ import numpy as np
 
 from deconv.options import Experiment
 from deconv.rng import stream
-from deconv.training import (compilation_cache, config_diff, evaluation, finite, parallel as parallel_lib, pictures,
-                             provenance)
+from deconv.training import compilation_cache, config_diff, evaluation, finite, pictures, provenance
+from deconv.training import parallel as parallel_lib
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.experiment import Run, prepare, start_state
 from deconv.training.interrupt import Interrupt
@@ -64,17 +65,25 @@ def train(run, workdir, *, allow_config_change=False):
     state, meta, step = start_state(run, checkpoints)
     earlier = folder.run or {}
     # What is due after a step is due until it is done; process 0 knows, for its folder is the run's.
-    done = meta is not None and (meta['between_done'] or parallel_lib.any_process(
-        writes and earlier.get('done_after') == step))
+    done = meta is not None and (
+      meta['between_done'] or parallel_lib.any_process(writes and earlier.get('done_after') == step)
+    )
     finished = parallel_lib.any_process(writes and earlier.get('finished', False))
     if step >= run.total_steps and done and finished:
       progress.say(f'{folder.path} is finished: it stands at step {step} of {run.total_steps}; nothing was done')
       return state
 
-    record = {**provenance.describe(), 'data': {'source': run.source.name, 'images': len(run.source)},
-              **fingerprints, 'batch_size': options.train.batch_size, 'steps': run.total_steps,
-              'resumed_from': step, 'done_after': step if done else None,
-              'train_call_seconds': round(called, 3), 'earlier': _earlier(folder.run)}
+    record = {
+      **provenance.describe(),
+      'data': {'source': run.source.name, 'images': len(run.source)},
+      **fingerprints,
+      'batch_size': options.train.batch_size,
+      'steps': run.total_steps,
+      'resumed_from': step,
+      'done_after': step if done else None,
+      'train_call_seconds': round(called, 3),
+      'earlier': _earlier(folder.run),
+    }
     writer = MetricWriter(folder.path, options.log.tensorboard, step, writes, evaluated=done)
     if writes:
       checkpoints.note_metrics(evaluations(folder.file('metrics.jsonl')))
@@ -101,8 +110,9 @@ class Loop:
     self.step_functions = {}
     self.pictures = pictures.Pictures(run, folder, writer)
     alone = run.parallel.process_count == 1  # else all of them would have to stop at the same batch
-    self.evaluation = evaluation.Evaluation(run, writer, progress, self.pictures,
-                                            lambda: alone and bool(self.interrupt))
+    self.evaluation = evaluation.Evaluation(
+      run, writer, progress, self.pictures, lambda: alone and bool(self.interrupt)
+    )
 
   def run_from(self, state, meta, step, done):
     """Runs from `step` to the end and returns the final state on the host.
@@ -201,8 +211,12 @@ class Loop:
 
   def log(self, step, timed):
     """Writes a line with the means of the window and {name: number} of the times."""
-    numbers = {**self.window.take(), 'learning_rate': float(self.run.learning_rate(step - 1)),
-               'epoch': step / self.run.batches.steps_per_epoch, **timed}
+    numbers = {
+      **self.window.take(),
+      'learning_rate': float(self.run.learning_rate(step - 1)),
+      'epoch': step / self.run.batches.steps_per_epoch,
+      **timed,
+    }
     self.writer.write(step, 'train', numbers)
     self.progress.numbers(step, numbers)
 
@@ -244,8 +258,12 @@ class Loop:
     """Tells the checkpoints how good that of a step is."""
     best = self.run.options.checkpoint.best_metric
     if best and best not in metrics:
-      logging.warning("checkpoint.best_metric='%s' is no metric of the evaluation of step %d, which has: %s", best,
-                      step, ', '.join(sorted(metrics)) or 'none')
+      logging.warning(
+        "checkpoint.best_metric='%s' is no metric of the evaluation of step %d, which has: %s",
+        best,
+        step,
+        ', '.join(sorted(metrics)) or 'none',
+      )
     self.checkpoints.note_metrics({step: metrics})
 
   def save(self, state, step, between_done):
@@ -270,8 +288,10 @@ class Loop:
     self.pictures.save_gif(step)
     self.write_record()
     self.progress.close()
-    self.progress.say(f'{self.interrupt.signal or "a signal to another process"} came: step {step} of '
-                      f'{self.run.total_steps} is saved in {self.folder.path}; run the same command again to go on')
+    self.progress.say(
+      f'{self.interrupt.signal or "a signal to another process"} came: step {step} of '
+      f'{self.run.total_steps} is saved in {self.folder.path}; run the same command again to go on'
+    )
     raise SystemExit(self.interrupt.exit_status or 128 + signal.SIGTERM)
 
   def write_record(self):
@@ -283,8 +303,11 @@ class Loop:
 def steps_of_call(step, intervals, steps_per_call, total):
   """Returns how many steps the call that starts at `step` makes: steps_per_call, or 1 where that would jump over
   something that is due. A function of the step alone, so that a resumed run makes the same calls."""
-  jumps = (step % steps_per_call or step + steps_per_call > total
-           or any(any(intervals.due(i)) for i in range(step + 1, step + steps_per_call)))
+  jumps = (
+    step % steps_per_call
+    or step + steps_per_call > total
+    or any(any(intervals.due(i)) for i in range(step + 1, step + steps_per_call))
+  )
   return 1 if jumps else steps_per_call
 
 

@@ -1,4 +1,5 @@
 """Optimizers and learning-rate schedules by name, all made of optax; their fields are in deconv.options."""
+
 import optax
 
 from deconv.errors import UserError
@@ -59,8 +60,10 @@ def learning_rate(options, total_steps, scale=1.0):
   if options.depends_on_total:
     steps = total_steps - warmup
     if steps < 1:
-      raise UserError(f'optimizer.warmup_steps={warmup} leaves nothing of a run of {total_steps} steps to the '
-                      f'{options.schedule} schedule; warm up for fewer steps')
+      raise UserError(
+        f'optimizer.warmup_steps={warmup} leaves nothing of a run of {total_steps} steps to the '
+        f'{options.schedule} schedule; warm up for fewer steps'
+      )
   schedule = _SCHEDULES[options.schedule](options, peak, steps)
   if not warmup:
     return schedule

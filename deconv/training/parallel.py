@@ -8,6 +8,7 @@ Two modes, which give the same numbers where they mean the same thing:
   statistics are averaged with `pmean`. Batch norm is synchronised (`sync`) or sees the share of its device (`local`),
   and each device draws numbers of its own.
 """
+
 import functools
 import hashlib
 import json
@@ -70,12 +71,14 @@ class Parallel:
 
     The result shares no buffer with the argument, so that it may be donated to a step.
     """
+
     def put(x):
       x = np.array(x)
       if self.mode == 'jit':
         return jax.make_array_from_callback(x.shape, self._replicated, lambda index: x[index])
       stacked = np.broadcast_to(x, (self._local_count, *x.shape))
       return jax.make_array_from_process_local_data(self._sharded, stacked, (self.device_count, *x.shape))
+
     return jax.tree.map(put, state)
 
   def put_batch(self, batch, stacked=False):
@@ -94,9 +97,11 @@ class Parallel:
       break
     sharding = self._sharded
     if self.mode == 'pmap':  # (steps, devices * share, ...) -> (devices, steps, share, ...)
+
       def split(x):
-        x = x.reshape(*x.shape[:axis], self._local_count, -1, *x.shape[axis + 1:])
+        x = x.reshape(*x.shape[:axis], self._local_count, -1, *x.shape[axis + 1 :])
         return np.moveaxis(x, axis, 0)
+
       batch = {name: split(np.asarray(x)) for name, x in batch.items()}
     elif stacked:
       sharding = self._sharded_stack
@@ -112,6 +117,7 @@ class Parallel:
     def fetch(x):
       x = np.array(x)  # a copy: a view would keep the buffer from being donated
       return x[0] if self.mode == 'pmap' else x
+
     return jax.tree.map(fetch, tree)
 
   get_state = fetch
@@ -137,6 +143,7 @@ class Parallel:
 
     def update(updates, state, params=None, **extra):
       return optimizer.update(jax.lax.pmean(updates, AXIS), state, params, **extra)
+
     return optax.GradientTransformationExtraArgs(optimizer.init, update)
 
   def train_step(self, task, steps_per_call=1):
@@ -150,6 +157,7 @@ class Parallel:
       A function (state, batch, key) -> (state, scalars). The state is donated; `key` is that of the run, from which the
       program derives that of each step; batch and scalars have a leading axis of steps when steps_per_call > 1.
     """
+
     def one(state, batch, key):
       key = self._device_key(jax.random.fold_in(key, state.step))
       state, scalars = task.train_step(state, self._with_random_inputs(task, batch, key), key)
@@ -166,10 +174,12 @@ class Parallel:
 
   def eval_step(self, task):
     """Compiles `task.eval_step`: a function (state, batch, key) -> sums over the whole batch, of all devices."""
+
     def sums(state, batch, key):
       key = self._device_key(key)
       sums = task.eval_step(state, self._with_random_inputs(task, batch, key), key)
       return jax.lax.psum(sums, AXIS) if self.mode == 'pmap' else sums
+
     return self._compile(sums, self._sharded, donate=False)
 
   def _compile(self, function, batch_sharding, donate):
@@ -178,8 +188,12 @@ class Parallel:
     if self.mode == 'pmap':
       return jax.pmap(function, axis_name=AXIS, in_axes=(0, 0, None), devices=self.devices, donate_argnums=donated)
     result = (self._replicated, self._replicated) if donate else self._replicated
-    return jax.jit(function, in_shardings=(self._replicated, batch_sharding, self._replicated), out_shardings=result,
-                   donate_argnums=donated)
+    return jax.jit(
+      function,
+      in_shardings=(self._replicated, batch_sharding, self._replicated),
+      out_shardings=result,
+      donate_argnums=donated,
+    )
 
   def _device_key(self, key):
     return jax.random.fold_in(key, jax.lax.axis_index(AXIS)) if self.mode == 'pmap' else key
@@ -199,11 +213,13 @@ class Parallel:
 
 def _mean_statistics(state):
   """Averages batch statistics over the devices; parameters are equal there since their gradients were averaged."""
+
   def mean(network):
     network = network.replace(batch_stats=jax.lax.pmean(network.batch_stats, AXIS))
     if network.ema is not None:
       network = network.replace(ema={**network.ema, 'batch_stats': jax.lax.pmean(network.ema['batch_stats'], AXIS)})
     return network
+
   return state.replace(networks={name: mean(network) for name, network in state.networks.items()})
 
 
@@ -215,10 +231,14 @@ def _one_trace(function):
   def once(*args):
     traces.append(jax.tree.map(jax.typeof, args))
     if len(traces) > 1:
-      changed = [f'{jax.tree_util.keystr(path)}: {old} -> {new}' for (path, old), new in zip(
-          jax.tree_util.tree_leaves_with_path(traces[0]), jax.tree.leaves(traces[1])) if str(old) != str(new)]
+      changed = [
+        f'{jax.tree_util.keystr(path)}: {old} -> {new}'
+        for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(traces[0]), jax.tree.leaves(traces[1]))
+        if str(old) != str(new)
+      ]
       raise AssertionError(f'a step function was traced twice; what changed: {changed[:5] or "the structure"}')
     return function(*args)
+
   return once
 
 
@@ -281,6 +301,7 @@ def check_same(facts):
   def differing(digests):  # (n, 2) here -> (n,), whether any process has others
     everywhere = multihost_utils.process_allgather(np.stack(digests))
     return (everywhere != everywhere[0]).any(axis=(0, 2))
+
   names = sorted(facts)
   other_names, other_facts = differing([digest(names), digest(facts)])
   if other_names:
@@ -290,8 +311,10 @@ def check_same(facts):
   else:
     return
   more = ' and more' if len(wrong) > 5 else ''
-  raise UserError(f"the processes of this run do not agree in {', '.join(wrong[:5])}{more}: start all of them with the "
-                  'same command, data and versions')
+  raise UserError(
+    f'the processes of this run do not agree in {", ".join(wrong[:5])}{more}: start all of them with the '
+    'same command, data and versions'
+  )
 
 
 def barrier(name):

@@ -1,4 +1,5 @@
 """Sample pictures of a run: PNG files, TensorBoard images and the GIF made of them."""
+
 import collections
 import os
 import re
@@ -61,5 +62,6 @@ def frames_up_to(folder, step):
 def read_png(path):
   """Returns a PNG file as uint8 (height, width, channels)."""
   from PIL import Image
+
   image = np.asarray(Image.open(path))
   return image if image.ndim == 3 else image[..., None]

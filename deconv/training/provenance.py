@@ -1,4 +1,5 @@
 """Where the numbers of a run come from: versions, devices, commit, command."""
+
 import datetime
 import importlib.metadata
 import os
@@ -11,8 +12,18 @@ import jax
 
 import deconv
 
-_LIBRARIES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy', 'grain', 'tensorflow-datasets',
-              'scikit-learn', 'pillow')
+_LIBRARIES = (
+  'jax',
+  'jaxlib',
+  'flax',
+  'optax',
+  'orbax-checkpoint',
+  'numpy',
+  'grain',
+  'tensorflow-datasets',
+  'scikit-learn',
+  'pillow',
+)
 _IMPORTED = time.time()
 
 
@@ -21,14 +32,18 @@ def describe():
   commit, changed = git_commit()
   device = jax.devices()[0]
   return {
-      'started': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
-      'command': sys.orig_argv,
-      'git_commit': commit,
-      'git_changed_files': changed,
-      'versions': versions(),
-      'devices': {'platform': device.platform, 'kind': device.device_kind, 'count': jax.device_count(),
-                  'processes': jax.process_count()},
-      'machine': {'system': platform.platform(), 'cores': os.cpu_count()},
+    'started': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+    'command': sys.orig_argv,
+    'git_commit': commit,
+    'git_changed_files': changed,
+    'versions': versions(),
+    'devices': {
+      'platform': device.platform,
+      'kind': device.device_kind,
+      'count': jax.device_count(),
+      'processes': jax.process_count(),
+    },
+    'machine': {'system': platform.platform(), 'cores': os.cpu_count()},
   }
 
 
@@ -39,6 +54,7 @@ def git_commit():
   def git(*arguments):
     command = ['git', '-C', folder, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+
   try:
     git('ls-files', '--error-unmatch', '__init__.py')  # an installed copy may lie inside somebody else's repository
     return git('rev-parse', 'HEAD').strip(), len(git('status', '--porcelain', '--untracked-files=no').splitlines())

@@ -1,4 +1,5 @@
 """A trained state for those who do not train: sampling and evaluation, with or without the data set at hand."""
+
 import os
 
 import jax

@@ -1,4 +1,5 @@
 """What happens between two lines of metrics.jsonl: the mean of the scalars, and where the time went."""
+
 import time
 
 

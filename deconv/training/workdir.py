@@ -1,4 +1,5 @@
 """The folder of a run: who may write to it, and the JSON files in it."""
+
 import json
 import os
 import tempfile
@@ -34,8 +35,9 @@ class Workdir:
     self.config = self._read('config.json')
     self.run = self._read('run.json')
     if self.config is None and os.path.isdir(self.file('checkpoints')) and os.listdir(self.file('checkpoints')):
-      raise UserError(f"the workdir '{path}' has checkpoints but no config.json that says what they are; "
-                      'choose another --workdir')
+      raise UserError(
+        f"the workdir '{path}' has checkpoints but no config.json that says what they are; choose another --workdir"
+      )
 
   def file(self, *names):
     """Returns the path of something in the folder."""
@@ -55,8 +57,9 @@ class Workdir:
     try:
       fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-      raise UserError(f"another run is writing to the workdir '{self.path}'; wait for it, or choose another "
-                      '--workdir') from error
+      raise UserError(
+        f"another run is writing to the workdir '{self.path}'; wait for it, or choose another --workdir"
+      ) from error
     except OSError:  # a file system without locks
       pass
 
@@ -77,8 +80,10 @@ class Workdir:
       return
     changes = config_diff.scientific_changes(self.config, config)
     if changes:
-      raise UserError(f"the workdir '{self.path}' belongs to another config ({'; '.join(changes)}): choose another "
-                      '--workdir, or pass --allow_config_change to go on with the new values')
+      raise UserError(
+        f"the workdir '{self.path}' belongs to another config ({'; '.join(changes)}): choose another "
+        '--workdir, or pass --allow_config_change to go on with the new values'
+      )
 
   def check_data(self, fingerprints, allow_change=False):
     """Raises UserError when the folder's run was trained on other data.
@@ -91,8 +96,10 @@ class Workdir:
     for name, now in fingerprints.items():
       before = (self.run or {}).get(name, now)
       if before != now and not allow_change:
-        raise UserError(f"the data have changed since this run began (fingerprint {before} -> {now}): put back the old "
-                        'ones, choose another --workdir, or pass --allow_config_change')
+        raise UserError(
+          f'the data have changed since this run began (fingerprint {before} -> {now}): put back the old '
+          'ones, choose another --workdir, or pass --allow_config_change'
+        )
 
   def write_json(self, name, content):
     """Writes a file whole or not at all."""

@@ -2,6 +2,7 @@
 
 Only process 0 writes; on the others the same objects do nothing.
 """
+
 import contextlib
 import glob
 import json
@@ -95,8 +96,10 @@ class MetricWriter:
     try:
       yield
     except OSError as error:
-      raise UserError(f"cannot write to '{self._folder}': {error.strerror or error}; make room, and run the same "
-                      'command again to go on') from error
+      raise UserError(
+        f"cannot write to '{self._folder}': {error.strerror or error}; make room, and run the same "
+        'command again to go on'
+      ) from error
 
 
 class _Events:
@@ -107,8 +110,10 @@ class _Events:
       from tensorboardX import event_file_writer, summary
       from tensorboardX.proto import event_pb2
     except ImportError as error:
-      raise UserError('log.tensorboard needs the package tensorboardX: run `pip install tensorboardX`, or set '
-                      '--config.log.tensorboard=False') from error
+      raise UserError(
+        'log.tensorboard needs the package tensorboardX: run `pip install tensorboardX`, or set '
+        '--config.log.tensorboard=False'
+      ) from error
     self._event, self._summary = event_pb2.Event, summary
     self._writer = event_file_writer.EventsWriter(os.path.join(folder, 'events'))
     if purge_step is not None:  # what comes after is hidden: it is written again
@@ -146,8 +151,13 @@ def truncate(path, step, evaluated=True):
   kept = [line for line in lines if _is_up_to(line, step, evaluated)]
   if len(kept) == len(lines):
     return
-  logging.info('Dropped %d of %d lines of %s: they come after step %d and are written again.', len(lines) - len(kept),
-               len(lines), path, step)
+  logging.info(
+    'Dropped %d of %d lines of %s: they come after step %d and are written again.',
+    len(lines) - len(kept),
+    len(lines),
+    path,
+    step,
+  )
   atomic_files.write(path, b''.join(kept), durable=True)
 
 
@@ -168,8 +178,11 @@ def evaluations(path):
       lines = [json.loads(line) for line in file if line.endswith('\n')]
   except FileNotFoundError:
     return {}
-  return {line['step']: {name: value for name, value in line.items() if name not in ('step', 'split')}
-          for line in lines if line['split'] == 'eval'}
+  return {
+    line['step']: {name: value for name, value in line.items() if name not in ('step', 'split')}
+    for line in lines
+    if line['split'] == 'eval'
+  }
 
 
 class Progress:
@@ -194,9 +207,13 @@ class Progress:
     """Shows the bar at a step."""
     if self._enabled and self._console.is_terminal:
       self._bar = rich.progress.Progress(
-          rich.progress.TextColumn('step'), rich.progress.MofNCompleteColumn(), rich.progress.BarColumn(),
-          rich.progress.TextColumn('{task.fields[numbers]}'), rich.progress.TimeRemainingColumn(),
-          console=self._console)
+        rich.progress.TextColumn('step'),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.BarColumn(),
+        rich.progress.TextColumn('{task.fields[numbers]}'),
+        rich.progress.TimeRemainingColumn(),
+        console=self._console,
+      )
       self._task = self._bar.add_task('', total=self.total_steps, completed=step, numbers='')
       self._bar.start()
 
@@ -209,7 +226,7 @@ class Progress:
     """Shows the numbers of a line of metrics.jsonl."""
     parts = [f'{name} {numbers[name]:.4g}' for name in self.loss_names if name in numbers]
     if 'images_per_second' in numbers:
-      parts.append(f"{numbers['images_per_second']:.0f} images/s")
+      parts.append(f'{numbers["images_per_second"]:.0f} images/s')
     if self._bar:
       self._bar.update(self._task, completed=step, numbers='  '.join(parts))
     else:

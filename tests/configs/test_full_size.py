@@ -3,6 +3,7 @@
 A smoke run sees another, small network; a wrong size in a config that nobody trains here would otherwise wait for its
 first user.
 """
+
 import importlib
 import re
 
@@ -35,7 +36,7 @@ def shapes_of(options):
   key = jax.eval_shape(lambda: jax.random.key(0))
   state = jax.eval_shape(task.init, key, batch)
   if options.objective.SECTION and getattr(options.objective, 'class_weights', 'none') != 'none':
-    task.class_weights = (1.,) * len(options.data.class_names)  # what the training source would tell
+    task.class_weights = (1.0,) * len(options.data.class_names)  # what the training source would tell
   after, scalars = jax.eval_shape(task.train_step, state, batch, key)
   return task, state, after, scalars
 

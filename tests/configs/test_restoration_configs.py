@@ -2,6 +2,7 @@
 
 That a step of every config and variant fits together at its full size is in test_full_size.
 """
+
 import importlib
 
 import jax
@@ -46,10 +47,25 @@ def weights(state):
 
 def test_every_config_is_there():
   assert set(NAMES) >= {
-      'superres_photos', 'superres_conv_deconv', 'fsrcnn_x2', 'fsrcnn_x3', 'fsrcnn_x4', 'espcn_x3',
-      'rednet_denoise_photos', 'inpaint_digits', 'inpaint_celeba', 'colorize_folder', 'autoencoder_digits'}
-  assert {('superres_photos', 'subpixel'), ('espcn_x3', 'deconv'), ('rednet_denoise_photos', 'blind'),
-          ('inpaint_digits', 'strokes'), ('inpaint_celeba', 'channelwise')} <= set(CASES)
+    'superres_photos',
+    'superres_conv_deconv',
+    'fsrcnn_x2',
+    'fsrcnn_x3',
+    'fsrcnn_x4',
+    'espcn_x3',
+    'rednet_denoise_photos',
+    'inpaint_digits',
+    'inpaint_celeba',
+    'colorize_folder',
+    'autoencoder_digits',
+  }
+  assert {
+    ('superres_photos', 'subpixel'),
+    ('espcn_x3', 'deconv'),
+    ('rednet_denoise_photos', 'blind'),
+    ('inpaint_digits', 'strokes'),
+    ('inpaint_celeba', 'channelwise'),
+  } <= set(CASES)
 
 
 @pytest.mark.parametrize('name, variant', CASES)
@@ -88,7 +104,10 @@ def test_rednet_paper_is_red30():
 def test_inpaint_celeba_is_train_lua():
   config = get_config('inpaint_celeba')
   assert (config.objective.l2, config.objective.adversarial, config.objective.disc_learning_rate_scale) == (
-      0.999, 0.001, 0.1)
+    0.999,
+    0.001,
+    0.1,
+  )
   task, state, _ = trace(config)
   assert task.loss_names == ('loss', 'loss_disc') and task.network.centre_only
   assert state.networks['net'].params['code']['kernel'].shape == (4, 4, 512, 4000)

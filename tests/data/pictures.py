@@ -1,4 +1,5 @@
 """Images and files that the tests of the data make."""
+
 import io
 import os
 import zipfile

@@ -1,4 +1,5 @@
 """The base class of every source: its defaults, a source by the book of docs/data.md, and splits that are not there."""
+
 import dataclasses
 import hashlib
 import logging
@@ -29,7 +30,7 @@ class Rings(Source):
   def __getitem__(self, index):
     if not 0 <= index < len(self):
       raise IndexError(index)
-    rows, columns = np.mgrid[:self.image_shape[0], :self.image_shape[1]]
+    rows, columns = np.mgrid[: self.image_shape[0], : self.image_shape[1]]
     image = np.where(np.hypot(rows, columns) < index, 255, 0)[..., None].repeat(self.image_shape[2], -1)
     return {'image': image.astype(np.uint8)}
 
@@ -40,8 +41,11 @@ class Rings(Source):
 @pytest.fixture
 def rings(monkeypatch):
   """The source `rings` among those of data.source."""
-  monkeypatch.setitem(sources.SOURCES, 'rings', lambda options, split: Rings(
-      options, choose_split('rings', split, {'train': 30, 'test': 7})))
+  monkeypatch.setitem(
+    sources.SOURCES,
+    'rings',
+    lambda options, split: Rings(options, choose_split('rings', split, {'train': 30, 'test': 7})),
+  )
 
 
 def test_defaults_say_what_there_is_not():
@@ -62,8 +66,15 @@ def test_names_of_classes_and_masks_become_tuples():
   assert source.place == '/there'
 
 
-@pytest.mark.parametrize('ask', [len, lambda source: source[0], lambda source: source.fingerprint(),
-                                 lambda source: source.index_of(np.zeros((1, 2), int))])
+@pytest.mark.parametrize(
+  'ask',
+  [
+    len,
+    lambda source: source[0],
+    lambda source: source.fingerprint(),
+    lambda source: source.index_of(np.zeros((1, 2), int)),
+  ],
+)
 def test_what_a_source_must_give_has_no_default(ask):
   with pytest.raises(NotImplementedError):
     ask(Source('empty', OPTIONS))
@@ -77,7 +88,8 @@ def test_each_source_has_its_own_broken_items_named_once(caplog):
     first.note_broken(5, 'quietly', log=False)
   assert first.broken == {4: 'scratched', 5: 'quietly'} and second.broken == {}
   assert [record.getMessage() for record in caplog.records] == [
-      'rings: image 4 cannot be decoded and is skipped (scratched); broken so far: 1 of 30']
+    'rings: image 4 cannot be decoded and is skipped (scratched); broken so far: 1 of 30'
+  ]
   with pytest.raises(UserError, match=r'image 4 in rings cannot be decoded \(scratched\): .*data.on_broken=skip'):
     Rings(dataclasses.replace(OPTIONS, on_broken='error')).note_broken(4, 'scratched')
 
@@ -95,7 +107,7 @@ def test_a_source_by_the_book_is_trained_on_and_evaluated(rings, limit, kind):
   finally:
     iterator.close()
   test = EvalBatches(open_source(options, 'test'), 4)
-  assert np.concatenate([batch['weight'] for batch in test]).tolist() == [1.] * 7 + [0.]
+  assert np.concatenate([batch['weight'] for batch in test]).tolist() == [1.0] * 7 + [0.0]
   assert (memory.hold(source, options) is source) == (limit == 0)
 
 
@@ -126,7 +138,7 @@ def test_a_split_that_is_not_there_is_told_from_other_mistakes(rings):
 
 def test_the_example_of_the_documentation(monkeypatch):
   text = (pathlib.Path(__file__).resolve().parents[2] / 'docs' / 'data.md').read_text()
-  example, = re.findall(r'```python\n(.*?)```', text[text.index('## A source of your own'):], re.DOTALL)
+  (example,) = re.findall(r'```python\n(.*?)```', text[text.index('## A source of your own') :], re.DOTALL)
   names = {'np': np, 'hashlib': hashlib}
   exec(compile(example, 'docs/data.md', 'exec'), names)  # what a reader would type
   monkeypatch.setitem(sources.SOURCES, 'rings', names['open_rings'])

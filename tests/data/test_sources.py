@@ -1,7 +1,8 @@
 """The sources by name."""
+
 import pytest
 
-from deconv.data import DataOptions, SOURCES, open_source
+from deconv.data import SOURCES, DataOptions, open_source
 from deconv.errors import UserError
 
 

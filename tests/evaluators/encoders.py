@@ -1,4 +1,5 @@
 """Tasks without a network that read the factors which a source has written into its images."""
+
 import numpy as np
 
 from deconv import data
@@ -23,6 +24,7 @@ def written(options=data.DataOptions(source='written', image_size=4), split='tra
 
 class Reader(TurnsKnobs):
   """Its codes are a function of the factors (n, 4); keeps what it was asked."""
+
   num_factors = 4
 
   def __init__(self, codes=lambda factors: factors):

@@ -1,4 +1,5 @@
 """A task without a network: its samples are the images that it was given."""
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -29,6 +30,7 @@ class Copier(Generates):
 
 class CountingSource(data.ArraySource):
   """Counts the images that are read."""
+
   reads = 0
 
   def __getitem__(self, index):

@@ -1,4 +1,5 @@
 """Class coverage of samples, with its protocol; nothing without labels."""
+
 import json
 
 import jax
@@ -18,8 +19,10 @@ def test_a_collapsed_generator_covers_one_class():
   reference, _, labels = samples.split(source)
   # Two of each class, and nothing but ones.
   every = np.concatenate([reference[labels[0] == digit][:2] for digit in range(10)])
-  results = [EVALUATOR.measure(Copier(images), make_state(), source, KEY, OPTIONS)
-             for images in (every, reference[labels[0] == 1])]
+  results = [
+    EVALUATOR.measure(Copier(images), make_state(), source, KEY, OPTIONS)
+    for images in (every, reference[labels[0] == 1])
+  ]
   (whole, pictures, protocol), (collapsed, _, _) = results
   assert set(whole) == {'coverage', 'entropy', 'classifier_accuracy'} and not pictures
   assert whole['coverage'] == 1 and collapsed['coverage'] == pytest.approx(0.1)
@@ -28,7 +31,10 @@ def test_a_collapsed_generator_covers_one_class():
   assert sum(protocol['class_counts']) == 20 and '0.01 of the samples' in protocol['coverage_is']
   assert protocol['num_reference'] == 240 and protocol['num_heldout'] == 60
   assert set(protocol) - set(samples.draw(Copier(every), make_state(), source, KEY, OPTIONS).protocol) == {
-      'classifier', 'coverage_is', 'class_counts'}
+    'classifier',
+    'coverage_is',
+    'class_counts',
+  }
   assert json.loads(json.dumps(protocol)) == protocol
 
 

@@ -1,4 +1,5 @@
 """Scores of latents against known factors, with their protocol; nothing where the factors are not known."""
+
 import json
 
 import jax
@@ -64,9 +65,14 @@ def test_nothing_is_measured_without_factors():
 
 @pytest.mark.parametrize('name', ['vae', 'factor_vae'])
 def test_a_network_is_scored(name):
-  options = Experiment.from_config({
-      'task': name, 'model': {'name': 'vae_mlp', 'hidden': 8, 'latent_size': 3},
-      'data': {'source': 'shapes', 'image_size': 4}, 'objective': {'binarization': 'grey'}})
+  options = Experiment.from_config(
+    {
+      'task': name,
+      'model': {'name': 'vae_mlp', 'hidden': 8, 'latent_size': 3},
+      'data': {'source': 'shapes', 'image_size': 4},
+      'objective': {'binarization': 'grey'},
+    }
+  )
   task, source = TASKS[name](options, optax.sgd, None), data.open_source(options.data)
   state = task.init(KEY, source.take(np.arange(2)))
   numbers, pictures, protocol = EVALUATOR.measure(task, state, source, KEY, EvalOptions(num_samples=300))

@@ -1,4 +1,5 @@
 """Factors turned one at a time on unseen scenes: an oracle, a latent of two factors, protocol and picture."""
+
 import json
 
 import jax
@@ -77,7 +78,10 @@ def test_protocol(num, scenes):
   task = Reader()
   protocol = measure(task, options=EvalOptions(num_samples=num))[2]
   assert {name: protocol[name] for name in ('split', 'scenes', 'codes')} == {
-      'split': 'unseen', 'scenes': scenes, 'codes': 'posterior means'}
+    'split': 'unseen',
+    'scenes': scenes,
+    'codes': 'posterior means',
+  }
   assert set(protocol) == {'split', 'scenes', 'codes', 'is'} and json.loads(json.dumps(protocol)) == protocol
   assert len(task.read[0]) == scenes * FACTORS['across']
 
@@ -97,8 +101,10 @@ def test_a_source_that_is_there_has_unseen_identities():
   source = data.open_source(data.DataOptions(source='heads', image_size=8))
   numbers, _, protocol = EVALUATOR.measure(Reader(), make_state(), source, KEY, EvalOptions(num_samples=1))
   assert protocol['scenes'] == 2 and set(numbers) == {
-      *(f'{factor}_{what}' for factor in source.factor_names[:-1] for what in ('monotone', 'selective')),
-      'monotone', 'selective'}
+    *(f'{factor}_{what}' for factor in source.factor_names[:-1] for what in ('monotone', 'selective')),
+    'monotone',
+    'selective',
+  }
   assert all(0 <= value <= 1 for value in numbers.values())
 
 

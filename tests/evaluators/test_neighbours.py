@@ -1,4 +1,5 @@
 """Nearest real neighbours of samples: a copyist is found; numbers, picture and protocol together."""
+
 import json
 
 import jax
@@ -18,8 +19,12 @@ def test_copies_of_the_training_set_are_found():
   source = digits(300)
   reference, heldout, _ = samples.split(source)
   found = [EVALUATOR.measure(Copier(images), make_state(), source, KEY, OPTIONS)[0] for images in (reference, heldout)]
-  assert set(found[0]) == {'neighbour_distance', 'neighbour_distance_heldout', 'neighbour_closer',
-                           'neighbour_closer_heldout'}
+  assert set(found[0]) == {
+    'neighbour_distance',
+    'neighbour_distance_heldout',
+    'neighbour_closer',
+    'neighbour_closer_heldout',
+  }
   assert found[0]['neighbour_distance'] == 0 and found[0]['neighbour_closer'] == 1
   assert found[1]['neighbour_distance'] > 0.05 and found[1]['neighbour_closer'] < 1
   assert found[0]['neighbour_closer_heldout'] == found[1]['neighbour_closer_heldout']
@@ -42,17 +47,21 @@ def test_picture_shows_the_first_samples_over_their_matches(monkeypatch):
   monkeypatch.setattr(plots, 'caption', lambda image, text: captions.append(text) or plain(image, text))
   source = digits(300)
   reference, _, _ = samples.split(source)
-  protocols = {'EMA, batch statistics, ': dict(ema=True, batch_stats='batch', sample_batch_size=8),
-               'no EMA, ': dict(ema=False), '': {}}
+  protocols = {
+    'EMA, batch statistics, ': dict(ema=True, batch_stats='batch', sample_batch_size=8),
+    'no EMA, ': dict(ema=False),
+    '': {},
+  }
   for words, protocol in protocols.items():
     picture = EVALUATOR.measure(Copier(reference, **protocol), make_state(), source, KEY, OPTIONS)[1]['neighbours']
-    assert captions.pop() == (f'20 samples, step 3, {words}seed 0\n'
-                              'odd rows: samples; under each its nearest of 240 images of digits')
+    assert captions.pop() == (
+      f'20 samples, step 3, {words}seed 0\nodd rows: samples; under each its nearest of 240 images of digits'
+    )
   assert picture.dtype == np.uint8
   for row, column, shown in ((0, 0, 0), (0, 7, 7), (2, 1, 9), (4, 3, 19)):  # 20 samples: three rows, and their matches
     top, left = 10 * row + 2, 10 * column + 2
     for offset in (0, 10):
-      np.testing.assert_array_equal(picture[top + offset:top + offset + 8, left:left + 8], reference[shown])
+      np.testing.assert_array_equal(picture[top + offset : top + offset + 8, left : left + 8], reference[shown])
 
 
 def test_at_most_four_rows_are_shown():

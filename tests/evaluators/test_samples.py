@@ -1,4 +1,5 @@
 """What samples are judged by: real images drawn and split, drawn once for several evaluators, and then let go."""
+
 import gc
 import weakref
 
@@ -40,8 +41,17 @@ def test_what_is_drawn():
   np.testing.assert_array_equal(drawn.samples, np.resize(task.images, (20, 8, 8, 1)))
   assert drawn.samples.dtype == np.uint8
   assert list(drawn.protocol.items()) == [
-      ('source', 'noise'), ('num_samples', 20), ('num_reference', 24), ('num_heldout', 6), ('num_source', 30),
-      ('fingerprint', source.fingerprint()), ('ema', True), ('forward', 7), ('step', 4), ('seed', 0)]
+    ('source', 'noise'),
+    ('num_samples', 20),
+    ('num_reference', 24),
+    ('num_heldout', 6),
+    ('num_source', 30),
+    ('fingerprint', source.fingerprint()),
+    ('ema', True),
+    ('forward', 7),
+    ('step', 4),
+    ('seed', 0),
+  ]
 
 
 def test_two_evaluators_draw_once():
@@ -56,9 +66,14 @@ def test_anything_else_is_drawn_anew():
   images = noise(5, 1).take(np.arange(5))['image']
   task, state, source = Copier(images), make_state(), noise(30, 0)
   asked = [(task, state, source, KEY, OPTIONS)]
-  asked += [(task, make_state(), source, KEY, OPTIONS), (task, state, noise(30, 0), KEY, OPTIONS),
-            (task, state, source, jax.random.key(1), OPTIONS), (task, state, source, KEY, EvalOptions(num_samples=21)),
-            asked[0], (Copier(images), state, source, KEY, OPTIONS)]
+  asked += [
+    (task, make_state(), source, KEY, OPTIONS),
+    (task, state, noise(30, 0), KEY, OPTIONS),
+    (task, state, source, jax.random.key(1), OPTIONS),
+    (task, state, source, KEY, EvalOptions(num_samples=21)),
+    asked[0],
+    (Copier(images), state, source, KEY, OPTIONS),
+  ]
   results = [samples.draw(*arguments) for arguments in asked]
   assert task.calls == 6 and asked[-1][0].calls == 1
   assert len(set(map(id, results))) == len(results)

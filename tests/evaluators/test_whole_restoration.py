@@ -1,4 +1,5 @@
 """Whole held-out pictures: the numbers by hand, which pictures, what stands beside, and the panel that shows them."""
+
 import json
 
 import jax
@@ -31,7 +32,7 @@ class Pictures(Source):
   def __getitem__(self, index):
     self.read.append(('item', index))
     side = self.image_shape[0]
-    return {'image': self._pictures[0][index:index + side, index:index + side]}
+    return {'image': self._pictures[0][index : index + side, index : index + side]}
 
   def fingerprint(self):
     return 16 * '0'
@@ -58,7 +59,7 @@ def superres():
 @pytest.fixture(scope='module')
 def noisy():
   """Takes noise off; at step 0 it returns nearly what it is given."""
-  task = build('rednet', degrade__noise_sigma=25.)
+  task = build('rednet', degrade__noise_sigma=25.0)
   return task, init(task)
 
 
@@ -73,12 +74,12 @@ def test_numbers_are_the_means_over_the_pictures(superres):
   assert json.loads(json.dumps(protocol)) == protocol
   found = []
   for image in images:
-    levels = np.float64(image[:image.shape[0] // 2 * 2])
+    levels = np.float64(image[: image.shape[0] // 2 * 2])
     inputs = jax.jit(lambda x: downsample(x, 2))(np.asarray(data.to_signed(np.uint8(levels[None]))))
     bicubic = np.asarray(jax.jit(lambda x: upsample_bicubic(x, 2))(inputs))[0]
     for result in (task.predict_image(state, np.asarray(inputs[0])), bicubic):
       rounded = np.round(np.clip((np.float64(result) + 1) * 127.5, 0, 255))
-      found.append(10 * np.log10(255**2 / np.mean((rounded - levels)[2:-2, 2:-2]**2)))
+      found.append(10 * np.log10(255**2 / np.mean((rounded - levels)[2:-2, 2:-2] ** 2)))
   assert set(numbers) == {'whole_psnr', 'whole_psnr_baseline', 'whole_ssim', 'whole_ssim_baseline'}
   assert numbers['whole_psnr'] == pytest.approx(np.mean(found[::2]), abs=1e-2)
   assert numbers['whole_psnr_baseline'] == pytest.approx(np.mean(found[1::2]), abs=1e-2)
@@ -104,8 +105,10 @@ def test_first_pictures_are_measured_and_four_drawn(superres):
 
 def test_a_source_without_whole_pictures_of_its_own_gives_its_items(superres):
   """As the base class has it."""
+
   class Items(Pictures):
     num_full, load_full = Source.num_full, Source.load_full
+
   source = Items([smooth(1, 26, 1)[0]], items=3)
   numbers, _, protocol = measure(*superres, source, whole_images=9)
   assert protocol['whole_images'] == 3 and source.read == [('item', i) for i in range(3)] and len(numbers) == 4
@@ -119,8 +122,9 @@ def test_each_picture_has_its_own_noise_of_the_key(noisy):
   assert numbers['whole_psnr_baseline'] == pytest.approx(20 * np.log10(255 / 25), abs=0.5)
   assert {'whole_psnr_median', 'whole_psnr_nlm', 'whole_psnr_nlm_default', 'whole_ssim_nlm'} <= set(numbers)
   assert numbers['whole_psnr_nlm'] > numbers['whole_psnr_median'] > numbers['whole_psnr_baseline'] + 3
-  assert not [name for name in numbers if name.count('baseline') and name not in (
-      'whole_psnr_baseline', 'whole_ssim_baseline')]
+  assert not [
+    name for name in numbers if name.count('baseline') and name not in ('whole_psnr_baseline', 'whole_ssim_baseline')
+  ]
   assert measure(task, state, Pictures([picture]), whole_images=1)[0] == numbers
   assert measure(task, state, Pictures([picture]), jax.random.key(1), whole_images=1)[0] != numbers
   twice = measure(task, state, Pictures([picture, picture]), whole_images=2)[0]
@@ -141,10 +145,10 @@ def test_a_network_of_one_size_gets_the_items():
 def test_classical_methods_stand_beside():
   pytest.importorskip('skimage')
   noise = RNG.normal(size=(1, 24, 24, 1)).astype(np.float32) * 25 / 127.5
-  found = classical(DegradeOptions(noise_sigma=25.), noise, None)
+  found = classical(DegradeOptions(noise_sigma=25.0), noise, None)
   assert set(found) == {'median', 'nlm', 'nlm_default'}
   assert all(image.std() < 0.6 * noise.std() for image in found.values())
-  assert set(classical(DegradeOptions(noise_sigma=5., noise_sigma_max=9.), noise, None)) == {'median', 'nlm_default'}
+  assert set(classical(DegradeOptions(noise_sigma=5.0, noise_sigma_max=9.0), noise, None)) == {'median', 'nlm_default'}
   assert set(classical(DegradeOptions(salt_pepper=0.1), noise, None)) == {'median'}
   assert not classical(DegradeOptions(scale=2), noise, None) and not classical(DegradeOptions(), noise, None)
   hole = np.zeros((1, 24, 24, 1), np.float32)
@@ -163,10 +167,11 @@ def test_panel_enlarges_where_the_baseline_errs_most(monkeypatch):
   guess = truth.copy()
   guess[4:6, 6:8] += 0.5
   parts = [truth[::2, ::2], guess, truth, truth]
-  values = {'psnr': 30., 'psnr_baseline': 20.}
+  values = {'psnr': 30.0, 'psnr_baseline': 20.0}
   drawn = panel(parts, values, 'bicubic')
-  assert captions == ['input | bicubic 20.00 dB | network 30.00 dB | truth; below, 6 times as large, where the second '
-                      'errs most']
+  assert captions == [
+    'input | bicubic 20.00 dB | network 30.00 dB | truth; below, 6 times as large, where the second errs most'
+  ]
   above, below = drawn[2:10], drawn[14:26]
   columns = [slice(2 + 14 * i, 14 + 14 * i) for i in range(4)]
   np.testing.assert_array_equal(above[:, columns[0]], levels[::2, ::2].repeat(2, 0).repeat(2, 1))

@@ -1,4 +1,5 @@
 """Whole held-out pictures: numbers against scikit-learn, tiles, what is drawn, and the protocol."""
+
 import json
 
 import jax
@@ -23,6 +24,7 @@ NAMES = ('black', 'red', 'green')
 
 class Painter(PredictsClasses):
   """Has no network: the class of a pixel is its red level; counts the pictures that it sees."""
+
   class_names, side = NAMES, 8
 
   def __init__(self):
@@ -33,8 +35,10 @@ class Painter(PredictsClasses):
     return np.eye(3, dtype=np.float32)[image[..., 0]]
 
   def count_classes(self, masks, classes):
-    return {'confusion': metrics.confusion(masks, classes, 3),
-            'boundary': metrics.boundary_counts(masks, classes, 3, 1)}
+    return {
+      'confusion': metrics.confusion(masks, classes, 3),
+      'boundary': metrics.boundary_counts(masks, classes, 3, 1),
+    }
 
   def summarize(self, sums):
     return metrics.summarize(sums['confusion'], sums['boundary'], self.class_names)
@@ -48,8 +52,9 @@ class Pictures(data.Source):
   """
 
   def __init__(self, pictures, **fields):
-    super().__init__('pictures', data.DataOptions(image_size=8, channels=3, class_names=NAMES, **fields),
-                     mask_names=NAMES)
+    super().__init__(
+      'pictures', data.DataOptions(image_size=8, channels=3, class_names=NAMES, **fields), mask_names=NAMES
+    )
     self.pictures = pictures
 
   def __len__(self):
@@ -67,8 +72,12 @@ def draw(number, seed=0):
     height, width = rng.integers(5, 30, 2)
     mask, wrong = rng.integers(0, 3, (2, height, width)).astype(np.uint8)
     said = np.where(rng.random(mask.shape) < 0.25, wrong, mask)
-    pictures.append((np.repeat(said[..., None], 3, axis=-1),
-                     np.where(rng.random(mask.shape) < 0.1, data.IGNORE, mask).astype(np.uint8)))
+    pictures.append(
+      (
+        np.repeat(said[..., None], 3, axis=-1),
+        np.where(rng.random(mask.shape) < 0.1, data.IGNORE, mask).astype(np.uint8),
+      )
+    )
   return Pictures(pictures)
 
 
@@ -108,16 +117,23 @@ def test_the_first_eight_are_drawn():
   numbers, pictures, protocol = measure(Painter(), source, whole_images=10)
   assert list(pictures) == [f'whole_{i}' for i in range(8)] and protocol['whole_images'] == 10
   for i, (image, mask) in enumerate(source.pictures[:8]):
-    np.testing.assert_array_equal(pictures[f'whole_{i}'], plots.segmentation_panel(
-        image[None], mask[None], image[None, ..., 0], NAMES))
+    np.testing.assert_array_equal(
+      pictures[f'whole_{i}'], plots.segmentation_panel(image[None], mask[None], image[None, ..., 0], NAMES)
+    )
   assert numbers['whole_miou'] != measure(Painter(), source, whole_images=8)[0]['whole_miou']
 
 
 def test_protocol():
   source = Pictures(draw(2).pictures, eval_split='val')
-  _, _, protocol = measure(Painter(), source, whole_images=2, tile_overlap=0.5, flips=True, scales=(1., 1.5))
-  assert list(protocol.items()) == [('split', 'val'), ('whole_images', 2), ('tile', 8), ('tile_overlap', 0.5),
-                                    ('flips', True), ('scales', [1.0, 1.5])]
+  _, _, protocol = measure(Painter(), source, whole_images=2, tile_overlap=0.5, flips=True, scales=(1.0, 1.5))
+  assert list(protocol.items()) == [
+    ('split', 'val'),
+    ('whole_images', 2),
+    ('tile', 8),
+    ('tile_overlap', 0.5),
+    ('flips', True),
+    ('scales', [1.0, 1.5]),
+  ]
   assert json.loads(json.dumps(protocol)) == protocol
 
 
@@ -127,6 +143,7 @@ def test_any_task_that_predicts_classes_by_its_held_out_pictures():
 
 # The task itself, with a network.
 
+
 @pytest.fixture(scope='module', name='trained')
 def _trained():
   """A state of a small U-Net."""
@@ -134,27 +151,40 @@ def _trained():
 
 
 def make_task(**evaluation):
-  options = Experiment.from_config({
-      'task': 'segmentation', 'model': {'name': 'unet', 'depth': 1, 'width': 2, 'convs': (1,)},
+  options = Experiment.from_config(
+    {
+      'task': 'segmentation',
+      'model': {'name': 'unet', 'depth': 1, 'width': 2, 'convs': (1,)},
       'data': {'image_size': 8, 'channels': 3, 'class_names': NAMES},
-      'eval': {'whole_images': 2, **evaluation}})
+      'eval': {'whole_images': 2, **evaluation},
+    }
+  )
   return TASKS['segmentation'](options, optax.sgd, None)
 
 
 def of_levels(number, seed=0):
   """Pictures of random levels, larger and smaller than a tile."""
   rng = np.random.default_rng(seed)
-  return Pictures([(rng.integers(0, 256, (*shape, 3), dtype=np.uint8), rng.integers(0, 3, shape, dtype=np.uint8))
-                   for shape in ((20, 13), (8, 8), (5, 30))[:number]])
+  return Pictures(
+    [
+      (rng.integers(0, 256, (*shape, 3), dtype=np.uint8), rng.integers(0, 3, shape, dtype=np.uint8))
+      for shape in ((20, 13), (8, 8), (5, 30))[:number]
+    ]
+  )
 
 
-@pytest.mark.parametrize('evaluation', [{}, {'flips': True, 'scales': (1., 0.5), 'tile_overlap': 0.5}])
+@pytest.mark.parametrize('evaluation', [{}, {'flips': True, 'scales': (1.0, 0.5), 'tile_overlap': 0.5}])
 def test_experiment_says_how_pictures_are_predicted(trained, evaluation):
   task, source = make_task(**evaluation), of_levels(3)
   numbers, pictures, protocol = EVALUATOR.measure(task, trained, source, KEY, task.options.eval)
-  assert protocol == {'split': 'test', 'whole_images': 2, 'tile': 8,
-                      'tile_overlap': task.options.eval.tile_overlap, 'flips': task.options.eval.flips,
-                      'scales': list(task.options.eval.scales)}
+  assert protocol == {
+    'split': 'test',
+    'whole_images': 2,
+    'tile': 8,
+    'tile_overlap': task.options.eval.tile_overlap,
+    'flips': task.options.eval.flips,
+    'scales': list(task.options.eval.scales),
+  }
   assert list(pictures) == ['whole_0', 'whole_1']
   truth, said = [], []
   for image, mask in source.pictures[:2]:
@@ -172,5 +202,6 @@ def test_a_picture_of_one_tile_is_measured_as_a_batch_is(trained):
   image, mask = source.pictures[0]
   sums = jax.jit(task.eval_step)(trained, {'image': jnp.asarray(image[None]), 'mask': jnp.asarray(mask[None])}, KEY)
   expected = task.summarize(jax.tree.map(np.asarray, sums))
-  assert numbers == {f'whole_{name}': pytest.approx(value, nan_ok=True) for name, value in expected.items()
-                     if name != 'cross_entropy'}
+  assert numbers == {
+    f'whole_{name}': pytest.approx(value, nan_ok=True) for name, value in expected.items() if name != 'cross_entropy'
+  }

@@ -1,4 +1,5 @@
 """Runs an entry point as a user does: its own process, from the root of the repository."""
+
 import os
 import pathlib
 import subprocess
@@ -10,8 +11,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 def run(module, *arguments, env=None, timeout=300):
   """Returns the finished process of `python -m experiments.MODULE ARGUMENTS` with its output as text."""
   return subprocess.run(
-      [sys.executable, '-m', f'experiments.{module}', *map(str, arguments)], cwd=ROOT, timeout=timeout,
-      capture_output=True, text=True, env={**os.environ, **(env or {})})
+    [sys.executable, '-m', f'experiments.{module}', *map(str, arguments)],
+    cwd=ROOT,
+    timeout=timeout,
+    capture_output=True,
+    text=True,
+    env={**os.environ, **(env or {})},
+  )
 
 
 def error_of(finished):

@@ -2,6 +2,7 @@
 
 The tests are in a file for each family of tasks, because a file is what a worker takes.
 """
+
 import importlib
 import json
 
@@ -28,8 +29,7 @@ def read_metrics(workdir):
 def configs_of(*tasks):
   """Returns the names of the configs of some tasks; of none: of all that there are."""
   names = sorted(path.stem for path in (ROOT / 'configs').glob('*.py') if path.name not in ('base.py', '__init__.py'))
-  return [name for name in names
-          if not tasks or importlib.import_module(f'configs.{name}').get_config().task in tasks]
+  return [name for name in names if not tasks or importlib.import_module(f'configs.{name}').get_config().task in tasks]
 
 
 def check_smoke(name, tmp_path):
@@ -38,8 +38,12 @@ def check_smoke(name, tmp_path):
   site.mkdir()
   (site / 'sitecustomize.py').write_text(NO_NETWORK)
   workdir = tmp_path / 'run'
-  finished = run('main', f'--config=configs/{name}.py:smoke', f'--workdir={workdir}',
-                 env={'PYTHONPATH': str(site), 'XLA_FLAGS': QUICK_TO_COMPILE})
+  finished = run(
+    'main',
+    f'--config=configs/{name}.py:smoke',
+    f'--workdir={workdir}',
+    env={'PYTHONPATH': str(site), 'XLA_FLAGS': QUICK_TO_COMPILE},
+  )
   assert finished.returncode == 0, finished.stderr
 
   config = json.loads((workdir / 'config.json').read_text())

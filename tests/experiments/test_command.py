@@ -1,9 +1,9 @@
 """Mistakes on the command line: one sentence, exit status 2, no traceback, answered before JAX starts."""
+
 import json
 
-import pytest
-
 from absl import flags
+import pytest
 
 from configs import base
 from deconv import options
@@ -14,7 +14,9 @@ from tests.experiments.run_experiment import error_of, run
 DIGITS = '--config=configs/dcgan_digits.py'
 
 
-@pytest.mark.parametrize('arguments, parts', [
+@pytest.mark.parametrize(
+  'arguments, parts',
+  [
     ([], ['--config=configs/NAME.py', 'configs/dcgan_digits.py']),
     (['--config=configs/dcgan_digit.py'], ["did you mean 'configs/dcgan_digits.py'"]),
     (['--config=configs/xyzzy.py'], ['no config file', 'configs/dcgan_celeba.py']),
@@ -42,7 +44,8 @@ DIGITS = '--config=configs/dcgan_digits.py'
     ([DIGITS, '--config.eval.evaluators=fidd'], ["'fidd'", 'coverage']),
     ([DIGITS, '--config.eval.evaluators=whole_segmentation'], ['PredictsClasses', 'coverage']),
     ([DIGITS, '--distributed=here'], ['ADDRESS:PORT']),
-])
+  ],
+)
 def test_mistake_gets_one_sentence(arguments, parts, tmp_path):
   sentence = error_of(run('main', *arguments, f'--workdir={tmp_path}'))
   for part in parts:
@@ -86,8 +89,14 @@ def test_config_survives_its_json(tmp_path):
 
 
 @pytest.mark.parametrize('module', ['evaluate', 'sample'])
-@pytest.mark.parametrize('content, part', [(None, 'there is no run'), ('{"seed": ', 'cannot be read'),
-                                           ('{"task": "gan", "model": {"name": "nope"}}', 'does not fit')])
+@pytest.mark.parametrize(
+  'content, part',
+  [
+    (None, 'there is no run'),
+    ('{"seed": ', 'cannot be read'),
+    ('{"task": "gan", "model": {"name": "nope"}}', 'does not fit'),
+  ],
+)
 def test_workdir_without_a_run(tmp_path, module, content, part):
   if content is not None:
     (tmp_path / 'config.json').write_text(content)
@@ -96,8 +105,10 @@ def test_workdir_without_a_run(tmp_path, module, content, part):
 
 def test_unknown_model_field_in_a_config_file_fails_at_once(tmp_path):
   path = tmp_path / 'typo.py'
-  path.write_text('from configs import base\n\ndef get_config(variant=""):\n  config = base.get_config()\n'
-                  '  config.model.widht = 3\n  return base.finish(config, variant)\n')
+  path.write_text(
+    'from configs import base\n\ndef get_config(variant=""):\n  config = base.get_config()\n'
+    '  config.model.widht = 3\n  return base.finish(config, variant)\n'
+  )
   assert 'widht' in error_of(run('main', f'--config={path}'))
 
 
@@ -107,16 +118,30 @@ def apply(file, *overrides):
   return command._with_overrides(config, ['', *overrides], flags.FlagValues())[1]
 
 
-@pytest.mark.parametrize('words, expected', [
-    (['--config.data.flip'], True), (['--config.data.flip=true'], True), (['--noconfig.data.flip'], False),
-    (['--config.data.flip=0'], False), (['--config.data.flip=Yes'], True)])
+@pytest.mark.parametrize(
+  'words, expected',
+  [
+    (['--config.data.flip'], True),
+    (['--config.data.flip=true'], True),
+    (['--noconfig.data.flip'], False),
+    (['--config.data.flip=0'], False),
+    (['--config.data.flip=Yes'], True),
+  ],
+)
 def test_flags_of_yes_and_no(words, expected):
   assert apply('dcgan_digits', *words).data.flip is expected
 
 
 def test_both_spellings_and_every_type():
-  experiment = apply('unet_scenes', '--config.train.batch_size', '4', '--config.optimizer.learning_rate=1',
-                     "--config.eval.scales='(1, 0.5)'".replace("'", ''), '--config.data.path=a b', '--config.seed=3')
+  experiment = apply(
+    'unet_scenes',
+    '--config.train.batch_size',
+    '4',
+    '--config.optimizer.learning_rate=1',
+    "--config.eval.scales='(1, 0.5)'".replace("'", ''),
+    '--config.data.path=a b',
+    '--config.seed=3',
+  )
   assert experiment.train.batch_size == 4 and experiment.seed == 3
   assert experiment.optimizer.learning_rate == 1.0 and isinstance(experiment.optimizer.learning_rate, float)
   assert experiment.eval.scales == (1.0, 0.5) and experiment.data.path == 'a b'
@@ -125,8 +150,10 @@ def test_both_spellings_and_every_type():
 def test_who_sets_the_steps_means_it():
   """A config that counts epochs, and the other way round; both on the command line are an error."""
   assert apply('vae_digits').train.epochs == 60
-  assert apply('vae_digits', '--config.train.steps=2').train == apply(
-      'vae_digits', '--config.train.steps=2', '--config.train.epochs=0').train
+  assert (
+    apply('vae_digits', '--config.train.steps=2').train
+    == apply('vae_digits', '--config.train.steps=2', '--config.train.epochs=0').train
+  )
   assert apply('unet_scenes', '--config.train.epochs=2').train.steps == 0
   with pytest.raises(UserError, match='set one of'):
     apply('unet_scenes', '--config.train.epochs=2', '--config.train.steps=2')

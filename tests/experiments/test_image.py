@@ -1,4 +1,5 @@
 """`sample --image`: networks that run on a picture of the user's own, through the entry points."""
+
 import json
 import os
 
@@ -15,8 +16,13 @@ QUICK_TO_COMPILE = {'XLA_FLAGS': '--xla_backend_optimization_level=0'}
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
   folder = tmp_path_factory.mktemp('unet') / 'run'
-  finished = run('main', '--config=configs/unet_scenes.py:smoke', f'--workdir={folder}', '--config.train.steps=2',
-                 env=QUICK_TO_COMPILE)
+  finished = run(
+    'main',
+    '--config=configs/unet_scenes.py:smoke',
+    f'--workdir={folder}',
+    '--config.train.steps=2',
+    env=QUICK_TO_COMPILE,
+  )
   assert finished.returncode == 0, finished.stderr
   return folder
 
@@ -24,8 +30,13 @@ def workdir(tmp_path_factory):
 def test_a_picture_is_segmented_whole(workdir, tmp_path):
   pixels = np.random.default_rng(0).integers(0, 256, (45, 70, 4)).astype(np.uint8)
   Image.fromarray(pixels).save(tmp_path / 'own.png')
-  finished = run('sample', f'--workdir={workdir}', f"--image={tmp_path / 'own.png'}", f"--out={tmp_path / 'out.png'}",
-                 env=QUICK_TO_COMPILE)
+  finished = run(
+    'sample',
+    f'--workdir={workdir}',
+    f'--image={tmp_path / "own.png"}',
+    f'--out={tmp_path / "out.png"}',
+    env=QUICK_TO_COMPILE,
+  )
   assert finished.returncode == 0, finished.stderr
   assert not finished.stderr  # no warnings of the libraries
   classes = np.asarray(Image.open(tmp_path / 'out_classes.png'))
@@ -39,14 +50,14 @@ def test_mistakes_are_one_sentence(workdir, tmp_path):
     assert 'cannot read' in error_of(run('sample', f'--workdir={workdir}', f'--image={tmp_path / name}'))
   for make in (hostile.huge_png, hostile.large_text_png, hostile.bad_chunk_png):
     (tmp_path / 'broken.png').write_bytes(make())
-    assert 'can be decoded (' in error_of(run('sample', f'--workdir={workdir}', f"--image={tmp_path / 'broken.png'}"))
+    assert 'can be decoded (' in error_of(run('sample', f'--workdir={workdir}', f'--image={tmp_path / "broken.png"}'))
   os.mkfifo(tmp_path / 'fifo.png')
-  image = f"--image={tmp_path / 'fifo.png'}"
+  image = f'--image={tmp_path / "fifo.png"}'
   assert 'not an ordinary file' in error_of(run('sample', f'--workdir={workdir}', image, timeout=120))
   Image.new('L', (60, 50)).save(tmp_path / 'own.png')
   limit = '--config.data.max_pixels=2999'
-  assert 'max_pixels=2999' in error_of(run('sample', f'--workdir={workdir}', f"--image={tmp_path / 'own.png'}", limit))
-  out = f"--out={tmp_path / 'out.gif'}"
+  assert 'max_pixels=2999' in error_of(run('sample', f'--workdir={workdir}', f'--image={tmp_path / "own.png"}', limit))
+  out = f'--out={tmp_path / "out.gif"}'
   assert 'must end in .png' in error_of(run('sample', f'--workdir={workdir}', '--image=a.png', out))
   assert '--image=FILE' in error_of(run('sample', f'--workdir={workdir}', '--num=1'))
 

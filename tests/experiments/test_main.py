@@ -1,4 +1,5 @@
 """The main entry point as users meet it: bad input, resuming, finishing twice."""
+
 import json
 
 import numpy as np
@@ -44,15 +45,19 @@ def _unwritable(path):
   return [SMOKE, f'--workdir={path}/file/run']
 
 
-@pytest.mark.parametrize('arguments, parts', [
+@pytest.mark.parametrize(
+  'arguments, parts',
+  [
     (lambda path: [*FOLDER, f'--config.data.path={path}/nowhere'], ['nowhere', 'data.path']),
     (_empty, ['empty', 'image']),
     (_no_images, ['notes', 'image']),
     (_broken, ['broken']),
     (lambda path: [*FOLDER, f'--config.data.path={_images(path / "few", 3)}'], ['3', '8', 'batch']),
     (lambda path: ['--config=configs/dcgan_mnist.py', f'--config.data.path={path}'], ['idx']),
-    (lambda path: ['--config=configs/dcgan_celeba.py', f'--config.data.path={path}'],
-     ['img_align_celeba.zip', 'celeb_a', 'data.path']),
+    (
+      lambda path: ['--config=configs/dcgan_celeba.py', f'--config.data.path={path}'],
+      ['img_align_celeba.zip', 'celeb_a', 'data.path'],
+    ),
     (lambda path: ['--config=configs/dcgan_cifar10.py', f'--config.data.path={path}'], ['prepare_tfds.py']),
     (_unwritable, ['file/run']),
     (lambda path: [SMOKE, '--config.data.image_size=30'], ['30', '32']),
@@ -66,7 +71,9 @@ def _unwritable(path):
     (lambda path: [SMOKE, '--config.train.dtype=float23'], ['float23']),
     (lambda path: [SMOKE, '--config.train.batch_size=0'], ['batch_size', '0']),
     (lambda path: [SMOKE, '--config.train.steps=-3'], ['train.steps']),
-], ids=lambda value: value.__name__.strip('_<>') if callable(value) else '-'.join(value))
+  ],
+  ids=lambda value: value.__name__.strip('_<>') if callable(value) else '-'.join(value),
+)
 def test_mistake_gets_one_sentence(arguments, parts, tmp_path):
   workdir = tmp_path / 'run'
   sentence = error_of(run('main', f'--workdir={workdir}', *arguments(tmp_path), env={'XLA_FLAGS': ''}))
@@ -76,8 +83,15 @@ def test_mistake_gets_one_sentence(arguments, parts, tmp_path):
 
 
 def test_batch_that_the_devices_cannot_divide(tmp_path):
-  sentence = error_of(run('main', SMOKE, f'--workdir={tmp_path}/run', '--config.train.batch_size=6',
-                          env={'XLA_FLAGS': '--xla_force_host_platform_device_count=4'}))
+  sentence = error_of(
+    run(
+      'main',
+      SMOKE,
+      f'--workdir={tmp_path}/run',
+      '--config.train.batch_size=6',
+      env={'XLA_FLAGS': '--xla_force_host_platform_device_count=4'},
+    )
+  )
   assert '6' in sentence and '4 devices' in sentence
 
 
@@ -92,8 +106,17 @@ def test_finish_resume_longer_and_refuse_another_config(tmp_path):
   assert 'finished' in again.stdout + again.stderr
   assert before == {path.relative_to(workdir): path.read_bytes() for path in workdir.rglob('*') if path.is_file()}
 
-  sentence = error_of(run('main', SMOKE, CONSTANT, f'--workdir={workdir}', '--config.model.width=12', '--config.seed=5',
-                          env={'XLA_FLAGS': ''}))
+  sentence = error_of(
+    run(
+      'main',
+      SMOKE,
+      CONSTANT,
+      f'--workdir={workdir}',
+      '--config.model.width=12',
+      '--config.seed=5',
+      env={'XLA_FLAGS': ''},
+    )
+  )
   assert 'model.width' in sentence and 'seed: 0 -> 5' in sentence and 'allow_config_change' in sentence
 
   longer = run('main', SMOKE, CONSTANT, f'--workdir={workdir}', '--config.train.steps=6', env={'XLA_FLAGS': ''})
@@ -109,8 +132,9 @@ def test_finish_resume_longer_and_refuse_another_config(tmp_path):
 
   for kind in ('grid', 'interpolation'):
     image = tmp_path / f'{kind}.png'
-    sampled = run('sample', f'--workdir={workdir}', '--num=16', f'--out={image}', f'--kind={kind}',
-                  env={'XLA_FLAGS': ''})
+    sampled = run(
+      'sample', f'--workdir={workdir}', '--num=16', f'--out={image}', f'--kind={kind}', env={'XLA_FLAGS': ''}
+    )
     assert sampled.returncode == 0, sampled.stderr
     assert np.asarray(Image.open(image)).std() > 0
   assert 'kind' in error_of(run('sample', f'--workdir={workdir}', f'--out={tmp_path}/x.png', '--kind=film'))

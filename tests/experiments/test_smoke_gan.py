@@ -1,4 +1,5 @@
 """The smoke runs of GANs; see smoke.py."""
+
 import importlib
 import pathlib
 

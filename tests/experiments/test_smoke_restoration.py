@@ -1,4 +1,5 @@
 """The smoke runs of restoration; see smoke.py."""
+
 import pytest
 
 from tests.experiments import smoke

@@ -1,4 +1,5 @@
 """The smoke runs of segmentation; see smoke.py."""
+
 import pytest
 
 from tests.experiments import smoke

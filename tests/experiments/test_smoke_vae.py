@@ -1,4 +1,5 @@
 """The smoke runs of autoencoders; see smoke.py."""
+
 import pytest
 
 from tests.experiments import smoke

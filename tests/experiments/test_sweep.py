@@ -1,4 +1,5 @@
 """Sweeps: which runs they start and when, what their tables say, and what is left when one is stopped."""
+
 import json
 import os
 import pathlib
@@ -15,8 +16,7 @@ import pytest
 from deconv import plots
 from deconv.data.rendered import scenes
 from deconv.errors import UserError
-from experiments import command
-from experiments import sweep
+from experiments import command, sweep
 
 ROOT = pathlib.Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / 'configs' / 'sweeps').glob('*.py'))
@@ -38,8 +38,10 @@ def no_networks(monkeypatch):
 def write_run(folder, miou, images_per_second, finished=True):
   folder.mkdir(parents=True)
   lines = [{'step': 10 * i, 'split': 'train', 'images_per_second': speed} for i, speed in enumerate(images_per_second)]
-  lines += [{'step': 20, 'split': 'eval', 'miou': 0.1, 'boundary_iou': 0.1, 'pixel_accuracy': 0.1},
-            {'step': 40, 'split': 'eval', 'miou': miou, 'boundary_iou': miou / 2, 'pixel_accuracy': 0.9}]
+  lines += [
+    {'step': 20, 'split': 'eval', 'miou': 0.1, 'boundary_iou': 0.1, 'pixel_accuracy': 0.1},
+    {'step': 40, 'split': 'eval', 'miou': miou, 'boundary_iou': miou / 2, 'pixel_accuracy': 0.9},
+  ]
   (folder / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, lines)))
   (folder / 'run.json').write_text(json.dumps({'finished': finished, 'batch_size': 16}))
 
@@ -80,12 +82,19 @@ def test_what_is_finished_is_not_run_again_and_the_table_has_mean_and_deviation(
     workdir = next(a for a in arguments if a.startswith('--workdir=')).split('=', 1)[1]
     write_run(type(tmp_path)(workdir), 0.5, [100])
     return type('Process', (), {'poll': lambda self: 0, 'pid': os.getpid()})()
+
   monkeypatch.setattr(sweep.subprocess, 'Popen', start)
-  status = sweep.main([f'--sweep={DECODERS}', f'--out={tmp_path}', '--seeds=0,1', '--only=U-Net,FCN-16s',
-                       '--config.train.steps=40'])
+  status = sweep.main(
+    [f'--sweep={DECODERS}', f'--out={tmp_path}', '--seeds=0,1', '--only=U-Net,FCN-16s', '--config.train.steps=40']
+  )
   assert status == 0 and len(started) == 2  # FCN-16s on scenes, two seeds
-  assert {'--config.model.name=fcn', '--config.model.skips=1', '--config.seed=1', '--config.train.steps=40',
-          '--config=configs/unet_scenes.py'} <= set(started[1])
+  assert {
+    '--config.model.name=fcn',
+    '--config.model.skips=1',
+    '--config.seed=1',
+    '--config.train.steps=40',
+    '--config=configs/unet_scenes.py',
+  } <= set(started[1])
   steps = [word for word in started[1] if word.startswith('--config.train.steps=')]
   assert steps == ['--config.train.steps=1000', '--config.train.steps=40']  # the last one holds
   written = capsys.readouterr().out
@@ -110,16 +119,20 @@ def test_report_has_what_is_there(tmp_path, capsys):
 
 def test_a_run_that_fails_ends_the_sweep(tmp_path, capsys, monkeypatch):
   started = []
+
   def start(arguments, **options):
     del options
     started.append(arguments)
     return type('Process', (), {'poll': lambda self: 3, 'pid': os.getpid()})()
+
   monkeypatch.setattr(sweep.subprocess, 'Popen', start)
   assert sweep.main([f'--sweep={DECODERS}', f'--out={tmp_path}']) == 3
   assert 'scenes, FCN-32s, seed 0 did not end (exit status 3)' in capsys.readouterr().err and len(started) == 1
 
 
-@pytest.mark.parametrize('arguments, sentence', [
+@pytest.mark.parametrize(
+  'arguments, sentence',
+  [
     (['--sweep=configs/sweeps/segmentation_decoder.py'], "did you mean 'configs/sweeps/segmentation_decoders.py'"),
     (['--sweep=configs/unet_scenes.py'], 'is no sweep: it needs a dict SWEEP with experiments, variants'),
     ([f'--sweep={DECODERS}', '--only=UNet'], "there is no 'UNet' in FCN-32s"),
@@ -127,7 +140,8 @@ def test_a_run_that_fails_ends_the_sweep(tmp_path, capsys, monkeypatch):
     ([f'--sweep={DECODERS}', '--jobs=0'], '--jobs=0'),
     ([f'--sweep={DECODERS}', '--sedes=1'], "no flag '--sedes=1'"),
     ([f'--sweep={DECODERS}', '--config.train.stpes=1'], "did you mean 'train.steps'"),
-])
+  ],
+)
 def test_mistakes_are_found_before_anything_runs(arguments, sentence, tmp_path, monkeypatch):
   monkeypatch.setattr(sweep.subprocess, 'Popen', None)
   with pytest.raises(UserError) as error:
@@ -146,7 +160,7 @@ def test_jobs_share_cores_and_gpus(monkeypatch):
   assert sweep.share(0, 1)[1] is None
 
 
-SLEEPER = '''
+SLEEPER = """
 import signal, sys, time
 def stop(*_):
   open(sys.argv[1] + '.saved', 'w').close()
@@ -154,8 +168,8 @@ def stop(*_):
 signal.signal(signal.SIGTERM, stop)
 open(sys.argv[1] + '.started', 'w').close()
 time.sleep(60)
-'''
-CALLER = '''
+"""
+CALLER = """
 import pathlib, sys
 from experiments import sweep
 class Run:
@@ -165,7 +179,7 @@ jobs = sweep.Jobs(2)
 sweep.sys.executable = sys.argv[1]
 jobs.run([Run(sys.argv[2] + str(i)) for i in range(4)])
 sys.exit(jobs.stopped)
-'''
+"""
 
 
 def test_a_signal_lets_the_runs_save_and_starts_no_more(tmp_path):
@@ -188,9 +202,11 @@ def test_a_short_run_makes_table_and_picture(tmp_path, capsys):
   """One real run of the real sweep, much smaller."""
   tiny = {'data.image_size': 32, 'model.width': 4, 'train.steps': 2, 'eval.batch_size': 100}
   fields = [f'--config.{name}={value}' for name, value in tiny.items()]
-  (tmp_path / 'short.py').write_text('from configs.sweeps import segmentation_decoders\n'
-                                     'SWEEP = {**segmentation_decoders.SWEEP, "seeds": (3,)}\n'
-                                     'SWEEP["experiments"] = {"scenes": SWEEP["experiments"]["scenes"]}\n')
+  (tmp_path / 'short.py').write_text(
+    'from configs.sweeps import segmentation_decoders\n'
+    'SWEEP = {**segmentation_decoders.SWEEP, "seeds": (3,)}\n'
+    'SWEEP["experiments"] = {"scenes": SWEEP["experiments"]["scenes"]}\n'
+  )
   status = sweep.main([f'--sweep={tmp_path}/short.py', f'--out={tmp_path}/out', '--only=FCN-8s', *fields])
   assert status == 0 and '| FCN-8s | 0.' in capsys.readouterr().out
   config = json.loads((tmp_path / 'out' / 'scenes' / 'FCN-8s' / '3' / 'config.json').read_text())
@@ -199,4 +215,4 @@ def test_a_short_run_makes_table_and_picture(tmp_path, capsys):
   expected, mask = scenes.render_scene(scenes.NUM_TRAIN, 32)
   np.testing.assert_array_equal(picture[4:68:2, 4:68:2], expected)  # a margin of 2, everything twice as large
   left = 32 * 2 + 8 + 4
-  np.testing.assert_array_equal(picture[4:68:2, left:left + 64:2], plots.colour_mask(mask))
+  np.testing.assert_array_equal(picture[4:68:2, left : left + 64 : 2], plots.colour_mask(mask))

@@ -1,4 +1,5 @@
 """What the entry points make of a VAE: anomaly scores in a file, traversals, the plane of two latents."""
+
 import csv
 import json
 
@@ -36,8 +37,9 @@ def test_evaluation_scores_every_image_of_the_test_split(workdir):
 def test_traversal_as_a_film_and_the_plane(workdir, tmp_path):
   film, plane = tmp_path / 'film.gif', tmp_path / 'plane.png'
   for kind, num, out in (('traversal', 10, film), ('manifold', 9, plane)):
-    sampled = run('sample', f'--workdir={workdir}', f'--kind={kind}', f'--num={num}', '--columns=5', f'--out={out}',
-                  env=ENV)
+    sampled = run(
+      'sample', f'--workdir={workdir}', f'--kind={kind}', f'--num={num}', '--columns=5', f'--out={out}', env=ENV
+    )
     assert sampled.returncode == 0, sampled.stderr
   with Image.open(film) as frames:
     assert frames.n_frames == 8 and frames.size == (2 * 30 + 2, 30 + 2)  # 5 values and 3 on the way back; two latents

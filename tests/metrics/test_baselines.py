@@ -1,4 +1,5 @@
 """The classical methods that restorations are set against."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,11 +13,11 @@ from deconv.metrics import baselines
 
 def photos(side=48):
   flower, china = datasets.load_sample_images().images[::-1]
-  return np.stack([flower[200:200 + side, 250:250 + side], china[100:100 + side, 300:300 + side]]) / 127.5 - 1
+  return np.stack([flower[200 : 200 + side, 250 : 250 + side], china[100 : 100 + side, 300 : 300 + side]]) / 127.5 - 1
 
 
 def error(x, y):
-  return np.mean((x - y)**2)
+  return np.mean((x - y) ** 2)
 
 
 def test_median_removes_salt_and_pepper():
@@ -32,25 +33,25 @@ def test_median_removes_salt_and_pepper():
 
 def test_non_local_means_knows_the_noise_of_each_image():
   clean = photos()
-  sigma = np.array([10., 40.])
+  sigma = np.array([10.0, 40.0])
   noisy = clean + np.random.default_rng(1).normal(size=clean.shape) * sigma[:, None, None, None] / 127.5
   found = baselines.non_local_means(noisy, sigma)
   assert found.shape == clean.shape and found.dtype == np.float32
   for i in range(2):
     assert error(found[i], clean[i]) < 0.75 * error(noisy[i], clean[i])
-  alone = baselines.non_local_means(noisy[1:], 40.)
+  alone = baselines.non_local_means(noisy[1:], 40.0)
   np.testing.assert_allclose(alone[0], found[1], atol=1e-6)
-  np.testing.assert_allclose(baselines.non_local_means(clean, 0.), clean, atol=1e-6)
+  np.testing.assert_allclose(baselines.non_local_means(clean, 0.0), clean, atol=1e-6)
   default = baselines.non_local_means(noisy)
   expected = skimage.restoration.denoise_nl_means((noisy[0].astype(np.float32) + 1) / 2, channel_axis=-1)
   np.testing.assert_allclose(default[0], np.clip(2 * expected - 1, -1, 1), atol=1e-6)
-  grey = baselines.non_local_means(noisy[..., :1], [0., 40.])
+  grey = baselines.non_local_means(noisy[..., :1], [0.0, 40.0])
   assert grey.shape == (*clean.shape[:3], 1)
   assert error(grey[1], clean[1, ..., :1]) < 0.75 * error(noisy[1, ..., :1], clean[1, ..., :1])
 
 
 def test_mean_fill_by_hand():
-  images = jnp.array([[1., 0., -0.5, 9.], [2., 4., 0., 0.]]).reshape(2, 2, 2, 1)  # the second leaves the range
+  images = jnp.array([[1.0, 0.0, -0.5, 9.0], [2.0, 4.0, 0.0, 0.0]]).reshape(2, 2, 2, 1)  # the second leaves the range
   hole = jnp.array([[0, 0, 0, 1], [0, 0, 1, 1]]).reshape(2, 2, 2, 1)
   found = jax.jit(baselines.mean_fill)(images, hole)
   assert found.dtype == jnp.float32
@@ -73,7 +74,7 @@ def test_biharmonic_does_not_look_into_the_hole():
   hole = np.zeros((1, 8, 8, 1))
   hole[:, 2:5, 3:6] = 1
   known = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8, 3))
-  zeros, nines = (baselines.biharmonic_fill(np.where(hole > 0, value, known), hole) for value in (0., 9.))
+  zeros, nines = (baselines.biharmonic_fill(np.where(hole > 0, value, known), hole) for value in (0.0, 9.0))
   np.testing.assert_array_equal(zeros, nines)
 
 

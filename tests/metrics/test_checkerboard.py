@@ -1,11 +1,9 @@
 """The checkerboard numbers against closed forms."""
+
 import numpy as np
 import pytest
 
-from deconv.metrics.checkerboard import checkerboard
-from deconv.metrics.checkerboard import phase_contrast
-from deconv.metrics.checkerboard import power_spectrum
-from deconv.metrics.checkerboard import spectrum_picture
+from deconv.metrics.checkerboard import checkerboard, phase_contrast, power_spectrum, spectrum_picture
 
 
 def _noise(*shape, seed=0):
@@ -40,7 +38,7 @@ def test_white_noise_is_zero_decibels(stride):
 
 @pytest.mark.parametrize('amplitude', [0.01, 0.5])
 def test_a_known_checkerboard_on_smooth_images_has_its_exact_size(amplitude):
-  sign = (-1.0)**np.add.outer(np.arange(32), np.arange(32))[..., None]
+  sign = (-1.0) ** np.add.outer(np.arange(32), np.arange(32))[..., None]
   result = checkerboard(_smooth(5, 32) + amplitude * sign, 2)
   assert result['checkerboard_rms'] == pytest.approx(amplitude, rel=1e-6)
   assert result['checkerboard_db'] > 60
@@ -72,7 +70,7 @@ def test_nearest_neighbour_blocks_have_zeros_at_the_stride():
 
 
 def test_one_direction_is_seen_too():
-  stripes = np.broadcast_to((-1.0)**np.arange(32)[None, None, :, None], (1, 32, 32, 1))
+  stripes = np.broadcast_to((-1.0) ** np.arange(32)[None, None, :, None], (1, 32, 32, 1))
   result = checkerboard(_smooth(1, 32) + 0.1 * stripes, 2)
   assert result['checkerboard_rms'] == pytest.approx(0.1, rel=1e-6)
 
@@ -98,7 +96,7 @@ def test_scale_crop_and_constants():
 
 def test_power_spectrum_by_hand():
   assert power_spectrum(_noise(200, 16, 16, 2) * 3).mean() == pytest.approx(9, rel=0.02)
-  sign = 0.5 * (-1.0)**np.add.outer(np.arange(8), np.arange(6))[None, ..., None]
+  sign = 0.5 * (-1.0) ** np.add.outer(np.arange(8), np.arange(6))[None, ..., None]
   expected = np.zeros((8, 6))
   expected[4, 3] = 0.25 * 48
   np.testing.assert_allclose(power_spectrum(sign), expected, atol=1e-12)
@@ -124,13 +122,16 @@ def test_spectrum_picture():
   assert rest.max() < 100
 
 
-@pytest.mark.parametrize('call, words', [
+@pytest.mark.parametrize(
+  'call, words',
+  [
     (lambda: checkerboard(np.zeros((4, 8, 8))), r'\(n >= 1, height, width, channels\)'),
     (lambda: checkerboard(np.zeros((0, 8, 8, 1))), r'\(n >= 1, height, width, channels\)'),
     (lambda: checkerboard(np.zeros((1, 7, 9, 1)), 4), '4x8 pixels are too small for stride 4'),
     (lambda: checkerboard(np.zeros((1, 8, 8, 1)), 1), 'stride must be at least 2'),
     (lambda: checkerboard(np.zeros((1, 8, 8, 1)), 2, reference=np.zeros((1, 8, 8, 3))), 'reference images'),
-])
+  ],
+)
 def test_mistakes_name_the_argument(call, words):
   with pytest.raises(ValueError, match=words):
     call()

@@ -1,4 +1,5 @@
 """Class coverage: by hand, and by the classifier on real digits and on a generator that has collapsed."""
+
 import math
 
 import numpy as np
@@ -8,13 +9,16 @@ from deconv import data
 from deconv.metrics import coverage
 
 
-@pytest.mark.parametrize('counts, share, entropy', [
+@pytest.mark.parametrize(
+  'counts, share, entropy',
+  [
     ([10] * 10, 1.0, math.log(10)),
     ([100] + [0] * 9, 0.1, 0.0),
     ([50, 50, 0, 0], 0.5, math.log(2)),
     # Of 1,000 samples a class of ten needs 10: nine has too few.
-    ([981, 10, 9, 0, 0, 0, 0, 0, 0, 0], 0.2, -sum(p * math.log(p) for p in (.981, .01, .009))),
-])
+    ([981, 10, 9, 0, 0, 0, 0, 0, 0, 0], 0.2, -sum(p * math.log(p) for p in (0.981, 0.01, 0.009))),
+  ],
+)
 def test_by_hand(counts, share, entropy):
   numbers = coverage.summarize(counts)
   assert numbers['coverage'] == pytest.approx(share) and numbers['entropy'] == pytest.approx(entropy)

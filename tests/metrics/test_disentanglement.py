@@ -1,4 +1,5 @@
 """Scores of disentanglement: 1 for oracles, about 0 for noise, and in between where a hand can tell."""
+
 import functools
 import math
 
@@ -10,8 +11,15 @@ from deconv.data.rendered.factors import FactorSource
 from deconv.data.rendered.shapes import FACTORS
 from deconv.metrics import disentanglement
 
-SCORES = ('mig', 'sap', 'factor_score', 'beta_vae_score', 'dci_disentanglement', 'dci_completeness',
-          'dci_informativeness')
+SCORES = (
+  'mig',
+  'sap',
+  'factor_score',
+  'beta_vae_score',
+  'dci_disentanglement',
+  'dci_completeness',
+  'dci_informativeness',
+)
 
 
 def write(factors):
@@ -35,13 +43,14 @@ def scores(name, num=3000):
   random = np.random.RandomState(0)
   turn = np.linalg.qr(np.random.RandomState(3).normal(size=(5, 5)))[0]
   encode = {
-      'oracle': lambda images: read(images) * [-3, 1, 1, 0.2, 1] + 5,
-      'oracle and noise': lambda images: np.concatenate(
-          [random.normal(size=(len(images), 3)), read(images)[:, ::-1]], axis=1),
-      'noise': lambda images: random.normal(size=(len(images), 8)),
-      'off': lambda images: np.zeros((len(images), 4)),
-      'rotated': lambda images: (read(images) / [2, 5, 39, 31, 31]) @ turn,
-      'twice': lambda images: np.repeat(read(images), 2, axis=1),
+    'oracle': lambda images: read(images) * [-3, 1, 1, 0.2, 1] + 5,
+    'oracle and noise': lambda images: np.concatenate(
+      [random.normal(size=(len(images), 3)), read(images)[:, ::-1]], axis=1
+    ),
+    'noise': lambda images: random.normal(size=(len(images), 8)),
+    'off': lambda images: np.zeros((len(images), 4)),
+    'rotated': lambda images: (read(images) / [2, 5, 39, 31, 31]) @ turn,
+    'twice': lambda images: np.repeat(read(images), 2, axis=1),
   }[name]
   return disentanglement.measure(encode, SOURCE, num, seed=0)
 
@@ -87,8 +96,9 @@ def test_protocol_says_how():
 def test_mig_by_hand():
   a, b = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0])
   # One factor, two latents: the first is the factor, the second knows this of it.
-  known = (0.5 * math.log(0.5 / (0.5 * 0.75)) + 0.25 * math.log(0.25 / (0.5 * 0.75)) +
-           0.25 * math.log(0.25 / (0.5 * 0.25)))
+  known = (
+    0.5 * math.log(0.5 / (0.5 * 0.75)) + 0.25 * math.log(0.25 / (0.5 * 0.75)) + 0.25 * math.log(0.25 / (0.5 * 0.25))
+  )
   entropy = -0.75 * math.log(0.75) - 0.25 * math.log(0.25)
   codes = np.stack([b, a], axis=-1).astype(float)
   assert disentanglement.mig(codes, b[:, None]) == pytest.approx((entropy - known) / entropy)
@@ -110,7 +120,9 @@ def test_sap_of_a_noisy_latent_is_its_squared_correlation():
 
 
 def test_concentration_by_hand():
-  weights = np.array([[1., 0.], [0.5, 0.5], [0., 0.]])  # entropies 0 and log 2, equally heavy; the last has no weight
+  weights = np.array(
+    [[1.0, 0.0], [0.5, 0.5], [0.0, 0.0]]
+  )  # entropies 0 and log 2, equally heavy; the last has no weight
   assert disentanglement._concentration(weights) == pytest.approx(0.5)
   assert disentanglement._concentration(np.eye(4)) == pytest.approx(1)
   assert disentanglement._concentration(np.zeros((3, 2))) == 0
@@ -119,8 +131,10 @@ def test_concentration_by_hand():
 def test_the_held_factor_is_held():
   """An encoder that sees one factor alone: its votes are right for it and nothing else."""
   random = np.random.RandomState(0)
+
   def encode(images):
     return np.stack([read(images)[:, 3], random.normal(size=len(images))], axis=-1)
+
   variances = np.var(encode(SOURCE.render(SOURCE.sample_factors(random, 2000))), axis=0)
   found = disentanglement.factor_score(encode, SOURCE, random, 600, 32, variances)
   # x, one vote in 5, is always told; half of the others go to the noise, which stands for one of four factors.

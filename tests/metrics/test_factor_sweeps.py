@@ -1,4 +1,5 @@
 """Monotone and selective latents, by codes that are known."""
+
 import math
 
 import numpy as np
@@ -23,7 +24,7 @@ def test_sweeps_turn_one_factor_through_all_values():
 
 
 def test_an_oracle_is_perfect():
-  assert factor_sweeps.measure(codes(lambda row: -np.exp(0.1 * row[3])), 3) == {'monotone': 1., 'selective': 1.}
+  assert factor_sweeps.measure(codes(lambda row: -np.exp(0.1 * row[3])), 3) == {'monotone': 1.0, 'selective': 1.0}
 
 
 def test_a_latent_of_two_factors():
@@ -35,13 +36,16 @@ def test_noise_and_silence():
   random = np.random.RandomState(1)
   found = factor_sweeps.measure(codes(lambda row: random.normal()), 3)
   assert found['monotone'] < 0.15 and found['selective'] == pytest.approx(0.2, abs=0.06)
-  assert factor_sweeps.measure(codes(lambda row: 0.), 3) == {'monotone': 0., 'selective': 0.}
+  assert factor_sweeps.measure(codes(lambda row: 0.0), 3) == {'monotone': 0.0, 'selective': 0.0}
 
 
-@pytest.mark.parametrize('latent, expected', [
-    ([3, 1, 2], 0.5),                 # 1 - 6 (4 + 1 + 1) / (3 (9 - 1)), in absolute value
-    ([1, 1, 2], math.sqrt(3) / 2),    # ranks 1.5, 1.5, 3
+@pytest.mark.parametrize(
+  'latent, expected',
+  [
+    ([3, 1, 2], 0.5),  # 1 - 6 (4 + 1 + 1) / (3 (9 - 1)), in absolute value
+    ([1, 1, 2], math.sqrt(3) / 2),  # ranks 1.5, 1.5, 3
     ([7, 7, 7], 0),
-])
+  ],
+)
 def test_rank_correlation_by_hand(latent, expected):
   assert factor_sweeps.measure([[latent]], 0)['monotone'] == pytest.approx(expected)

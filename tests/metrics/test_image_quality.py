@@ -1,4 +1,5 @@
 """PSNR, SSIM and MS-SSIM against the theory of noise, scikit-image and a float64 program of their definitions."""
+
 import functools
 
 import jax
@@ -13,7 +14,7 @@ from deconv.metrics import image_quality
 
 
 def photo(height, width):
-  return datasets.load_sample_image('flower.jpg')[60:60 + height, 150:150 + width]
+  return datasets.load_sample_image('flower.jpg')[60 : 60 + height, 150 : 150 + width]
 
 
 def signed(levels):
@@ -37,10 +38,10 @@ def test_psnr_of_noise_is_known(sigma):
 
 
 def test_psnr_by_hand():
-  clean = np.full((2, 8, 8, 3), 100.)
+  clean = np.full((2, 8, 8, 3), 100.0)
   other = clean.copy()
-  other[0, ..., 0] += 3          # mean squared error 3
-  other[1, :2] += 200            # at the border: shaved away
+  other[0, ..., 0] += 3  # mean squared error 3
+  other[1, :2] += 200  # at the border: shaved away
   found = image_quality.psnr(signed(other), signed(clean), shave=2)
   np.testing.assert_allclose(found, [10 * np.log10(255**2 / 3), image_quality.LIMIT_DB], rtol=1e-5)
   unshaved = image_quality.psnr(signed(other), signed(clean))
@@ -48,8 +49,9 @@ def test_psnr_by_hand():
   raw = image_quality.psnr(signed(other), signed(clean), levels='raw')
   np.testing.assert_allclose(raw[1], 10 * np.log10(255**2 / (200**2 / 4)), rtol=1e-5)
   np.testing.assert_allclose(image_quality.psnr(signed(clean + 0.4), signed(clean)), 100)  # rounds to the same level
-  np.testing.assert_allclose(image_quality.psnr(signed(clean + 0.4), signed(clean), levels='clipped'),
-                             20 * np.log10(255 / 0.4), rtol=1e-4)
+  np.testing.assert_allclose(
+    image_quality.psnr(signed(clean + 0.4), signed(clean), levels='clipped'), 20 * np.log10(255 / 0.4), rtol=1e-4
+  )
 
 
 def test_luminance_as_papers_measure_it():
@@ -66,16 +68,27 @@ def test_luminance_as_papers_measure_it():
 
 def structural_similarity(x, y):
   return metrics.structural_similarity(
-      x.astype(np.float64), y.astype(np.float64), gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-      data_range=255, channel_axis=-1)
+    x.astype(np.float64),
+    y.astype(np.float64),
+    gaussian_weights=True,
+    sigma=1.5,
+    use_sample_covariance=False,
+    data_range=255,
+    channel_axis=-1,
+  )
 
 
 @pytest.mark.parametrize('size', [(11, 11), (48, 70)])
 @pytest.mark.parametrize('channels', [1, 3])
 def test_ssim_is_scikit_images(size, channels):
   clean = photo(*size)[..., :channels]
-  pairs = [(noisy(clean, 2), clean), (noisy(clean, 40, 1), clean), (clean, clean), (255 - clean, clean),
-           (np.clip(noisy(np.full_like(clean, 254), 1), 250, 255), np.full_like(clean, 254))]  # bright and flat
+  pairs = [
+    (noisy(clean, 2), clean),
+    (noisy(clean, 40, 1), clean),
+    (clean, clean),
+    (255 - clean, clean),
+    (np.clip(noisy(np.full_like(clean, 254), 1), 250, 255), np.full_like(clean, 254)),
+  ]  # bright and flat
   found = jax.jit(image_quality.ssim)(signed(np.stack([x for x, _ in pairs])), signed(np.stack([y for _, y in pairs])))
   np.testing.assert_allclose(found, [structural_similarity(x, y) for x, y in pairs], atol=1e-6)
   assert found[2] == 1
@@ -98,14 +111,15 @@ def test_ms_ssim_is_its_definition():
       mx, my = smooth(x), smooth(y)
       cs = (2 * (smooth(x * y) - mx * my) + 58.5225) / (smooth(x * x) - mx**2 + smooth(y * y) - my**2 + 58.5225)
       light = (2 * mx * my + 6.5025) / (mx**2 + my**2 + 6.5025)
-      result *= max(0.0, np.mean(cs * light if scale == 4 else cs))**weight
-      x, y = (a[:a.shape[0] // 2 * 2, :a.shape[1] // 2 * 2] for a in (x, y))
+      result *= max(0.0, np.mean(cs * light if scale == 4 else cs)) ** weight
+      x, y = (a[: a.shape[0] // 2 * 2, : a.shape[1] // 2 * 2] for a in (x, y))
       x, y = ((a[::2, ::2] + a[1::2, ::2] + a[::2, 1::2] + a[1::2, 1::2]) / 4 for a in (x, y))
     return result
 
   others = [noisy(clean, 30), 255 - clean]
-  expected = [np.mean([reference(other[..., c].astype(float), clean[..., c].astype(float)) for c in range(3)])
-              for other in others]
+  expected = [
+    np.mean([reference(other[..., c].astype(float), clean[..., c].astype(float)) for c in range(3)]) for other in others
+  ]
   both = signed(np.stack(others)), jnp.broadcast_to(signed(clean), (2, *clean.shape))
   found = jax.jit(image_quality.ms_ssim)(*both)
   np.testing.assert_allclose(found, expected, atol=2e-6)
@@ -126,7 +140,7 @@ def test_each_image_has_its_own_number():
   for measure in map(jax.jit, (image_quality.psnr, image_quality.ssim)):
     together = measure(other, clean)
     assert together.shape == (3,) and together[0] > together[1] > together[2]
-    alone = jnp.concatenate([measure(other[i:i + 1], clean[i:i + 1]) for i in range(3)])
+    alone = jnp.concatenate([measure(other[i : i + 1], clean[i : i + 1]) for i in range(3)])
     np.testing.assert_allclose(together, alone, rtol=1e-5)
 
 

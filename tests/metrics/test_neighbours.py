@@ -1,4 +1,5 @@
 """Nearest neighbours against a plain loop, and the memorisation check on a copyist and on honest draws."""
+
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ def test_nearest_equals_a_plain_loop(chunk, monkeypatch):
   queries, references = noise(9, 0), noise(13, 1)
   distances, indices = neighbours.nearest(queries, references)
   for query, distance, index in zip(queries, distances, indices):
-    plain = [np.sqrt(np.mean((query / 255. - reference / 255.)**2)) for reference in references]
+    plain = [np.sqrt(np.mean((query / 255.0 - reference / 255.0) ** 2)) for reference in references]
     assert index == int(np.argmin(plain)) and distance == pytest.approx(min(plain), rel=1e-5)
 
 

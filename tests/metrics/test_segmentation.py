@@ -1,4 +1,5 @@
 """Overlap measures against scikit-learn's counts, scipy's erosion and numbers worked out by hand."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,8 +42,10 @@ def test_ignored_images_and_foreign_values_do_not_count(array):
   mask, prediction = _random(ignored=0)
   mask[0, 0] = 9  # neither a class nor the ignored value
   mask[1] = segmentation.IGNORE
-  kept = np.concatenate([mask[0, 1:].ravel(), mask[2].ravel()]), np.concatenate(
-      [prediction[0, 1:].ravel(), prediction[2].ravel()])
+  kept = (
+    np.concatenate([mask[0, 1:].ravel(), mask[2].ravel()]),
+    np.concatenate([prediction[0, 1:].ravel(), prediction[2].ravel()]),
+  )
   result = segmentation.confusion(array(mask), array(prediction), 4)
   np.testing.assert_array_equal(result, sklearn_metrics.confusion_matrix(*kept, labels=range(4)))
   bands = segmentation.boundary_counts(array(mask[1:2]), array(prediction[1:2]), 4, 1)
@@ -63,8 +66,9 @@ def test_counts_are_additive_under_jit_and_exact():
 
 
 def _summary(mask, prediction, width=1):
-  return segmentation.summarize(segmentation.confusion(mask, prediction, 4),
-                                segmentation.boundary_counts(mask, prediction, 4, width), NAMES)
+  return segmentation.summarize(
+    segmentation.confusion(mask, prediction, 4), segmentation.boundary_counts(mask, prediction, 4, width), NAMES
+  )
 
 
 def test_scores_are_those_of_scikit_learn():
@@ -78,7 +82,8 @@ def test_scores_are_those_of_scikit_learn():
   assert result['pixel_accuracy'] == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted), rel=1e-12)
   assert result['mean_accuracy'] == pytest.approx(sklearn_metrics.balanced_accuracy_score(truth, predicted), rel=1e-12)
   assert result['frequency_weighted_iou'] == pytest.approx(
-      sklearn_metrics.jaccard_score(truth, predicted, average='weighted'), rel=1e-12)
+    sklearn_metrics.jaccard_score(truth, predicted, average='weighted'), rel=1e-12
+  )
 
 
 def test_absent_classes_are_left_out_and_false_ones_count():
@@ -87,9 +92,9 @@ def test_absent_classes_are_left_out_and_false_ones_count():
   result = _summary(mask, prediction)
   assert result['iou_ground'] == 1 and result['iou_disc'] == 0.5 and result['iou_ring'] == 0
   assert 'iou_square' not in result
-  assert result['miou'] == pytest.approx(0.5)           # of three classes
-  assert result['mean_accuracy'] == pytest.approx(.75)  # of the two in the truth
-  assert result['frequency_weighted_iou'] == pytest.approx(.75) and result['pixel_accuracy'] == .75
+  assert result['miou'] == pytest.approx(0.5)  # of three classes
+  assert result['mean_accuracy'] == pytest.approx(0.75)  # of the two in the truth
+  assert result['frequency_weighted_iou'] == pytest.approx(0.75) and result['pixel_accuracy'] == 0.75
 
 
 def test_nothing_counted_gives_no_numbers_and_a_perfect_one_gives_ones():
@@ -110,8 +115,10 @@ def _eroded_counts(mask, prediction, width):
   square, counts = np.ones((3, 3), bool), np.zeros((4, 2), np.int64)
   for truth, predicted in zip(mask, np.where(mask == 255, 255, prediction)):
     for c in range(4):
-      bands = [region & ~ndimage.binary_erosion(region, square, iterations=width, border_value=0)
-               for region in (truth == c, predicted == c)]
+      bands = [
+        region & ~ndimage.binary_erosion(region, square, iterations=width, border_value=0)
+        for region in (truth == c, predicted == c)
+      ]
       counts[c] += np.sum(bands[0] & bands[1]), np.sum(bands[0] | bands[1])
   return counts
 

@@ -1,4 +1,5 @@
 """What the tests of the segmentation networks share: shapes and counts without computing, and kernels that pass on."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,16 +12,24 @@ KEY = jax.random.key(0)
 
 def build(name, image_shape, num_classes, *, side_scores=False, dtype=jnp.float32, batch_norm_axis=None, **fields):
   """The network of this name with these fields of its options."""
-  return SEGMENTERS[name](segmenters.MODELS[name](**fields), image_shape=image_shape, num_classes=num_classes,
-                          side_scores=side_scores, dtype=dtype, batch_norm_axis=batch_norm_axis)
+  return SEGMENTERS[name](
+    segmenters.MODELS[name](**fields),
+    image_shape=image_shape,
+    num_classes=num_classes,
+    side_scores=side_scores,
+    dtype=dtype,
+    batch_norm_axis=batch_norm_axis,
+  )
 
 
 def shapes(module, sides, channels=3):
   """({'encoder/conv1_1': (h, w, c), ...} of every layer's output, shape of the logits, parameter shapes)."""
+
   def run(x):
     variables = module.init(KEY, x, train=False)
     logits, captured = module.apply(variables, x, train=False, capture_intermediates=True, mutable=['intermediates'])
     return logits, captured['intermediates'], variables
+
   logits, captured, variables = jax.eval_shape(run, jax.ShapeDtypeStruct((1, *sides, channels), jnp.float32))
   found = {}
   for path, value in jax.tree_util.tree_leaves_with_path(captured):
@@ -40,9 +49,11 @@ def random(module, sides, channels=3, scale=0.3, seed=0):
   """Variables drawn with numpy, without compiling an initialisation: kernels normal, variances and gains about 1."""
   rng = np.random.default_rng(seed)
   x = jax.ShapeDtypeStruct((1, *sides, channels), jnp.float32)
+
   def draw(name, leaf):
     centre = 1 if name.endswith(('scale', 'var')) else 0
     return (centre + scale * rng.uniform(-1, 1, leaf.shape)).astype(np.float32)
+
   return edit(jax.eval_shape(lambda x: module.init(KEY, x, train=False), x), draw)
 
 

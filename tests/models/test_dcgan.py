@@ -1,4 +1,5 @@
 """The paper's network: layers, shapes and parameter counts by hand, initialisation, presets, types."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,11 +21,13 @@ def build(image_shape, dtype=None, **fields):
 
 def shapes(module, *args):
   """{layer name: output shape} and the parameter shapes, without computing anything."""
+
   def run(*args):
     variables = module.init(KEY, *args, train=False)
     _, captured = module.apply(variables, *args, train=False, capture_intermediates=True, mutable=['intermediates'])
     layers = {name: value for name, value in captured['intermediates'].items() if name != '__call__'}
     return {name: value['__call__'][0] for name, value in layers.items()}, variables
+
   outputs, variables = jax.eval_shape(run, *args)
   return {name: value.shape[1:] for name, value in outputs.items()}, variables
 
@@ -72,7 +75,8 @@ def test_code_preset_normalises_units_and_has_no_biases():
   assert gen['params']['norm_0']['scale'].shape == (16384,)
   # gw, gg, gb, gw2, gg2, gb2, ..., gwx and dw, dw2, dg2, db2, ..., dwy of the authors' script.
   assert count(gen['params']) == 100 * 16384 + 25 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3) + 2 * (
-      16384 + 512 + 256 + 128)
+    16384 + 512 + 256 + 128
+  )
   assert count(disc['params']) == 25 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024) + 16384 + 2 * (256 + 512 + 1024)
 
 
@@ -94,11 +98,20 @@ def test_any_resolution(size, kernel_size):
   if n > 1:
     assert layers[f'up_{n - 1}'] == (size // 2, size // 2, 4)  # the layer next to the image has `width` channels
   layers, _ = shapes(discriminator, jnp.zeros((2, size, size, 2)))
-  assert layers[f'down_{n}'] == (4, 4, 4 * 2**(n - 1))
+  assert layers[f'down_{n}'] == (4, 4, 4 * 2 ** (n - 1))
 
 
-@pytest.mark.parametrize('shape, near', [((28, 28, 1), '16 or 32'), ((4, 4, 1), '8'), ((65, 65, 3), '64 or 128'),
-                                         ((32, 64, 3), '32'), ((96, 96, 3), '64 or 128'), ((1, 1, 1), '8')])
+@pytest.mark.parametrize(
+  'shape, near',
+  [
+    ((28, 28, 1), '16 or 32'),
+    ((4, 4, 1), '8'),
+    ((65, 65, 3), '64 or 128'),
+    ((32, 64, 3), '32'),
+    ((96, 96, 3), '64 or 128'),
+    ((1, 1, 1), '8'),
+  ],
+)
 def test_size_that_the_network_cannot_make(shape, near):
   with pytest.raises(UserError, match=f'not {shape[0]}x{shape[1]}.*image_size to {near}'):
     build(shape)
@@ -141,10 +154,13 @@ def test_kernels_are_normal_002_and_reproducible():
 
 def test_bfloat16_computes_in_bfloat16_and_keeps_float32():
   generator, discriminator, _ = build((16, 16, 1), width=4, dtype=jnp.bfloat16)
-  z = jax.random.uniform(KEY, (4, 100), minval=-1., maxval=1.)
+  z = jax.random.uniform(KEY, (4, 100), minval=-1.0, maxval=1.0)
   variables = init(generator, z)
-  run = jax.jit(lambda variables, z: generator.apply(
-      variables, z, train=True, mutable=['batch_stats', 'intermediates'], capture_intermediates=True))
+  run = jax.jit(
+    lambda variables, z: generator.apply(
+      variables, z, train=True, mutable=['batch_stats', 'intermediates'], capture_intermediates=True
+    )
+  )
   images, new = run(variables, z)
   assert new['intermediates']['up_1']['__call__'][0].dtype == jnp.bfloat16
   assert new['intermediates']['norm_1']['__call__'][0].dtype == jnp.bfloat16
@@ -160,7 +176,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32():
 def test_activations():
   """ReLU in the generator, LeakyReLU of slope `leak` in the discriminator, tanh at the end: a network done by hand."""
   generator, discriminator, _ = build((8, 8, 1), width=2, kernel_size=4, leak=0.25)
-  z = jax.random.uniform(KEY, (3, 100), minval=-1., maxval=1.)
+  z = jax.random.uniform(KEY, (3, 100), minval=-1.0, maxval=1.0)
   variables = init(generator, z)
   variables = jax.tree.map(lambda x: x + 0.1, variables)  # no bias or mean left at zero
   p, s = variables['params'], variables['batch_stats']
@@ -188,7 +204,7 @@ def test_upsample_kind_is_handed_down():
 
 def test_momentum_is_the_decay_of_the_statistics():
   generator, _, _ = build((8, 8, 1), width=2, batch_norm_momentum=0.75)
-  z = jax.random.uniform(KEY, (64, 100), minval=-1., maxval=1.)
+  z = jax.random.uniform(KEY, (64, 100), minval=-1.0, maxval=1.0)
   variables = init(generator, z)
   _, new = jax.jit(lambda *args: generator.apply(*args, train=True, mutable=['batch_stats']))(variables, z)
   x = np.asarray(z @ variables['params']['project']['kernel']).reshape(-1, 2)
@@ -201,8 +217,9 @@ def test_batch_norm_takes_the_statistics_of_all_devices():
   images = jax.random.normal(KEY, (2, 3, 16, 16, 1))
   means = []
   for axis in ('batch', None):
-    _, discriminator, _ = MODELS['dcgan'](DcganOptions(width=2), image_shape=(16, 16, 1), dtype=None,
-                                          batch_norm_axis=axis)
+    _, discriminator, _ = MODELS['dcgan'](
+      DcganOptions(width=2), image_shape=(16, 16, 1), dtype=None, batch_norm_axis=axis
+    )
     variables = init(discriminator, images[0])
     judge = lambda x: discriminator.apply(variables, x, train=True, mutable=['batch_stats'])[1]
     means.append(np.asarray(jax.jit(jax.vmap(judge, axis_name='batch'))(images)['batch_stats']['norm_2']['mean']))

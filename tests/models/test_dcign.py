@@ -1,4 +1,5 @@
 """DC-IGN's networks: the published shapes, and the forward pass written out."""
+
 import functools
 
 import jax
@@ -22,8 +23,9 @@ def shapes(module, *arguments):
   return {name: layer['kernel'].shape for name, layer in variables['params'].items()}
 
 
-@pytest.mark.parametrize('preset, down, up', [('paper', (96, 64, 32), (32, 64, 96)),
-                                              ('code', (96, 48, 24), (48, 96, 96))])
+@pytest.mark.parametrize(
+  'preset, down, up', [('paper', (96, 64, 32), (32, 64, 96)), ('code', (96, 48, 24), (48, 96, 96))]
+)
 def test_published_sizes(preset, down, up):
   encoder, decoder = build((150, 150, 1), preset=preset, padding='valid')
   images, codes = jnp.zeros((2, 150, 150, 1)), jnp.zeros((2, 200))
@@ -74,8 +76,10 @@ def test_forward_by_hand(padding='valid', side=150):
     assert np.asarray(found) == pytest.approx(np.asarray(expected), rel=2e-4, abs=2e-4 * float(jnp.abs(expected).max()))
 
 
-@pytest.mark.parametrize('image_shape, fields, message', [
-    ((40, 40, 1), {}, 'that 16 divides'), ((64, 64, 1), {'padding': 'valid'}, 'side 150'), ((32, 16, 1), {}, 'square')])
+@pytest.mark.parametrize(
+  'image_shape, fields, message',
+  [((40, 40, 1), {}, 'that 16 divides'), ((64, 64, 1), {'padding': 'valid'}, 'side 150'), ((32, 16, 1), {}, 'square')],
+)
 def test_sizes_that_the_network_cannot_make(image_shape, fields, message):
   with pytest.raises(UserError, match=message):
     build(image_shape, **fields)
@@ -89,10 +93,16 @@ def test_unknown_names(field, value):
 
 @pytest.mark.parametrize('task', ['vae', 'factor_vae', 'inverse_graphics'])
 def test_no_numbers_that_all_pixels_share(task):
-  vary = {'vary': (1., 1.)} if task == 'inverse_graphics' else {}
+  vary = {'vary': (1.0, 1.0)} if task == 'inverse_graphics' else {}
   with pytest.raises(UserError, match='gaussian_learned'):
-    Experiment.from_config({'task': task, 'model': {'name': 'dcign'}, 'data': vary,
-                            'objective': {'likelihood': 'gaussian_learned', 'binarization': 'grey'}})
+    Experiment.from_config(
+      {
+        'task': task,
+        'model': {'name': 'dcign'},
+        'data': vary,
+        'objective': {'likelihood': 'gaussian_learned', 'binarization': 'grey'},
+      }
+    )
 
 
 def test_the_networks_leave_no_shared_number_out():
@@ -107,5 +117,6 @@ def test_dense_layers_start_as_they_are_told():
     posterior = jax.jit(encoder.init)(key, jnp.zeros((1, 32, 32, 1)))['params']['posterior']['kernel']
     project = jax.jit(decoder.init)(key, jnp.zeros((1, 32)))['params']['project']['kernel']
     return [float(jnp.std(kernel)) for kernel in (posterior, project)]
+
   assert spread('authors') == pytest.approx([0.01, 0.01], rel=0.1)
   assert spread('fan_in') == pytest.approx([128**-0.5, 32**-0.5], rel=0.1)

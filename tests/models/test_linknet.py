@@ -1,4 +1,5 @@
 """LinkNet: the published network's layers and parameters by hand, the plain stem, mistakes."""
+
 import pytest
 
 from deconv.errors import UserError
@@ -24,8 +25,10 @@ def test_paper_layer_by_layer():
   for c in (64, 128, 256):
     resnet18 += bare(c, 2 * c, 3) + bare(c, 2 * c, 1) + 3 * bare(2 * c, 2 * c, 3)
   assert resnet18 == 11_689_512 - 513_000  # torchvision's ResNet-18 without its classifier
-  decoder = sum(bare(m, m // 4, 1) + bare(m // 4, m // 4, 3) + bare(m // 4, n, 1)
-                for m, n in ((512, 256), (256, 128), (128, 64), (64, 64)))
+  decoder = sum(
+    bare(m, m // 4, 1) + bare(m // 4, m // 4, 3) + bare(m // 4, n, 1)
+    for m, n in ((512, 256), (256, 128), (128, 64), (64, 64))
+  )
   head = bare(64, 32, 3) + bare(32, 32, 3) + 2 * 2 * 32 * 21 + 21
   assert networks.count(variables['params']) == resnet18 + decoder + head == 11_535_893
 
@@ -40,9 +43,13 @@ def test_plain_stem_keeps_the_resolution():
 
 
 def test_mistakes():
-  for wrong, message in ((dict(stem='resnet'), 'plain, paper'), (dict(stem='paper', depth=2), 'at least 3'),
-                         (dict(blocks=0), 'model.blocks=0'), (dict(batch_norm_momentum=1.), 'below 1'),
-                         (dict(upsample='unpool'), 'no switches')):
+  for wrong, message in (
+    (dict(stem='resnet'), 'plain, paper'),
+    (dict(stem='paper', depth=2), 'at least 3'),
+    (dict(blocks=0), 'model.blocks=0'),
+    (dict(batch_norm_momentum=1.0), 'below 1'),
+    (dict(upsample='unpool'), 'no switches'),
+  ):
     with pytest.raises(UserError, match=message):
       LinkNetOptions(**wrong)
   with pytest.raises(UserError, match='multiples of 16'):

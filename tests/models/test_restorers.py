@@ -1,4 +1,5 @@
 """The networks of restoration: the papers' sizes and parameter counts, their skips, and where they put a pixel."""
+
 import functools
 
 import jax
@@ -17,16 +18,26 @@ from deconv.options.models import restorers
 KEY = jax.random.key(0)
 SCALES = {'conv_deconv': 4, 'srcnn': 2, 'fsrcnn': 3, 'espcn': 3, 'rednet': 1, 'context_encoder': 1, 'autoencoder': 1}
 
-SMALL = {'conv_deconv': dict(widths=(4, 6, 4)), 'srcnn': dict(widths=(6, 4)),
-         'fsrcnn': dict(width=6, shrunk=4, depth=1), 'espcn': dict(widths=(6, 4)),
-         'rednet': dict(depth=6, width=4), 'context_encoder': dict(width=4, bottleneck=8),
-         'autoencoder': dict(width=4, depth=2)}
+SMALL = {
+  'conv_deconv': dict(widths=(4, 6, 4)),
+  'srcnn': dict(widths=(6, 4)),
+  'fsrcnn': dict(width=6, shrunk=4, depth=1),
+  'espcn': dict(widths=(6, 4)),
+  'rednet': dict(depth=6, width=4),
+  'context_encoder': dict(width=4, bottleneck=8),
+  'autoencoder': dict(width=4, depth=2),
+}
 
 
 def build(name, side=32, channels=1, scale=None, dtype=None, axis=None, **fields):
   """The network of the options of these fields, at the scale of SCALES where none is given."""
-  return RESTORERS[name](restorers.MODELS[name](**fields), image_shape=(side, side, channels),
-                         scale=scale or SCALES[name], dtype=dtype, batch_norm_axis=axis)
+  return RESTORERS[name](
+    restorers.MODELS[name](**fields),
+    image_shape=(side, side, channels),
+    scale=scale or SCALES[name],
+    dtype=dtype,
+    batch_norm_axis=axis,
+  )
 
 
 def shapes(module, side, channels=1):
@@ -35,8 +46,9 @@ def shapes(module, side, channels=1):
 
 def weights(params, only='kernel'):
   """Number of values in the leaves of one name."""
-  return sum(int(np.prod(leaf.shape)) for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-             if path[-1].key == only)
+  return sum(
+    int(np.prod(leaf.shape)) for path, leaf in jax.tree_util.tree_leaves_with_path(params) if path[-1].key == only
+  )
 
 
 @pytest.mark.parametrize('scale', [2, 3, 4])
@@ -48,23 +60,28 @@ def test_fsrcnn_has_the_papers_12464_weights(scale):
 
 
 def test_counts_of_the_other_papers():
-  assert weights(shapes(build('srcnn'), 11)) == 8_032                                   # 9-1-5
-  assert weights(shapes(build('srcnn', kernel_sizes=(9, 5, 5)), 11)) == 57_184          # 9-5-5
+  assert weights(shapes(build('srcnn'), 11)) == 8_032  # 9-1-5
+  assert weights(shapes(build('srcnn', kernel_sizes=(9, 5, 5)), 11)) == 57_184  # 9-5-5
   espcn = shapes(build('espcn', scale=4, upsample='subpixel'), 11)
   assert weights(espcn) + weights(espcn, 'bias') == 24_752 - 16 + 1  # 24.8K; ours has one bias a colour, not a phase
-  assert [weights(shapes(build('rednet', depth=depth), 8)) for depth in (10, 20, 30)] == [
-      296_064, 664_704, 1_033_344]
+  assert [weights(shapes(build('rednet', depth=depth), 8)) for depth in (10, 20, 30)] == [296_064, 664_704, 1_033_344]
   assert weights(shapes(build('rednet', width=128), 8)) == 4_131_072  # "4,131K": Tai et al. 2017 (MemNet), table 1
   pair = shapes(build('conv_deconv', channels=3), 8, 3)
   assert [pair[name]['kernel'].shape for name in ('conv_1', 'conv_2', 'up_1', 'last')] == [
-      (3, 3, 3, 32), (3, 3, 32, 64), (3, 3, 64, 32), (3, 3, 32, 3)]
+    (3, 3, 3, 32),
+    (3, 3, 32, 64),
+    (3, 3, 64, 32),
+    (3, 3, 32, 3),
+  ]
 
 
 def test_context_encoder_is_the_authors_train_lua():
   """train.lua, wtl2 0.999, fineSize 128, nBottleneck 4000, ngf = nef = 64: every layer of netG."""
   params = shapes(build('context_encoder', 128, 3, output='centre'), 128, 3)
-  kernels = [params[name]['kernel'].shape for name in (
-      *(f'down_{i}' for i in range(1, 6)), 'code', 'uncode', *(f'up_{i}' for i in range(1, 4)), 'last')]
+  kernels = [
+    params[name]['kernel'].shape
+    for name in (*(f'down_{i}' for i in range(1, 6)), 'code', 'uncode', *(f'up_{i}' for i in range(1, 4)), 'last')
+  ]
   widths = [3, 64, 64, 128, 256, 512, 4000, 512, 256, 128, 64, 3]
   assert kernels == [(4, 4, *pair) for pair in zip(widths, widths[1:])]
   assert sum(name.startswith('norm') for name in params) == 4 + 2 + 3 and 'bias' not in params['down_2']
@@ -79,10 +96,12 @@ def test_channelwise_bottleneck_keeps_channels_apart():
 def drawn(module, x):
   """Variables of a module without its initialisers, whose programs take longer to compile than the network's."""
   rng, variables = np.random.default_rng(0), jax.eval_shape(module.init, KEY, x)
+
   def leaf(path, x):
     if path[-1].key == 'kernel':
       return rng.normal(size=x.shape).astype(np.float32) / np.sqrt(np.prod(x.shape[:-1]))
-    return np.full(x.shape, {'scale': 1., 'var': 1., 'slope': 0.25}.get(path[-1].key, 0.), np.float32)
+    return np.full(x.shape, {'scale': 1.0, 'var': 1.0, 'slope': 0.25}.get(path[-1].key, 0.0), np.float32)
+
   return jax.tree_util.tree_map_with_path(leaf, variables)
 
 
@@ -91,7 +110,7 @@ def test_every_network_makes_the_size_and_trains(name):
   """Grey in, colour out; every parameter has a gradient."""
   side = 24 if SCALES[name] > 1 else 16
   module = build(name, side, 3, **SMALL[name])
-  x = jax.random.uniform(KEY, (2, side // SCALES[name], side // SCALES[name], 1), minval=-1.)
+  x = jax.random.uniform(KEY, (2, side // SCALES[name], side // SCALES[name], 1), minval=-1.0)
   variables = drawn(module, x)
 
   @jax.jit
@@ -99,7 +118,9 @@ def test_every_network_makes_the_size_and_trains(name):
     def loss(params):
       y, _ = module.apply({**variables, 'params': params}, x, train=True, mutable=['batch_stats'])
       return jnp.sum(jnp.square(y - 0.3)), y
+
     return jax.grad(loss, has_aux=True)(params)
+
   grads, y = run(variables['params'])
   assert y.shape == (2, side, side, 3) and y.dtype == jnp.float32 and np.all(np.isfinite(y))
   for path, grad in jax.tree_util.tree_leaves_with_path(grads):
@@ -108,14 +129,17 @@ def test_every_network_makes_the_size_and_trains(name):
 
 # Where a pixel goes.
 
+
 def identity_params(params):
   """Convolutions that pass channel 0 on; everything else 0, slopes of 1 (a linear PReLU)."""
+
   def leaf(path, x):
     if path[-1].key == 'slope':
       return jnp.ones(x.shape)
     if path[-1].key == 'kernel' and path[0].key != 'last':
-      return jnp.zeros(x.shape).at[x.shape[0] // 2, x.shape[1] // 2, 0, 0].set(1.)
+      return jnp.zeros(x.shape).at[x.shape[0] // 2, x.shape[1] // 2, 0, 0].set(1.0)
     return jnp.zeros(x.shape)
+
   return jax.tree_util.tree_map_with_path(leaf, params)
 
 
@@ -129,20 +153,22 @@ def test_bilinear_fsrcnn_does_not_shift_the_picture(upsample, scale):
   # A tap k of the deconvolution writes to pixel scale * i + k - padding, the filter's first tap to scale * i - edge.
   first = -(-(side - scale) // 2) - -(-(len(small) - scale) // 2)
   kernel = np.zeros(params['last']['kernel'].shape)
-  kernel[first:first + len(small), first:first + len(small), 0, 0] = small
+  kernel[first : first + len(small), first : first + len(small), 0, 0] = small
   params['last']['kernel'] = jnp.asarray(kernel, jnp.float32)
-  x = jax.random.uniform(KEY, (1, 8, 8, 1), minval=-1.)
+  x = jax.random.uniform(KEY, (1, 8, 8, 1), minval=-1.0)
   wanted = jax.image.resize(x, (1, 8 * scale, 8 * scale, 1), 'linear')
   inside = (slice(None), slice(scale, -scale), slice(scale, -scale))
   np.testing.assert_allclose(jax.jit(module.apply)({'params': params}, x)[inside], wanted[inside], atol=1e-6)
 
 
-@pytest.mark.parametrize('name, upsample', [
-    ('fsrcnn', 'deconv'), ('espcn', 'subpixel'), ('conv_deconv', 'resize_nearest'), ('srcnn', 'deconv')])
+@pytest.mark.parametrize(
+  'name, upsample',
+  [('fsrcnn', 'deconv'), ('espcn', 'subpixel'), ('conv_deconv', 'resize_nearest'), ('srcnn', 'deconv')],
+)
 def test_untrained_residual_network_is_nearly_bicubic(name, upsample):
   scale = 2 if name != 'conv_deconv' else 4
   module = build(name, scale=scale, residual='bicubic', upsample=upsample, **SMALL[name])
-  x = jax.random.uniform(KEY, (1, 6, 6, 1), minval=-1.)
+  x = jax.random.uniform(KEY, (1, 6, 6, 1), minval=-1.0)
   y, _ = jax.jit(module.init_with_output)(KEY, x)
   bicubic = jax.jit(upsample_bicubic, static_argnums=1)(x, scale)
   assert 0 < np.abs(y - bicubic).max() < 0.1 < np.abs(bicubic).max()
@@ -151,7 +177,7 @@ def test_untrained_residual_network_is_nearly_bicubic(name, upsample):
 @pytest.mark.parametrize('stride', [1, 2])
 def test_untrained_rednet_is_nearly_the_identity(stride):
   module = build('rednet', depth=6, width=8, stride=stride, channels=3)
-  x = jax.random.uniform(KEY, (1, 8, 8, 1), minval=-1.)
+  x = jax.random.uniform(KEY, (1, 8, 8, 1), minval=-1.0)
   y, _ = jax.jit(module.init_with_output)(KEY, x)
   assert y.shape == (1, 8, 8, 3) and 0 < np.abs(y - x).max() < 0.2
 
@@ -164,14 +190,14 @@ def test_rednet_skips_join_mirrored_layers():
   params = jax.tree.map(lambda x: np.zeros(x.shape, np.float32), shapes(module, 6))
   centre = lambda name, value: params[name]['kernel'].__setitem__((1, 1, 0, 0), value)
   for i in range(1, half + 1):
-    centre(f'conv_{i}', 1. + i)
-  centre('last', 1.)
+    centre(f'conv_{i}', 1.0 + i)
+  centre('last', 1.0)
   run = jax.jit(module.apply)
-  np.testing.assert_allclose(run({'params': params}, x), x, rtol=1e-6)      # nothing reaches deconvolution 4
-  centre('deconv_4', 1.)
+  np.testing.assert_allclose(run({'params': params}, x), x, rtol=1e-6)  # nothing reaches deconvolution 4
+  centre('deconv_4', 1.0)
   np.testing.assert_allclose(run({'params': params}, x), x + 2 * 3 * x, rtol=1e-5)  # convolutions 1 and 2
-  centre('deconv_3', 1.)
-  centre('deconv_2', 1.)
+  centre('deconv_3', 1.0)
+  centre('deconv_2', 1.0)
   np.testing.assert_allclose(run({'params': params}, x), x + 2 * 3 * x + 2 * 3 * 4 * 5 * x, rtol=1e-5)  # and 3 and 4
 
 
@@ -180,19 +206,19 @@ def test_odd_convolutions_have_no_skip():
   module = build('rednet', depth=20, width=2)
   params = jax.tree.map(lambda x: np.zeros(x.shape, np.float32), shapes(module, 4))
   for i in range(1, 11):
-    params[f'conv_{i}']['kernel'][1, 1, 0, 0] = 1.
-  params['last']['kernel'][1, 1, 0, 0] = 1.
+    params[f'conv_{i}']['kernel'][1, 1, 0, 0] = 1.0
+  params['last']['kernel'][1, 1, 0, 0] = 1.0
   x, found = jnp.ones((1, 4, 4, 1)), []
   run = jax.jit(module.apply)
   for start in range(9, 0, -1):  # deconvolutions start, ..., 9 pass on
-    params[f'deconv_{start}']['kernel'][1, 1, 0, 0] = 1.
+    params[f'deconv_{start}']['kernel'][1, 1, 0, 0] = 1.0
     found.append(float(run({'params': params}, x)[0, 2, 2, 0]) - 1)
-  assert found == [1., 1., 2., 2., 3., 3., 4., 4., 5.]  # the last through all ten convolutions
+  assert found == [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0]  # the last through all ten convolutions
 
 
 def test_centre_output_leaves_the_rest_alone():
   module = build('context_encoder', 32, output='centre', width=4, bottleneck=8)
-  x = jax.random.uniform(KEY, (2, 32, 32, 1), minval=-1.)
+  x = jax.random.uniform(KEY, (2, 32, 32, 1), minval=-1.0)
   y = np.asarray(jax.jit(module.apply)(drawn(module, x), x))
   changed = y != np.asarray(x)
   assert changed[:, 8:24, 8:24].all() and changed.sum() == 2 * 16 * 16
@@ -200,7 +226,7 @@ def test_centre_output_leaves_the_rest_alone():
 
 def test_autoencoder_sees_nothing_but_the_code():
   module = build('autoencoder', 16, width=4, depth=2, code=2)
-  x = jax.random.uniform(KEY, (1, 16, 16, 1), minval=-1.)
+  x = jax.random.uniform(KEY, (1, 16, 16, 1), minval=-1.0)
   variables = drawn(module, x)
   codes = jax.jit(functools.partial(module.apply, method='encode'))(variables, x)
   assert codes.shape == (1, 4, 4, 2) and module.multiple == 4
@@ -210,7 +236,10 @@ def test_autoencoder_sees_nothing_but_the_code():
 
 # What the task and whole pictures ask of a network.
 
-@pytest.mark.parametrize('name, scale, fields, multiple, fixed_side, centre_only', [
+
+@pytest.mark.parametrize(
+  'name, scale, fields, multiple, fixed_side, centre_only',
+  [
     ('conv_deconv', 4, {}, 1, None, False),
     ('srcnn', 2, {}, 1, None, False),
     ('srcnn', 1, {}, 1, None, False),
@@ -228,7 +257,9 @@ def test_autoencoder_sees_nothing_but_the_code():
     ('autoencoder', 8, {'depth': 2}, 1, None, False),
     ('context_encoder', 1, {}, 1, 16, False),
     ('context_encoder', 1, {'output': 'centre'}, 1, 16, True),
-], ids=str)
+  ],
+  ids=str,
+)
 def test_a_network_says_which_sizes_it_takes(name, scale, fields, multiple, fixed_side, centre_only):
   """And takes these, and no others than the multiples, as the shape of its result says."""
   module = build(name, 48 if name != 'context_encoder' else 16, scale=scale, **{**SMALL[name], **fields})
@@ -256,10 +287,12 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32(name):
   side = 24 if SCALES[name] > 1 else 16
   module = build(name, side, dtype=jnp.bfloat16, **SMALL[name])
   x = jnp.zeros((1, side // SCALES[name], side // SCALES[name], 1))
+
   def run(x):
     variables = module.init(KEY, x)
     y, captured = module.apply(variables, x, capture_intermediates=True, mutable=['intermediates'])
     return y, captured['intermediates']['last']['__call__'][0], variables
+
   y, last, variables = jax.eval_shape(run, x)
   assert y.dtype == jnp.float32 and last.dtype == jnp.bfloat16
   assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype('float32')}
@@ -279,7 +312,10 @@ def test_batch_norm_takes_the_statistics_of_all_devices():
 
 # Mistakes: in the options of a network, beside the scale, and in the size of the images.
 
-@pytest.mark.parametrize('name, fields, part', [
+
+@pytest.mark.parametrize(
+  'name, fields, part',
+  [
     ('conv_deconv', dict(widths=()), 'must be one or more numbers of at least 1'),
     ('conv_deconv', dict(widths=(8, 0)), 'must be one or more numbers of at least 1'),
     ('conv_deconv', dict(kernel_size=0), 'model.kernel_size=0 must be at least 1'),
@@ -301,27 +337,36 @@ def test_batch_norm_takes_the_statistics_of_all_devices():
     ('rednet', dict(upsample='subpixel'), 'set model.stride=2'),
     ('context_encoder', dict(output='center'), "model.output is 'center'"),
     ('context_encoder', dict(bottleneck=-1), 'model.bottleneck=-1 must not be negative'),
-    ('context_encoder', dict(batch_norm_momentum=1.), 'model.batch_norm_momentum=1.0 must be at least 0 and below 1'),
+    ('context_encoder', dict(batch_norm_momentum=1.0), 'model.batch_norm_momentum=1.0 must be at least 0 and below 1'),
     ('autoencoder', dict(depth=0), 'model.depth=0 and model.code=8 must both be at least 1'),
     ('autoencoder', dict(code=0), 'model.depth=3 and model.code=0 must both be at least 1'),
     ('autoencoder', dict(width=0), 'model.width=0 must be at least 1'),
-], ids=str)
+  ],
+  ids=str,
+)
 def test_mistakes_in_the_options_are_one_sentence(name, fields, part):
   with pytest.raises(UserError) as error:
     restorers.MODELS[name](**fields)
   assert part in str(error.value) and '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('name, scale, part', [
+@pytest.mark.parametrize(
+  'name, scale, part',
+  [
     ('conv_deconv', 3, 'by 2, 4, 8, ..., not by 3'),
     ('conv_deconv', 1, 'by 2, 4, 8, ..., not by 1'),
     ('fsrcnn', 1, 'by 2 or more, not by 1'),
     ('espcn', 1, 'by 2 or more, not by 1'),
     ('context_encoder', 2, 'does not enlarge by 2'),
-])
+  ],
+)
 def test_scales_that_a_network_does_not_have(name, scale, part):
-  config = {'task': 'restoration', 'model': {'name': name}, 'degrade': {'scale': scale},
-            'data': {'channels': 3, 'image_size': 48}}
+  config = {
+    'task': 'restoration',
+    'model': {'name': name},
+    'degrade': {'scale': scale},
+    'data': {'channels': 3, 'image_size': 48},
+  }
   with pytest.raises(UserError) as error:
     Experiment.from_config(config)
   assert f"model.name='{name}'" in str(error.value) and part in str(error.value)
@@ -331,17 +376,27 @@ def test_scales_that_a_network_does_not_have(name, scale, part):
 def test_scales_that_a_network_has(name):
   """Where the network enlarges by itself, more than 1; where it is enlarged before, any."""
   for scale in {'conv_deconv': (2, 4, 8), 'fsrcnn': (2, 3), 'espcn': (2, 3), 'context_encoder': (1,)}.get(name, (1, 3)):
-    experiment = Experiment.from_config({'task': 'restoration', 'model': {'name': name}, 'degrade': {'scale': scale},
-                                         'data': {'channels': 3, 'image_size': 48}})
+    experiment = Experiment.from_config(
+      {
+        'task': 'restoration',
+        'model': {'name': name},
+        'degrade': {'scale': scale},
+        'data': {'channels': 3, 'image_size': 48},
+      }
+    )
     assert experiment.degrade.scale == scale
 
 
-@pytest.mark.parametrize('name, fields, part', [
+@pytest.mark.parametrize(
+  'name, fields, part',
+  [
     ('rednet', dict(side=33, stride=2), 'model.stride=2 halves the image, whose sides 33x33 must be even'),
     ('context_encoder', dict(side=48), 'not 48x48'),
     ('context_encoder', dict(side=8), 'not 8x8'),
     ('autoencoder', dict(side=36), 'multiple of 8'),
-], ids=str)
+  ],
+  ids=str,
+)
 def test_sizes_that_a_network_cannot_take(name, fields, part):
   with pytest.raises(UserError) as error:
     build(name, **fields)

@@ -1,4 +1,5 @@
 """What every segmentation network promises: any kind of upsampling, any size, alignment, statistics, dropout, types."""
+
 import functools
 
 import jax
@@ -16,8 +17,13 @@ from tests.models import networks
 
 TINY = dict(depth=2, width=4)
 # FCN's scores start at zero, so that hardly anything would reach its output.
-FIELDS = {'fcn': dict(skips=1, fc_width=6), 'deconvnet': dict(fc_kernel=1, fc_width=6), 'segnet': {}, 'unet': {},
-          'linknet': dict(blocks=1)}
+FIELDS = {
+  'fcn': dict(skips=1, fc_width=6),
+  'deconvnet': dict(fc_kernel=1, fc_width=6),
+  'segnet': {},
+  'unet': {},
+  'linknet': dict(blocks=1),
+}
 
 
 def build(name, **fields):
@@ -44,8 +50,13 @@ def test_every_kind_of_upsampling(name, kind):
 
 
 def test_own_kinds():
-  kernels = {'fcn': None, 'deconvnet': ('decoder', 'deconv2_2', 3), 'segnet': ('decoder', 'deconv2_2', 3),
-             'unet': ('up2', 2), 'linknet': ('up2', 3)}
+  kernels = {
+    'fcn': None,
+    'deconvnet': ('decoder', 'deconv2_2', 3),
+    'segnet': ('decoder', 'deconv2_2', 3),
+    'unet': ('up2', 2),
+    'linknet': ('up2', 3),
+  }
   for name, place in kernels.items():
     _, _, variables = networks.shapes(build(name), (16, 16))
     if place is None:
@@ -62,8 +73,9 @@ def test_the_fields_of_a_config_are_the_builders(name):
   assert config.model.upsample == 'paper'
   config.data.class_names = ('a', 'b')
   options = Experiment.from_config(config).model
-  module = SEGMENTERS[name](options, image_shape=(64, 64, 3), num_classes=6, side_scores=False, dtype=jnp.float32,
-                            batch_norm_axis=None)
+  module = SEGMENTERS[name](
+    options, image_shape=(64, 64, 3), num_classes=6, side_scores=False, dtype=jnp.float32, batch_norm_axis=None
+  )
   assert module.options == options == segmenters.MODELS[name]()
   assert hash(module) == hash(module.clone())  # may be a static argument
   assert networks.shapes(module, (64, 64))[1] == (64, 64, 6)
@@ -72,14 +84,16 @@ def test_the_fields_of_a_config_are_the_builders(name):
 @pytest.mark.parametrize('name', SEGMENTERS)
 def test_side_scores_are_there_where_they_are_asked_for(name):
   """A score of the map before each doubling; without them, and in FCN always, no parameter and no output of theirs."""
+
   def side_scores(module):
     def run(x):
       variables = module.init(networks.KEY, x, train=False)
       return variables, module.apply(variables, x, train=False, mutable=['side_scores'])[1]
+
     variables, sown = jax.eval_shape(run, jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32))
     layers_ = {'/'.join(part.key for part in path) for path, _ in jax.tree_util.tree_leaves_with_path(variables)}
-    return ([path for path in layers_ if 'side_score' in path],
-            sorted(leaf.shape for leaf in jax.tree.leaves(sown)))
+    return ([path for path in layers_ if 'side_score' in path], sorted(leaf.shape for leaf in jax.tree.leaves(sown)))
+
   assert side_scores(build(name)) == ([], [])
   if not segmenters.MODELS[name].has_side_scores:
     with pytest.raises(AssertionError, match='refuse deep supervision'):
@@ -118,10 +132,12 @@ def test_alignment(name):
   """With kernels that are their own mirror image, the logits of a mirrored image are the mirrored logits: nothing in
   encoder, skips or upsampling is off by a pixel or half of one."""
   module, variables = noisy(name)
+
   def even(path, leaf):
     if 'encoder' in path:  # keeps every unit above zero: of equal values, zeros too, a pooling takes the first
       leaf = -np.abs(leaf) if path.endswith('mean') else np.abs(leaf)
     return (leaf + leaf[::-1, ::-1]) / 2 if path.endswith('kernel') else leaf
+
   variables = networks.edit(variables, even)
   x = np.abs(networks.images(2, (16, 16)))
   run = jax.jit(lambda x: module.apply(variables, x, train=False))
@@ -140,8 +156,10 @@ def test_training_reaches_every_parameter_and_moves_the_statistics(name):
   def step(params):
     def loss(params):
       y, new = module.apply({**variables, 'params': params}, x, train=True, mutable=['batch_stats'])
-      return jnp.mean((y - target)**2), new['batch_stats']
+      return jnp.mean((y - target) ** 2), new['batch_stats']
+
     return jax.grad(loss, has_aux=True)(params)
+
   grads, stats = step(variables['params'])
   for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
     assert np.all(np.isfinite(leaf)) and np.any(leaf != 0), path
@@ -152,11 +170,14 @@ def test_training_reaches_every_parameter_and_moves_the_statistics(name):
 @pytest.mark.parametrize('name', ['unet', 'linknet'])  # linknet makes a block of its own
 def test_momentum_is_the_decay_of_the_statistics(name):
   """By the first layer: 0.75 of the old statistics and a quarter of those of its convolution's output."""
+
   def first(tree, kind):
     return tree['encoder'][f'{kind}1_1'] if name == 'unet' else tree[f'{kind}_stem']
+
   module, (_, variables), x = build(name, batch_norm_momentum=0.75), noisy(name), networks.images(4, (16, 16))
-  new = jax.jit(lambda x: first(module.apply(variables, x, train=True, mutable=['batch_stats'])[1]['batch_stats'],
-                                'norm'))(x)
+  new = jax.jit(
+    lambda x: first(module.apply(variables, x, train=True, mutable=['batch_stats'])[1]['batch_stats'], 'norm')
+  )(x)
   old, y = first(variables['batch_stats'], 'norm'), ops.conv(x, first(variables['params'], 'conv')['kernel'], padding=1)
   np.testing.assert_allclose(new['mean'], 0.75 * old['mean'] + 0.25 * y.mean((0, 1, 2)), atol=1e-5)
   np.testing.assert_allclose(new['var'], 0.75 * old['var'] + 0.25 * y.var((0, 1, 2)), rtol=1e-4)
@@ -182,8 +203,9 @@ def test_statistics_over_a_mapped_axis():
   x = networks.images(4, (16, 16))
   run = lambda module, x: module.apply(variables, x, train=True, mutable=['batch_stats'])
   whole, stats = jax.jit(lambda: run(module, x))()
-  halves, mapped_stats = jax.jit(lambda: jax.vmap(
-      lambda x: run(mapped, x), axis_name='batch')(x.reshape(2, 2, 16, 16, 3)))()
+  halves, mapped_stats = jax.jit(
+    lambda: jax.vmap(lambda x: run(mapped, x), axis_name='batch')(x.reshape(2, 2, 16, 16, 3))
+  )()
   np.testing.assert_allclose(halves.reshape(whole.shape), whole, rtol=1e-3, atol=1e-3)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-3, atol=1e-4), mapped_stats, stats)
 
@@ -191,10 +213,12 @@ def test_statistics_over_a_mapped_axis():
 @pytest.mark.parametrize('name', SEGMENTERS)
 def test_bfloat16_is_for_computing_only(name):
   module = build(name, dtype=jnp.bfloat16)
+
   def run(x):
     variables = module.init(networks.KEY, x, train=False)
     _, captured = module.apply(variables, x, train=False, capture_intermediates=True, mutable=['intermediates'])
     return variables, captured['intermediates'], module.apply(variables, x, train=False)
+
   variables, captured, logits = jax.eval_shape(run, jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32))
   assert logits.dtype == jnp.float32
   assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype('float32')}

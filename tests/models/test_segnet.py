@@ -1,4 +1,5 @@
 """SegNet: the paper's layers and parameters by hand, unpooling by the encoder's own switches."""
+
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ def test_paper_layer_by_layer():
   assert len(decoder) == 13
   table = {5: [512, 512, 512], 4: [512, 512, 256], 3: [256, 256, 128], 2: [128, 64], 1: [64, 11]}
   for stage, features in table.items():
-    sides = 352 // 2**(stage - 1), 480 // 2**(stage - 1)
+    sides = 352 // 2 ** (stage - 1), 480 // 2 ** (stage - 1)
     layers = [found[f'decoder/deconv{stage}_{j}'] for j in range(len(features), 0, -1)]
     assert layers == [(*sides, n) for n in features]
   features = [n for stage in (5, 4, 3, 2, 1) for n in table[stage]]

@@ -1,4 +1,5 @@
 """The 28x28 GAN, the MLP GAN and the latent codes."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,8 +36,9 @@ def test_gan28_parameters_by_hand():
   assert count(gen) == (100 + 1) * 7 * 7 * 128 + (16 * 128 + 1) * 128 + (16 * 128 + 1) * 64 + 49 * 64 + 1
   disc = variables_of(discriminator, jnp.zeros((2, 28, 28, 1)))['params']
   assert count(disc) == (25 * 1 + 1) * 64 + (25 * 64 + 1) * 128 + 7 * 7 * 128 + 1
-  images = jax.eval_shape(lambda v, z: generator.apply(v, z, train=False), variables_of(generator, jnp.zeros((2, 100))),
-                          jnp.zeros((5, 100)))
+  images = jax.eval_shape(
+    lambda v, z: generator.apply(v, z, train=False), variables_of(generator, jnp.zeros((2, 100))), jnp.zeros((5, 100))
+  )
   assert images.shape == (5, 28, 28, 1)
 
 
@@ -94,6 +96,7 @@ def test_bfloat16_gives_float32_images_and_logits(name, size):
     images = generator.apply(gen, z, train=False)
     disc = discriminator.lazy_init(key, images, train=False)
     return gen, disc, images, discriminator.apply(disc, images, train=False)
+
   gen, disc, images, logits = jax.eval_shape(run, KEY)
   assert images.dtype == logits.dtype == jnp.float32 and images.shape == (2, size, size, 3) and logits.shape == (2,)
   assert {leaf.dtype for leaf in jax.tree.leaves([gen, disc])} == {jnp.dtype('float32')}
@@ -108,9 +111,17 @@ def test_every_network_has_its_options():
   assert set(MODELS) == set(gan.MODELS)
 
 
-@pytest.mark.parametrize('fields', [dict(name='gan28', dropout=1.), dict(name='gan28', width=0),
-                                    dict(name='mlp_gan', depth=-1), dict(name='mlp_gan', latent_size=0),
-                                    dict(name='dcgan', batch_norm_momentum=1.), dict(name='dcgan', kernel_size=0)])
+@pytest.mark.parametrize(
+  'fields',
+  [
+    dict(name='gan28', dropout=1.0),
+    dict(name='gan28', width=0),
+    dict(name='mlp_gan', depth=-1),
+    dict(name='mlp_gan', latent_size=0),
+    dict(name='dcgan', batch_norm_momentum=1.0),
+    dict(name='dcgan', kernel_size=0),
+  ],
+)
 def test_field_out_of_range(fields):
   field = list(fields)[1]
   with pytest.raises(UserError, match=f'model.{field}='):
@@ -125,9 +136,9 @@ def test_latents_have_their_distribution():
 
 
 def test_interpolation():
-  line = Latent(2, 'uniform').interpolate(jnp.array([0., 1.]), jnp.array([1., -1.]), 5)
-  np.testing.assert_allclose(line, [[0, 1], [.25, .5], [.5, 0], [.75, -.5], [1, -1]], atol=1e-6)
-  arc = Latent(2, 'normal').interpolate(jnp.array([2., 0.]), jnp.array([0., 2.]), 3)
-  np.testing.assert_allclose(arc, [[2, 0], [2**.5, 2**.5], [0, 2]], atol=1e-5)
-  same = Latent(2, 'normal').interpolate(jnp.array([1., 2.]), jnp.array([1., 2.]), 4)
+  line = Latent(2, 'uniform').interpolate(jnp.array([0.0, 1.0]), jnp.array([1.0, -1.0]), 5)
+  np.testing.assert_allclose(line, [[0, 1], [0.25, 0.5], [0.5, 0], [0.75, -0.5], [1, -1]], atol=1e-6)
+  arc = Latent(2, 'normal').interpolate(jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0]), 3)
+  np.testing.assert_allclose(arc, [[2, 0], [2**0.5, 2**0.5], [0, 2]], atol=1e-5)
+  same = Latent(2, 'normal').interpolate(jnp.array([1.0, 2.0]), jnp.array([1.0, 2.0]), 4)
   np.testing.assert_allclose(same, [[1, 2]] * 4, atol=1e-3)

@@ -1,4 +1,5 @@
 """U-Net: figure 1 layer by layer, parameters by hand, crops that stay centred, sizes without padding."""
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_upsampled_features_lie_over_the_same_pixels():
   module = networks.build('unet', (28, 32, 1), 1, depth=1, width=1, padding='valid', batch_norm=False)
   variables = networks.passing(module, (28, 32))
   params = variables['params']
-  params['up1']['kernel'] = jnp.ones((2, 2, 2, 1)) * jnp.array([1., 0.])[:, None]
+  params['up1']['kernel'] = jnp.ones((2, 2, 2, 1)) * jnp.array([1.0, 0.0])[:, None]
   params['conv_up1_1']['kernel'] = params['conv_up1_1']['kernel'][:, :, ::-1]  # takes channel 1
   x = np.abs(networks.images(1, (28, 32), 1))
   maxima = x.reshape(1, 14, 2, 16, 2).max((2, 4)).repeat(2, 1).repeat(2, 2)[..., None]
@@ -69,8 +70,11 @@ def test_sizes_without_padding(side, near):
 
 
 def test_mistakes():
-  for wrong, message in ((dict(padding='wide'), 'same, valid'), (dict(dropout=-.1), 'model.dropout=-0.1'),
-                         (dict(padding='valid', upsample='unpool'), 'smaller maps')):
+  for wrong, message in (
+    (dict(padding='wide'), 'same, valid'),
+    (dict(dropout=-0.1), 'model.dropout=-0.1'),
+    (dict(padding='valid', upsample='unpool'), 'smaller maps'),
+  ):
     with pytest.raises(UserError, match=message):
       UNetOptions(**wrong)
   with pytest.raises(UserError, match='multiples of 16'):

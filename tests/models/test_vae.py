@@ -1,5 +1,5 @@
-"""VAE networks: sizes, parameters counted by hand, the operator that doubles the resolution, no neighbours in a batch.
-"""
+"""VAE networks: sizes, parameters counted by hand, the operator that doubles the resolution, no neighbours in a batch."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,14 +29,14 @@ def shapes(name, image_shape, outputs=(1, 0), latent=5, **fields):
   return found
 
 
-@pytest.mark.parametrize('hidden, latent, size', [
-    (400, 20, (28, 28, 1)), (500, 20, (28, 28, 1)), (400, 32, (64, 64, 3))])
+@pytest.mark.parametrize(
+  'hidden, latent, size', [(400, 20, (28, 28, 1)), (500, 20, (28, 28, 1)), (400, 32, (64, 64, 3))]
+)
 def test_perceptron_presets(hidden, latent, size):
   pixels = int(np.prod(size))
   encoder = (pixels + 1) * hidden + (hidden + 1) * 2 * latent
   decoder = (latent + 1) * hidden + (hidden + 1) * pixels
-  assert shapes('vae_mlp', size, (size[2], 0), latent, hidden=hidden) == [
-      (3, 2 * latent), encoder, (3, *size), decoder]
+  assert shapes('vae_mlp', size, (size[2], 0), latent, hidden=hidden) == [(3, 2 * latent), encoder, (3, *size), decoder]
 
 
 @pytest.mark.parametrize('side, channels', [(8, 1), (16, 3), (28, 1), (64, 3), (128, 1)])
@@ -56,8 +56,9 @@ def test_convolutions_by_hand():
   assert shapes('vae_conv', (28, 28, 1), latent=3, width=4, max_width=4, hidden=10)[1] < encoder
 
 
-@pytest.mark.parametrize('side, expected', [
-    (8, (4, 1)), (28, (7, 2)), (32, (4, 3)), (20, (5, 2)), (48, (6, 3)), (256, (4, 6))])
+@pytest.mark.parametrize(
+  'side, expected', [(8, (4, 1)), (28, (7, 2)), (32, (4, 3)), (20, (5, 2)), (48, (6, 3)), (256, (4, 6))]
+)
 def test_halvings(side, expected):
   assert halvings(side, side) == expected
 
@@ -72,8 +73,12 @@ def test_upsample_changes_the_decoder():
   def decoder(kind):
     module = build('vae_conv', (8, 8, 1), width=4, hidden=8, latent_size=2, upsample=kind)[1]
     return jax.eval_shape(module.init, KEY, jnp.zeros((1, 2)))['params']['up_1']['kernel'].shape
-  assert (decoder('deconv') == (4, 4, 4, 2) and decoder('resize_nearest') == (3, 3, 4, 2)
-          and decoder('subpixel') == (3, 3, 4, 8))
+
+  assert (
+    decoder('deconv') == (4, 4, 4, 2)
+    and decoder('resize_nearest') == (3, 3, 4, 2)
+    and decoder('subpixel') == (3, 3, 4, 8)
+  )
   with pytest.raises(UserError, match='upsample'):
     VaeMlpOptions(upsample='subpixel')
   with pytest.raises(UserError, match='relu'):
@@ -88,17 +93,21 @@ def test_shared_outputs_are_one_parameter():
   assert y.shape == (3, 4, 4, 2) and np.all(y[..., 1] == -2.5) and np.std(y[..., 0]) > 0
 
 
-@pytest.mark.parametrize('name, fields', [('vae_mlp', {'hidden': 3}), ('vae_conv', {'width': 2, 'hidden': 3}),
-                                          ('dcign', {'width': 3})])
+@pytest.mark.parametrize(
+  'name, fields', [('vae_mlp', {'hidden': 3}), ('vae_conv', {'width': 2, 'hidden': 3}), ('dcign', {'width': 3})]
+)
 def test_bfloat16_is_computed_in_and_float32_kept(name, fields):
   """Hidden layers are of the type that the builder was given; parameters and what comes out stay float32."""
   for module, size in zip(build(name, (16, 16, 1), dtype=jnp.bfloat16, latent_size=2, **fields), ((16, 16, 1), (2,))):
+
     def run(x, module=module):
       params = module.init(KEY, x)
       return params, *module.apply(params, x, capture_intermediates=True, mutable=['intermediates'])
+
     params, y, captured = jax.eval_shape(run, jnp.zeros((1, *size)))
     assert y.dtype == jnp.float32 and {x.dtype for x in jax.tree.leaves(params)} == {jnp.dtype('float32')}
-    layers = {layer: outputs['__call__'][0].dtype for layer, outputs in captured['intermediates'].items()
-              if layer != '__call__'}
+    layers = {
+      layer: outputs['__call__'][0].dtype for layer, outputs in captured['intermediates'].items() if layer != '__call__'
+    }
     posterior = layers.pop('posterior', None)  # computed in float32
     assert posterior in (None, jnp.float32) and set(layers.values()) == {jnp.dtype('bfloat16')}

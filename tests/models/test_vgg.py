@@ -1,4 +1,5 @@
 """The encoder against VGG-16's table and a network done by hand; the decoder's switches; scales of pixels; mistakes."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,13 +19,20 @@ def make_encoder(convs, width, *, batch_norm=False, pixels='signed'):
 
 def test_vgg16_layer_by_layer():
   encoder = make_encoder((2, 2, 3, 3, 3), 64)
+
   def run(x):
     variables = encoder.init(networks.KEY, x, train=False)
     return variables, encoder.apply(variables, x, train=False)
+
   variables, (bottom, stages) = jax.eval_shape(run, jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32))
   assert bottom.shape == (1, 7, 7, 512)
   assert [stage.features.shape[1:] for stage in stages] == [
-      (224, 224, 64), (112, 112, 128), (56, 56, 256), (28, 28, 512), (14, 14, 512)]
+    (224, 224, 64),
+    (112, 112, 128),
+    (56, 56, 256),
+    (28, 28, 512),
+    (14, 14, 512),
+  ]
   assert [stage.switches.shape for stage in stages] == [stage.pooled.shape for stage in stages]
   by_hand = networks.convs(3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
   assert networks.count(variables) == by_hand == 14_714_688
@@ -54,22 +62,24 @@ def test_odd_sides_pool_as_caffe_does():
   encoder = make_encoder((1,), 1)
   variables = networks.passing(encoder, (5, 7))
   pooled = networks.apply(encoder, variables, x)[0]
-  expected = [[max(0, x[0, i:i + 2, j:j + 2, 0].max()) for j in range(0, 7, 2)] for i in range(0, 5, 2)]
+  expected = [[max(0, x[0, i : i + 2, j : j + 2, 0].max()) for j in range(0, 7, 2)] for i in range(0, 5, 2)]
   np.testing.assert_array_equal(pooled[0, :, :, 0], expected)
 
 
 def test_decoder_puts_values_where_its_switches_say():
   """With kernels that pass on, the decoder is unpooling: a moved switch moves the output, the rest stays zero."""
   options = VggOptions(depth=2, width=1, convs=(1, 1), batch_norm=False)
-  decoder = vgg.MirroredDecoder(options, 'unpool', vgg.block_of(options, jnp.float32, None), num_classes=0,
-                                side_classes=0)
-  x = jnp.full((1, 1, 1, 2), 3.)  # the stage above has half the channels
-  deep = jnp.array([3, 0]).reshape(1, 1, 1, 2)              # pixel (1, 1) of 2x2 for channel 0
+  decoder = vgg.MirroredDecoder(
+    options, 'unpool', vgg.block_of(options, jnp.float32, None), num_classes=0, side_classes=0
+  )
+  x = jnp.full((1, 1, 1, 2), 3.0)  # the stage above has half the channels
+  deep = jnp.array([3, 0]).reshape(1, 1, 1, 2)  # pixel (1, 1) of 2x2 for channel 0
   shallow = jnp.array([[1, 2], [8, 15]]).reshape(1, 2, 2, 1)  # the window of (1, 1) chose (3, 3) of 4x4
   run = jax.jit(lambda v, shallow: decoder.apply(v, x, [shallow, deep], train=False))
   variables = jax.eval_shape(lambda: decoder.init(networks.KEY, x, [shallow, deep], train=False))
-  variables = networks.edit(variables, lambda name, leaf: networks.delta(leaf) if 'kernel' in name
-                            else np.zeros(leaf.shape))
+  variables = networks.edit(
+    variables, lambda name, leaf: networks.delta(leaf) if 'kernel' in name else np.zeros(leaf.shape)
+  )
   y = np.asarray(run(variables, shallow))
   assert y.shape == (1, 4, 4, 1) and y[0, 3, 3, 0] == 3 and np.count_nonzero(y) == 1
   y = np.asarray(run(variables, shallow.at[0, 1, 1].set(14)))
@@ -79,12 +89,16 @@ def test_decoder_puts_values_where_its_switches_say():
 
 
 def test_scales_of_pixels():
-  red = np.array([1., -1., 0.], np.float32).reshape(1, 1, 1, 3)
+  red = np.array([1.0, -1.0, 0.0], np.float32).reshape(1, 1, 1, 3)
   np.testing.assert_array_equal(vgg.scale_pixels(red, 'signed'), red)
-  np.testing.assert_allclose(vgg.scale_pixels(red, 'imagenet')[0, 0, 0],
-                             [(1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0.5 - 0.406) / 0.225], rtol=1e-5)
-  np.testing.assert_allclose(vgg.scale_pixels(red, 'caffe')[0, 0, 0],
-                             [127.5 - 104.008, 0 - 116.669, 255 - 122.675], rtol=1e-5)  # blue, green, red
+  np.testing.assert_allclose(
+    vgg.scale_pixels(red, 'imagenet')[0, 0, 0],
+    [(1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0.5 - 0.406) / 0.225],
+    rtol=1e-5,
+  )
+  np.testing.assert_allclose(
+    vgg.scale_pixels(red, 'caffe')[0, 0, 0], [127.5 - 104.008, 0 - 116.669, 255 - 122.675], rtol=1e-5
+  )  # blue, green, red
 
 
 def test_the_encoder_scales_its_pixels():
@@ -102,11 +116,15 @@ def test_fields():
   assert UNetOptions(**FIELDS).stages == (2, 2)
   assert UNetOptions(**{**FIELDS, 'convs': [1, 3]}).stages == (1, 3)
   assert UNetOptions(**{**FIELDS, **VGG16, 'weights': 'vgg.npz'}).stages == (2, 2, 3, 3, 3)
-  for wrong, message in ((dict(depth=0), 'unet: model.depth=0'), (dict(width=0), 'model.width=0'),
-                         (dict(convs=(2,)), 'one number.*each of the 2'), (dict(convs=(2, 0)), 'at least 1'),
-                         (dict(pixels='rgb'), 'signed, imagenet, caffe'),
-                         (dict(batch_norm_momentum=1.), 'batch_norm_momentum=1.0 must be at least 0 and below 1'),
-                         (dict(weights='vgg.npz'), r'\(2, 2, 3, 3, 3\); they are 2, 4')):
+  for wrong, message in (
+    (dict(depth=0), 'unet: model.depth=0'),
+    (dict(width=0), 'model.width=0'),
+    (dict(convs=(2,)), 'one number.*each of the 2'),
+    (dict(convs=(2, 0)), 'at least 1'),
+    (dict(pixels='rgb'), 'signed, imagenet, caffe'),
+    (dict(batch_norm_momentum=1.0), 'batch_norm_momentum=1.0 must be at least 0 and below 1'),
+    (dict(weights='vgg.npz'), r'\(2, 2, 3, 3, 3\); they are 2, 4'),
+  ):
     with pytest.raises(UserError, match=message):
       UNetOptions(**{**FIELDS, **wrong})
 

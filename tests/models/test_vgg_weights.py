@@ -1,4 +1,5 @@
 """VGG-16's weights: each framework's names and layouts against convolutions by hand, and files that do not fit."""
+
 import json
 import sys
 
@@ -29,9 +30,21 @@ def state_dict(seed=0):
 
 def network(**fields):
   """Parameter shapes of FCN-32s at this width, filled with ones."""
-  module = networks.build('fcn', (32, 32, 3), 2, **{
-      'depth': 5, 'width': 2, 'convs': (2, 2, 3, 3, 3), 'fc_kernel': 7, 'fc_width': 6, 'skips': 0, 'batch_norm': False,
-      **fields})
+  module = networks.build(
+    'fcn',
+    (32, 32, 3),
+    2,
+    **{
+      'depth': 5,
+      'width': 2,
+      'convs': (2, 2, 3, 3, 3),
+      'fc_kernel': 7,
+      'fc_width': 6,
+      'skips': 0,
+      'batch_norm': False,
+      **fields,
+    },
+  )
   _, _, variables = networks.shapes(module, (32, 32))
   return networks.edit(variables['params'], lambda _, leaf: np.ones(leaf.shape, leaf.dtype))
 
@@ -44,8 +57,24 @@ def _npz(tmp_path):
 
 def test_every_layer_lands_in_its_place(npz):
   weights, params = state_dict(), vgg_weights.initialize(network(), npz)
-  for index, name in zip(INDICES, ('conv1_1', 'conv1_2', 'conv2_1', 'conv2_2', 'conv3_1', 'conv3_2', 'conv3_3',
-                                   'conv4_1', 'conv4_2', 'conv4_3', 'conv5_1', 'conv5_2', 'conv5_3')):
+  for index, name in zip(
+    INDICES,
+    (
+      'conv1_1',
+      'conv1_2',
+      'conv2_1',
+      'conv2_2',
+      'conv3_1',
+      'conv3_2',
+      'conv3_3',
+      'conv4_1',
+      'conv4_2',
+      'conv4_3',
+      'conv5_1',
+      'conv5_2',
+      'conv5_3',
+    ),
+  ):
     layer = params['encoder'][name]
     np.testing.assert_array_equal(layer['bias'], weights[f'features.{index}.bias'])
     kernel = weights[f'features.{index}.weight']
@@ -59,10 +88,13 @@ def test_convolution_and_dense_layer_give_pytorchs_values(npz):
   weights, params = state_dict(), vgg_weights.initialize(network(), npz)
   x = networks.images(1, (5, 6))
   from deconv import ops
+
   y = ops.conv(x, params['encoder']['conv1_1']['kernel'], padding=1) + params['encoder']['conv1_1']['bias']
   padded = np.pad(x[0].transpose(2, 0, 1), ((0, 0), (1, 1), (1, 1)))
-  expected = [[np.sum(padded[:, i:i + 3, j:j + 3] * weights['features.0.weight'], axis=(1, 2, 3)) for j in range(6)]
-              for i in range(5)]
+  expected = [
+    [np.sum(padded[:, i : i + 3, j : j + 3] * weights['features.0.weight'], axis=(1, 2, 3)) for j in range(6)]
+    for i in range(5)
+  ]
   np.testing.assert_allclose(y[0], np.array(expected) + weights['features.0.bias'], rtol=1e-4, atol=1e-5)
   pooled = networks.images(1, (7, 7), 16)
   y = ops.conv(pooled, params['fc6']['kernel']) + params['fc6']['bias']
@@ -77,8 +109,11 @@ def test_other_names_and_layouts_are_the_same_weights(tmp_path, kind):
   arrays = {}
   for name, value in state_dict().items():
     part, index, what = name.split('.')
-    layer = {0: 'fc6', 3: 'fc7', 6: 'fc8'}[int(index)] if part == 'classifier' else vgg_weights.NAMES[
-        INDICES.index(int(index))]
+    layer = (
+      {0: 'fc6', 3: 'fc7', 6: 'fc8'}[int(index)]
+      if part == 'classifier'
+      else vgg_weights.NAMES[INDICES.index(int(index))]
+    )
     if what == 'weight' and kind != 'caffe':
       if value.ndim == 4:
         value = value.transpose(2, 3, 1, 0)
@@ -86,13 +121,19 @@ def test_other_names_and_layouts_are_the_same_weights(tmp_path, kind):
         value = value.reshape(6, 16, 7, 7).transpose(2, 3, 1, 0).reshape(-1, 6)
       else:
         value = value.T
-    ending = {'caffe': {'weight': '.weight', 'bias': '.bias'}, 'tensorflow': {'weight': '_W', 'bias': '_b'},
-              'tensorflow_paths': {'weight': '/kernel', 'bias': '/bias'}}[kind][what]
+    ending = {
+      'caffe': {'weight': '.weight', 'bias': '.bias'},
+      'tensorflow': {'weight': '_W', 'bias': '_b'},
+      'tensorflow_paths': {'weight': '/kernel', 'bias': '/bias'},
+    }[kind][what]
     arrays[layer + ending] = value
   np.savez(tmp_path / 'other.npz', **arrays)
   np.savez(tmp_path / 'vgg.npz', **state_dict())
-  jax.tree.map(np.testing.assert_array_equal, vgg_weights.load(str(tmp_path / 'other.npz')),
-               vgg_weights.load(str(tmp_path / 'vgg.npz')))
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    vgg_weights.load(str(tmp_path / 'other.npz')),
+    vgg_weights.load(str(tmp_path / 'vgg.npz')),
+  )
 
 
 def test_safetensors(tmp_path, npz):
@@ -134,6 +175,7 @@ def test_files_that_do_not_fit(tmp_path, npz):
   def load(name, arrays):
     np.savez(tmp_path / name, **arrays)
     return vgg_weights.load(str(tmp_path / name))
+
   weights = state_dict()
   missing = {name: value for name, value in weights.items() if name != 'features.7.bias'}
   with pytest.raises(UserError, match=r'lacks conv2_2 \(bias\)'):
@@ -143,8 +185,11 @@ def test_files_that_do_not_fit(tmp_path, npz):
   with pytest.raises(UserError, match='not a map of 7x7'):
     load('fc6.npz', {**weights, 'classifier.0.weight': np.ones((6, 50), np.float32)})
   (tmp_path / 'broken.npz').write_bytes(b'PK nothing')
-  for path, message in (('broken.npz', 'cannot be read as .npz'), ('none.npz', 'there is no file'),
-                        ('vgg.pth', 'must end in .npz')):
+  for path, message in (
+    ('broken.npz', 'cannot be read as .npz'),
+    ('none.npz', 'there is no file'),
+    ('vgg.pth', 'must end in .npz'),
+  ):
     (tmp_path / 'vgg.pth').write_bytes(b'')
     with pytest.raises(UserError, match=message):
       vgg_weights.load(str(tmp_path / path))

@@ -1,4 +1,5 @@
 """Binarisation: the right frequencies, exact black and white, and a static version that depends on the image alone."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,7 @@ KEY = jax.random.key(0)
 def test_dynamic_has_the_grey_levels_as_frequencies():
   images = np.broadcast_to(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), (4000, 16, 16, 1))
   drawn = np.asarray(binarization.dynamic(jnp.asarray(images), jax.random.split(KEY, 4000)))
-  assert set(np.unique(drawn)) == {0., 1.}
+  assert set(np.unique(drawn)) == {0.0, 1.0}
   frequency, expected = drawn.mean(axis=0).ravel(), np.arange(256) / 255
   assert frequency[0] == 0 and frequency[255] == 1
   assert np.all(np.abs(frequency - expected) < 4.5 * np.sqrt(expected * (1 - expected) / 4000) + 1e-9)

@@ -1,4 +1,5 @@
 """Components and border weights against scipy's labels and distance transforms."""
+
 import jax
 import numpy as np
 import pytest
@@ -29,7 +30,8 @@ def _spiral(size):
   for _ in range(size * size):
     far = r + 2 * dr, c + 2 * dc
     blocked = not (0 <= r + dr < size and 0 <= c + dc < size) or (
-        0 <= far[0] < size and 0 <= far[1] < size and mask[far])
+      0 <= far[0] < size and 0 <= far[1] < size and mask[far]
+    )
     if blocked:
       dr, dc = dc, -dr
       if not (0 <= r + dr < size and 0 <= c + dc < size) or mask[r + dr, c + dc]:
@@ -59,10 +61,10 @@ def _reference(mask, weight, sigma):
   if len(distances) < 2:
     return np.zeros(mask.shape)
   first, second = np.sort(distances, axis=0)[:2]
-  return (mask == 0) * weight * np.exp(-(first + second)**2 / (2 * sigma**2))
+  return (mask == 0) * weight * np.exp(-((first + second) ** 2) / (2 * sigma**2))
 
 
-@pytest.mark.parametrize('weight, sigma', [(3., 2.), (10., 5.)])
+@pytest.mark.parametrize('weight, sigma', [(3.0, 2.0), (10.0, 5.0)])
 def test_weights_are_those_of_scipys_distances(weight, sigma):
   masks = np.concatenate([_blobs(1), _blobs(2, classes=4), np.zeros((1, 40, 33), np.uint8)])
   masks[2, 5:9, :20] = 255
@@ -76,7 +78,7 @@ def test_weights_are_those_of_scipys_distances(weight, sigma):
 def test_two_squares_by_hand():
   mask = np.zeros((1, 9, 20), np.uint8)
   mask[0, 2:7, 2:6], mask[0, 2:7, 9:14] = 1, 1
-  weights = np.asarray(jax.jit(lambda m: border.border_weights(m, weight=10., sigma=5.))(mask))
-  between = 10 * np.exp(-(1 + 3)**2 / 50)  # column 6: one pixel from the left square, three from the right one
+  weights = np.asarray(jax.jit(lambda m: border.border_weights(m, weight=10.0, sigma=5.0))(mask))
+  between = 10 * np.exp(-((1 + 3) ** 2) / 50)  # column 6: one pixel from the left square, three from the right one
   np.testing.assert_allclose(weights[0, 4, 6:9], [between] * 3, rtol=1e-5)
   assert not weights[mask > 0].any()

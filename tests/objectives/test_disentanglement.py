@@ -1,4 +1,5 @@
 """Penalties of disentanglement against closed forms and brute force."""
+
 import itertools
 import math
 
@@ -13,7 +14,7 @@ from deconv.objectives.elbo import Posterior, kl_standard_normal
 from deconv.objectives.regularizers import REGULARIZERS
 from deconv.options.objectives.vae import VaeObjective
 
-DIP = dict(dip_off_diagonal=3., dip_diagonal=7.)
+DIP = dict(dip_off_diagonal=3.0, dip_diagonal=7.0)
 decompose = jax.jit(disentanglement.decompose_kl, static_argnums=(3, 4))
 
 
@@ -41,9 +42,9 @@ def aggregate(rng, covariance, noise, num):
   return [jnp.asarray(x, jnp.float32) for x in (mean, logvar, z)]
 
 
-@pytest.mark.parametrize('rho', [0., 0.6, 0.9])
+@pytest.mark.parametrize('rho', [0.0, 0.6, 0.9])
 def test_total_correlation_of_a_known_gaussian(rho):
-  covariance = np.array([[1., rho, 0.], [rho, 2., 0.], [0., 0., 0.5]])
+  covariance = np.array([[1.0, rho, 0.0], [rho, 2.0, 0.0], [0.0, 0.0, 0.5]])
   mean, logvar, z = aggregate(np.random.default_rng(0), covariance, 0.1, 2000)
   # The minibatch is the whole data set, so that the mixture is the one that is sampled.
   found = decompose(mean, logvar, z, 2000, 'stratified')
@@ -59,13 +60,13 @@ def test_the_parts_add_up_to_the_kl_of_the_same_draws(sampling):
   rng = np.random.default_rng(1)
   mean, logvar, z = (normal(rng, 8, 5) for _ in range(3))
   found = decompose(mean, logvar, z, 1000, sampling)
-  draws = (-0.5 * (logvar + (z - mean)**2 * jnp.exp(-logvar)) + 0.5 * z**2).sum(-1).mean()
+  draws = (-0.5 * (logvar + (z - mean) ** 2 * jnp.exp(-logvar)) + 0.5 * z**2).sum(-1).mean()
   assert float(sum(found)) == pytest.approx(float(draws), rel=1e-4)
 
 
 def test_stratified_weights_are_unbiased_over_all_minibatches():
   num, batch = 6, 4
-  density = np.random.default_rng(2).uniform(0.1, 2., (num, num))  # q(z_i | x_j), z_i drawn from x_i
+  density = np.random.default_rng(2).uniform(0.1, 2.0, (num, num))  # q(z_i | x_j), z_i drawn from x_i
   weights = np.asarray(disentanglement.sampling_weights(batch, num, 'stratified'), np.float64)
   found = [weights[0] @ density[0, [0, *others]] for others in itertools.permutations(range(1, num), batch - 1)]
   assert np.mean(found) == pytest.approx(density[0].mean(), rel=1e-6)
@@ -78,15 +79,17 @@ def test_stratified_weights_are_unbiased_over_all_minibatches():
 def test_weighted_estimate_by_a_loop():
   rng = np.random.default_rng(3)
   mean, logvar, z = (normal(rng, 4, 2) for _ in range(3))
+
   def density(i, j, d):
     var = math.exp(logvar[j, d])
-    return math.exp(-(z[i, d] - mean[j, d])**2 / (2 * var)) / math.sqrt(2 * math.pi * var)
-  tc = 0.
+    return math.exp(-((z[i, d] - mean[j, d]) ** 2) / (2 * var)) / math.sqrt(2 * math.pi * var)
+
+  tc = 0.0
   for i in range(4):
     joint = sum(density(i, j, 0) * density(i, j, 1) for j in range(4)) / (4 * 50)
     product = math.prod(sum(density(i, j, d) for j in range(4)) / (4 * 50) for d in range(2))
     tc += math.log(joint / product) / 4
-  found, scalars = penalty('beta_tc', mean, logvar, z, beta=4., dataset_size=50)
+  found, scalars = penalty('beta_tc', mean, logvar, z, beta=4.0, dataset_size=50)
   assert found == pytest.approx(3 * tc, rel=1e-4)
   assert float(scalars['total_correlation']) == pytest.approx(tc, rel=1e-5)
 
@@ -99,10 +102,12 @@ def test_wrong_sampling():
 
 
 def test_dip_by_hand():
-  mean = jnp.array([[1., 1.], [-1., -1.], [1., -1.], [3., 3.]])  # covariance [[2, 1.5], [1.5, 2.75]] about (1, 0.5)
+  mean = jnp.array(
+    [[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [3.0, 3.0]]
+  )  # covariance [[2, 1.5], [1.5, 2.75]] about (1, 0.5)
   centred = np.asarray(mean) - np.asarray(mean).mean(0)
   covariance = np.einsum('ni,nj->ij', centred, centred) / 4
-  assert covariance.tolist() == [[2., 2.], [2., 2.75]]
+  assert covariance.tolist() == [[2.0, 2.0], [2.0, 2.75]]
   logvar = jnp.log(jnp.full((4, 2), 0.5))
   found, _ = penalty('dip_i', mean, logvar, mean, **DIP)
   assert found == pytest.approx(3 * 2 * 4 + 7 * (1 + 1.75**2), rel=1e-5)
@@ -112,27 +117,36 @@ def test_dip_by_hand():
 
 
 def test_dip_ii_is_zero_at_the_prior():
-  mean = jnp.array([[1., 1.], [1., -1.], [-1., 1.], [-1., -1.]]) * math.sqrt(0.75)
+  mean = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]) * math.sqrt(0.75)
   logvar = jnp.full((4, 2), math.log(0.25))
   assert penalty('dip_ii', mean, logvar, mean, **DIP)[0] == pytest.approx(0, abs=1e-6)
   assert penalty('dip_i', mean, logvar, mean, **DIP)[0] == pytest.approx(7 * 2 * 0.25**2, rel=1e-4)
 
 
-@pytest.mark.parametrize('name, neutral', [('beta_tc', dict(beta=1.)),
-                                           ('dip_i', dict(dip_off_diagonal=0., dip_diagonal=0.)),
-                                           ('dip_ii', dict(dip_off_diagonal=0., dip_diagonal=0.))])
+@pytest.mark.parametrize(
+  'name, neutral',
+  [
+    ('beta_tc', dict(beta=1.0)),
+    ('dip_i', dict(dip_off_diagonal=0.0, dip_diagonal=0.0)),
+    ('dip_ii', dict(dip_off_diagonal=0.0, dip_diagonal=0.0)),
+  ],
+)
 def test_neutral_fields_are_the_plain_vae(name, neutral):
   assert REGULARIZERS[name] is disentanglement.REGULARIZERS[name]  # a user can choose it
   rng = np.random.default_rng(4)
   assert penalty(name, *(normal(rng, 8, 3) for _ in range(3)), **neutral)[0] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize('name, fields, message', [
+@pytest.mark.parametrize(
+  'name, fields, message',
+  [
     ('beta_tc', dict(tc_sampling='uniform'), 'choose one of: weighted, stratified'),
     ('beta_tc', dict(tc_sampling='stratified'), 'set objective.dataset_size'),
-    ('beta_tc', dict(beta=-1.), 'objective.beta=-1.0'),
-    ('dip_i', dict(dip_diagonal=-1.), 'objective.dip_diagonal'),
-    ('dip_ii', dict(dip_off_diagonal=-1.), 'must not be negative')])
+    ('beta_tc', dict(beta=-1.0), 'objective.beta=-1.0'),
+    ('dip_i', dict(dip_diagonal=-1.0), 'objective.dip_diagonal'),
+    ('dip_ii', dict(dip_off_diagonal=-1.0), 'must not be negative'),
+  ],
+)
 def test_wrong_fields(name, fields, message):
   with pytest.raises(UserError, match=message):
     VaeObjective(name=name, **fields)
@@ -149,7 +163,7 @@ def test_permuted_dimensions_keep_the_marginals_and_lose_the_correlation():
 
 def test_the_best_discriminator_gives_the_total_correlation():
   rho = 0.8
-  covariance = np.array([[1., rho], [rho, 1.]])
+  covariance = np.array([[1.0, rho], [rho, 1.0]])
   z = np.random.default_rng(6).multivariate_normal(np.zeros(2), covariance, 20000)
   exponent = np.einsum('ni,ij,nj->n', z, np.linalg.inv(covariance), z)
   logits = -0.5 * (exponent + np.linalg.slogdet(covariance)[1] - (z**2).sum(1))
@@ -159,6 +173,7 @@ def test_the_best_discriminator_gives_the_total_correlation():
 
 def test_density_ratio_loss():
   assert float(disentanglement.density_ratio_loss(jnp.zeros(3), jnp.zeros(5))) == pytest.approx(math.log(2))
-  found = disentanglement.density_ratio_loss(jnp.array([2.]), jnp.array([-1., 0.]))
+  found = disentanglement.density_ratio_loss(jnp.array([2.0]), jnp.array([-1.0, 0.0]))
   assert float(found) == pytest.approx(
-      0.5 * (math.log1p(math.exp(-2)) + 0.5 * (math.log1p(math.exp(-1)) + math.log(2))))
+    0.5 * (math.log1p(math.exp(-2)) + 0.5 * (math.log1p(math.exp(-1)) + math.log(2)))
+  )

@@ -1,4 +1,5 @@
 """Bounds of log p(x): closed forms against Monte Carlo, order of the bounds, a marginal that is known exactly."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,16 +12,18 @@ KEY = jax.random.key(0)
 
 
 def test_kl_equals_monte_carlo():
-  posterior = elbo.Posterior(jnp.array([[0.5, -1.0, 0.0], [2.0, 0.1, -0.3]]),
-                             jnp.array([[0.0, -2.0, 1.0], [-1.0, 0.5, -4.0]]))
+  posterior = elbo.Posterior(
+    jnp.array([[0.5, -1.0, 0.0], [2.0, 0.1, -0.3]]), jnp.array([[0.0, -2.0, 1.0], [-1.0, 0.5, -4.0]])
+  )
   noise = jax.random.normal(KEY, (200_000, 2, 3))
   z = np.asarray(elbo.reparameterize(posterior, noise), np.float64)
   scale = np.exp(0.5 * np.asarray(posterior.log_variance))
   log_ratio = stats.norm.logpdf(z, posterior.mean, scale) - stats.norm.logpdf(z)
   error = log_ratio.std(axis=0) / np.sqrt(len(z))
   assert np.all(np.abs(elbo.kl_standard_normal(posterior) - log_ratio.mean(axis=0)) < 4 * error)
-  np.testing.assert_allclose(elbo.log_posterior(posterior, noise[:5]),
-                             stats.norm.logpdf(z[:5], posterior.mean, scale).sum(-1), rtol=1e-4)
+  np.testing.assert_allclose(
+    elbo.log_posterior(posterior, noise[:5]), stats.norm.logpdf(z[:5], posterior.mean, scale).sum(-1), rtol=1e-4
+  )
   np.testing.assert_allclose(elbo.log_standard_normal(z[:5]), stats.norm.logpdf(z[:5]).sum(-1), rtol=1e-5)
 
 
@@ -39,6 +42,7 @@ def test_extreme_statistics_stay_finite(value):
     posterior = elbo.make_posterior(statistics)
     z = elbo.reparameterize(posterior, jnp.ones((2, 3)))
     return jnp.sum(elbo.kl_standard_normal(posterior)) + jnp.sum(z)
+
   statistics = jnp.concatenate([jnp.ones((2, 3)), jnp.full((2, 3), value)], axis=-1)
   total, grads = jax.value_and_grad(loss)(statistics)
   assert np.isfinite(total) and np.isfinite(grads).all() and np.all(grads[:, :3] != 0)
@@ -48,7 +52,7 @@ def test_extreme_statistics_stay_finite(value):
 # x = W z + b + sigma e in two latents and five pixels: p(x) = N(b, W W' + sigma^2 I), posterior known.
 RNG = np.random.default_rng(0)
 WEIGHTS, BIAS, SIGMA = RNG.normal(size=(5, 2)), RNG.normal(size=5), 0.7
-X = RNG.normal(size=(4, 5)) @ np.diag([1, 2, 1, .5, 1]) + BIAS
+X = RNG.normal(size=(4, 5)) @ np.diag([1, 2, 1, 0.5, 1]) + BIAS
 EXACT = stats.multivariate_normal.logpdf(X, BIAS, WEIGHTS @ WEIGHTS.T + SIGMA**2 * np.eye(5))
 
 
@@ -56,8 +60,10 @@ def linear_weights(noise, widen=1.0, shift=0.0):
   """Log weights (samples, 4) with the exact posterior's diagonal, its scale times `widen` and its mean plus `shift`."""
   precision = np.eye(2) + WEIGHTS.T @ WEIGHTS / SIGMA**2
   mean = np.linalg.solve(precision, WEIGHTS.T @ (X - BIAS).T / SIGMA**2).T + shift
-  posterior = elbo.Posterior(jnp.asarray(mean, jnp.float32),
-                             jnp.broadcast_to(jnp.log(widen**2 / jnp.diag(precision)), (4, 2)).astype(jnp.float32))
+  posterior = elbo.Posterior(
+    jnp.asarray(mean, jnp.float32),
+    jnp.broadcast_to(jnp.log(widen**2 / jnp.diag(precision)), (4, 2)).astype(jnp.float32),
+  )
   z = elbo.reparameterize(posterior, noise)
   log_likelihood = jnp.sum(jax.scipy.stats.norm.logpdf(X, z @ WEIGHTS.T + BIAS, SIGMA), axis=-1)
   return elbo.log_weights(posterior, noise, log_likelihood)

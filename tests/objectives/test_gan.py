@@ -1,4 +1,5 @@
 """Adversarial losses against hand-computed values, where probabilities would have overflowed too."""
+
 import math
 
 import jax
@@ -16,13 +17,16 @@ def test_every_pair_of_losses_can_be_named():
   assert tuple(OBJECTIVES) == LOSSES
 
 
-@pytest.mark.parametrize('name, gen', [
+@pytest.mark.parametrize(
+  'name, gen',
+  [
     # logits:          0       log 3: D = 3/4    -log 3: D = 1/4
     ('non_saturating', [LOG2, math.log(4 / 3), math.log(4)]),
     ('minimax', [-LOG2, math.log(1 / 4), math.log(3 / 4)]),
-])
+  ],
+)
 def test_by_hand(name, gen):
-  logits = jnp.array([0., math.log(3), -math.log(3)])
+  logits = jnp.array([0.0, math.log(3), -math.log(3)])
   np.testing.assert_allclose(OBJECTIVES[name].gen(logits), gen, rtol=1e-6)
   # Reals at D = 3/4, fakes at each: -log(3/4) - log(1 - D).
   real = jnp.full(3, math.log(3))
@@ -32,7 +36,7 @@ def test_by_hand(name, gen):
 
 @pytest.mark.parametrize('name', sorted(OBJECTIVES))
 def test_extreme_logits_stay_finite_and_right(name):
-  extreme = jnp.array([-1e4, -100., 100., 1e4])
+  extreme = jnp.array([-1e4, -100.0, 100.0, 1e4])
   gen = OBJECTIVES[name].gen(extreme)
   expected = {'non_saturating': [1e4, 100, 0, 0], 'minimax': [0, 0, -100, -1e4]}[name]
   np.testing.assert_allclose(gen, expected, atol=1e-6)

@@ -1,4 +1,5 @@
 """Likelihoods against SciPy, at extremes, and as distributions that sum to one."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,12 +33,13 @@ def test_bernoulli_equals_scipy():
   np.testing.assert_allclose(-found, cross_entropy.sum(axis=(1, 2, 3)), rtol=1e-5)
 
 
-@pytest.mark.parametrize('logit', [0., 90., 1e4, 1e30, -90., -1e4, -1e30])
-@pytest.mark.parametrize('target', [0., 1.])
+@pytest.mark.parametrize('logit', [0.0, 90.0, 1e4, 1e30, -90.0, -1e4, -1e30])
+@pytest.mark.parametrize('target', [0.0, 1.0])
 def test_bernoulli_at_extreme_logits(logit, target):
   likelihood = make('bernoulli')
   value, grad = jax.value_and_grad(lambda l: likelihood.log_prob(l, jnp.full((1, 1, 1), target)))(
-      jnp.full((1, 1, 1), logit))
+    jnp.full((1, 1, 1), logit)
+  )
   wrong = logit if target == 0 else -logit  # > 0 where the logit is on the wrong side: costs as many nats
   expected = -np.logaddexp(0, np.float64(wrong))
   assert value == pytest.approx(expected, rel=1e-6, abs=1e-30)
@@ -62,7 +64,7 @@ def all_levels(channels=1):
   return jnp.broadcast_to(jnp.arange(256, dtype=jnp.uint8)[:, None, None, None], (256, 1, 1, channels))
 
 
-@pytest.mark.parametrize('log_scale', [-9., -4., -1., 3., 8.])
+@pytest.mark.parametrize('log_scale', [-9.0, -4.0, -1.0, 3.0, 8.0])
 def test_logistic_mixture_sums_to_one_over_the_levels(log_scale):
   likelihood = make('logistic_mixture', mixtures=2)
   outputs = jnp.array([0.3, -0.2, -0.9, 0.4, log_scale, log_scale + 1])  # logits, means, log-scales of two components
@@ -89,14 +91,16 @@ def test_colours_are_coupled_as_in_the_paper():
   x = rgb / 127.5 - 1
   means += [0, c[0] * x[0], c[1] * x[0] + c[2] * x[1]]
   expected = np.log(
-      stats.logistic.cdf(x + 1 / 255, means, scales) - stats.logistic.cdf(x - 1 / 255, means, scales)).sum()
+    stats.logistic.cdf(x + 1 / 255, means, scales) - stats.logistic.cdf(x - 1 / 255, means, scales)
+  ).sum()
   likelihood = make('logistic_mixture', mixtures=1)
   targets = likelihood.targets(jnp.asarray(rgb, jnp.uint8).reshape(1, 1, 1, 3), None)
   assert likelihood.log_prob(y.reshape(1, 1, 1, 10), targets)[0] == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize('name, log_variance', [
-    ('gaussian_fixed', 2 * np.log(0.5)), ('gaussian_learned', -1.0), ('gaussian_pixel', -1.0)])
+@pytest.mark.parametrize(
+  'name, log_variance', [('gaussian_fixed', 2 * np.log(0.5)), ('gaussian_learned', -1.0), ('gaussian_pixel', -1.0)]
+)
 def test_gaussian_density_a_level(name, log_variance):
   likelihood = make(name, **({'noise_scale': 0.25} if name == 'gaussian_fixed' else {}))  # 0.5 of [-1, 1]
   images = jnp.asarray(RNG.integers(0, 256, (2, 3, 3, 2)), jnp.uint8)
@@ -105,7 +109,7 @@ def test_gaussian_density_a_level(name, log_variance):
   # Dequantised within the level.
   assert np.array_equal(np.floor(level), images) and np.ptp(level - np.floor(level)) > 0.5
   means = RNG.normal(size=(2, 3, 3, 2)).astype(np.float32)
-  outputs = jnp.concatenate([means, jnp.full_like(means, log_variance)], axis=-1)[..., :sum(likelihood.outputs(2))]
+  outputs = jnp.concatenate([means, jnp.full_like(means, log_variance)], axis=-1)[..., : sum(likelihood.outputs(2))]
   expected = stats.norm.logpdf(targets, means, np.exp(log_variance / 2)) - np.log(128)
   np.testing.assert_allclose(likelihood.log_prob(outputs, targets), expected.sum(axis=(1, 2, 3)), rtol=1e-5)
 
@@ -135,16 +139,22 @@ def test_mean_of_a_sure_model_is_the_level(name):
   np.testing.assert_array_equal(to_uint8(likelihood.mean(outputs, 3)), all_levels(3))
 
 
-@pytest.mark.parametrize('name, fields, expected', [
+@pytest.mark.parametrize(
+  'name, fields, expected',
+  [
     ('bernoulli', {}, {'binarization': 'dynamic'}),
-    ('bernoulli', {'binarization': 'static', 'binarization_seed': 3},
-     {'binarization': 'static', 'binarization_seed': 3}),
+    (
+      'bernoulli',
+      {'binarization': 'static', 'binarization_seed': 3},
+      {'binarization': 'static', 'binarization_seed': 3},
+    ),
     ('bernoulli', {'binarization': 'grey', 'binarization_seed': 3}, {'binarization': 'grey'}),  # nothing is drawn
     ('gaussian_fixed', {}, {'binarization': 'grey'}),
     ('gaussian_learned', {}, {'binarization': 'grey'}),
     ('gaussian_pixel', {}, {'binarization': 'grey'}),
     ('logistic_mixture', {}, {'binarization': 'grey'}),
-])
+  ],
+)
 def test_protocol_says_what_the_targets_are(name, fields, expected):
   assert make(name, **fields).protocol() == expected
 
@@ -157,6 +167,6 @@ def test_mistakes():
   with pytest.raises(UserError, match='dynamic, static, grey'):
     make('bernoulli', binarization='gray')
   with pytest.raises(UserError, match='noise_scale'):
-    make('gaussian_fixed', noise_scale=0.)
+    make('gaussian_fixed', noise_scale=0.0)
   with pytest.raises(UserError, match='mixtures=0 must be at least 1'):
     make('logistic_mixture', mixtures=0)

@@ -1,7 +1,7 @@
 """KL terms with hand-computed values, and which fields of the options have an effect."""
+
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from deconv.errors import UserError
@@ -12,7 +12,7 @@ from deconv.options.objectives.vae import VaeObjective
 from deconv.options.options import kinds
 
 # KL of the latents: mean^2 / 2 with unit variance, that is (2, 0.5) and (0, 0.5); their means over the batch (1, 0.5).
-POSTERIOR = elbo.Posterior(jnp.array([[2., 1.], [0., -1.]]), jnp.zeros((2, 2)))
+POSTERIOR = elbo.Posterior(jnp.array([[2.0, 1.0], [0.0, -1.0]]), jnp.zeros((2, 2)))
 
 
 def penalty(name, step=0, **fields):
@@ -20,28 +20,31 @@ def penalty(name, step=0, **fields):
   return float(value), {name: float(x) for name, x in scalars.items()}
 
 
-@pytest.mark.parametrize('fields, step, expected', [
+@pytest.mark.parametrize(
+  'fields, step, expected',
+  [
     ({}, 0, 1.5),
-    ({'beta': 4.}, 0, 6.0),
-    ({'free_bits': 0.75}, 0, 1.75),           # 1 + 0.75
-    ({'free_bits': 0.25}, 0, 1.5),            # both above
+    ({'beta': 4.0}, 0, 6.0),
+    ({'free_bits': 0.75}, 0, 1.75),  # 1 + 0.75
+    ({'free_bits': 0.25}, 0, 1.5),  # both above
     ({'warmup_steps': 10}, 0, 0.0),
-    ({'warmup_steps': 10, 'beta': 2.}, 5, 1.5),
+    ({'warmup_steps': 10, 'beta': 2.0}, 5, 1.5),
     ({'warmup_steps': 10}, 1000, 1.5),
-])
+  ],
+)
 def test_weighted_kl(fields, step, expected):
   assert penalty('elbo', step, **fields)[0] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize('step, expected, target', [(0, 15., 0.), (25, 5., 1.), (75, 15., 3.), (1000, 25., 4.)])
+@pytest.mark.parametrize('step, expected, target', [(0, 15.0, 0.0), (25, 5.0, 1.0), (75, 15.0, 3.0), (1000, 25.0, 4.0)])
 def test_capacity_pulls_the_kl_to_a_rising_target(step, expected, target):
-  value, scalars = penalty('capacity', step, gamma=10., capacity_nats=4., capacity_steps=100)
+  value, scalars = penalty('capacity', step, gamma=10.0, capacity_nats=4.0, capacity_steps=100)
   assert value == pytest.approx(expected) and scalars['capacity'] == pytest.approx(target)
 
 
 def test_mistakes():
   with pytest.raises(UserError, match='beta=-1'):
-    VaeObjective(beta=-1.)
+    VaeObjective(beta=-1.0)
   with pytest.raises(UserError, match='capacity_steps'):
     VaeObjective(name='capacity', capacity_steps=0)
 

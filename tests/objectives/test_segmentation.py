@@ -1,4 +1,5 @@
 """Losses against float64 loops and scikit-learn; gradients; what does not count."""
+
 import itertools
 
 import jax
@@ -13,11 +14,11 @@ from deconv.objectives.segmentation import SegmentationLoss
 from deconv.options.objectives.segmentation import SegmentationObjective
 
 LOSSES = {
-    'cross_entropy': segmentation.cross_entropy,
-    'dice': segmentation.dice,
-    'focal': lambda logits, mask: segmentation.focal(logits, mask, 0.5),
-    'lovasz': lambda logits, mask: segmentation.lovasz(logits, mask, per_image=False),
-    'lovasz_per_image': lambda logits, mask: segmentation.lovasz(logits, mask, per_image=True),
+  'cross_entropy': segmentation.cross_entropy,
+  'dice': segmentation.dice,
+  'focal': lambda logits, mask: segmentation.focal(logits, mask, 0.5),
+  'lovasz': lambda logits, mask: segmentation.lovasz(logits, mask, per_image=False),
+  'lovasz_per_image': lambda logits, mask: segmentation.lovasz(logits, mask, per_image=True),
 }
 LOSSES = {name: (jax.jit(loss), jax.jit(jax.value_and_grad(loss))) for name, loss in LOSSES.items()}
 
@@ -54,14 +55,14 @@ def test_cross_entropy_is_scikit_learns_log_loss():
 
 def test_weights_of_cross_entropy_and_focal_by_a_loop():
   logits, mask = _case(1)
-  weights, extra = np.array([.5, 2., 1.]), np.random.default_rng(2).random(mask.shape).astype(np.float32)
+  weights, extra = np.array([0.5, 2.0, 1.0]), np.random.default_rng(2).random(mask.shape).astype(np.float32)
   p = _softmax(logits)
-  entropy, focal, count = 0., 0., 0
+  entropy, focal, count = 0.0, 0.0, 0
   for at in np.ndindex(mask.shape):
     if mask[at] < 3:
       q = p[at][mask[at]]
       entropy -= (weights[mask[at]] + extra[at]) * np.log(q)
-      focal -= weights[mask[at]] * (1 - q)**1.5 * np.log(q)
+      focal -= weights[mask[at]] * (1 - q) ** 1.5 * np.log(q)
       count += 1
   assert segmentation.cross_entropy(logits, mask, weights, extra) == pytest.approx(entropy / count, rel=1e-5)
   assert segmentation.focal(logits, mask, 1.5, weights) == pytest.approx(focal / count, rel=1e-5)
@@ -83,14 +84,14 @@ def test_deep_supervision_compares_every_pixel_with_its_cell():
 def test_focal_with_gamma_zero_is_the_cross_entropy():
   logits, mask = _case(3)
   entropy = float(LOSSES['cross_entropy'][0](logits, mask))
-  assert segmentation.focal(logits, mask, 0.) == pytest.approx(entropy, rel=1e-6)
+  assert segmentation.focal(logits, mask, 0.0) == pytest.approx(entropy, rel=1e-6)
 
 
 def test_dice_by_a_loop_over_the_classes_in_the_mask():
   logits, mask = _case(4)
   mask[mask == 2] = 0  # class 2 does not occur and is left out
   p, true = _counting(logits, mask)
-  lost = [1 - 2 * np.sum(p[:, c] * (true == c)) / (np.sum(p[:, c]**2) + np.sum(true == c)) for c in (0, 1)]
+  lost = [1 - 2 * np.sum(p[:, c] * (true == c)) / (np.sum(p[:, c] ** 2) + np.sum(true == c)) for c in (0, 1)]
   assert LOSSES['dice'][0](logits, mask) == pytest.approx(np.mean(lost), rel=1e-5)
 
 
@@ -100,7 +101,7 @@ def _lovasz_extension(errors, true):
   Delta(M) = |M| / |true or M| is the loss 1 - IoU when the pixels of M are wrong. The Lovasz extension at errors in
   [0, 1] is the integral over t from 0 to 1 of Delta({errors > t}); the integrand is constant between the errors.
   """
-  cuts, total = np.unique(np.concatenate([[0., 1.], errors])), 0.
+  cuts, total = np.unique(np.concatenate([[0.0, 1.0], errors])), 0.0
   for low, high in itertools.pairwise(cuts):
     wrong = errors > low
     total += (high - low) * wrong.sum() / np.sum(true | wrong)
@@ -109,7 +110,7 @@ def _lovasz_extension(errors, true):
 
 def _lovasz_reference(p, true):
   losses = [_lovasz_extension(np.abs((true == c) - p[:, c]), true == c) for c in set(true.ravel())]
-  return np.mean(losses) if losses else 0.
+  return np.mean(losses) if losses else 0.0
 
 
 @pytest.mark.parametrize('seed', range(4))
@@ -126,8 +127,9 @@ def test_lovasz_is_the_integral_of_the_set_function(seed):
 
 def test_packed_sort_of_a_cpu_is_the_sort():
   random = np.random.default_rng(0)
-  errors = np.concatenate([random.random(4000), np.round(random.random(4000), 2), np.full(50, -1),
-                           [0., -0., 1., 1e-40]])
+  errors = np.concatenate(
+    [random.random(4000), np.round(random.random(4000), 2), np.full(50, -1), [0.0, -0.0, 1.0, 1e-40]]
+  )
   errors = random.permuted(np.tile(errors, (2, 3, 1)), axis=-1).astype(np.float32)
   order = np.asarray(jax.jit(segmentation._descending_packed)(errors))
   np.testing.assert_array_equal(order, np.argsort(-errors, axis=-1, kind='stable'))
@@ -174,7 +176,7 @@ def test_what_is_ignored_changes_nothing(name):
 
 
 @pytest.mark.parametrize('name', LOSSES)
-@pytest.mark.parametrize('scale', [0., 30., 1e4, 1e30])
+@pytest.mark.parametrize('scale', [0.0, 30.0, 1e4, 1e30])
 def test_finite_at_extreme_logits_and_without_pixels(name, scale):
   """Saturated right, saturated wrong, all alike; and nothing that counts."""
   _, mask = _case(10)
@@ -210,12 +212,15 @@ def test_the_sum_weighs_its_parts_and_leaves_out_those_at_zero():
   logits, mask = _case(12)
   loss = make_loss(cross_entropy=0.5, lovasz=2.0, focal=1.5, focal_gamma=1.0, lovasz_per_image=True)
   total, parts = loss(logits, mask)
-  expected = {'cross_entropy': segmentation.cross_entropy(logits, mask), 'focal': segmentation.focal(logits, mask, 1.),
-              'lovasz': segmentation.lovasz(logits, mask, True)}
+  expected = {
+    'cross_entropy': segmentation.cross_entropy(logits, mask),
+    'focal': segmentation.focal(logits, mask, 1.0),
+    'lovasz': segmentation.lovasz(logits, mask, True),
+  }
   assert parts.keys() == expected.keys()
   for name, value in expected.items():
     assert parts[name] == pytest.approx(float(value))
-  assert total == pytest.approx(float(.5 * parts['cross_entropy'] + 2 * parts['lovasz'] + 1.5 * parts['focal']))
+  assert total == pytest.approx(float(0.5 * parts['cross_entropy'] + 2 * parts['lovasz'] + 1.5 * parts['focal']))
 
 
 def test_border_weights_come_from_the_whole_mask_and_are_cropped():
@@ -224,15 +229,15 @@ def test_border_weights_come_from_the_whole_mask_and_are_cropped():
   mask[0, :, 0], mask[0, 5, 6:9] = 1, 2  # the first region lies outside of the logits' map
   mask[0, 4, 4] = 255
   logits = rng.normal(size=(1, 8, 8, 3)).astype(np.float32)
-  loss = make_loss(border_weight=10., border_sigma=3.)
+  loss = make_loss(border_weight=10.0, border_sigma=3.0)
   (total, parts), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(logits, mask)
   inner, p = mask[:, 2:-2, 2:-2], _softmax(logits)
-  pixels, entropy, plain = 0, 0., 0.
+  pixels, entropy, plain = 0, 0.0, 0.0
   for _, r, c in np.ndindex(inner.shape):
     if inner[0, r, c] != 255:
       left = c + 2
       right = min(np.hypot(r + 2 - 5, c + 2 - other) for other in (6, 7, 8))
-      weight = 1 + (inner[0, r, c] == 0) * 10 * np.exp(-(left + right)**2 / 18)
+      weight = 1 + (inner[0, r, c] == 0) * 10 * np.exp(-((left + right) ** 2) / 18)
       lost = -np.log(p[0, r, c, inner[0, r, c]])
       entropy, plain, pixels = entropy + weight * lost, plain + lost, pixels + 1
   assert total == pytest.approx(entropy / pixels, rel=1e-5) and set(parts) == {'cross_entropy'}
@@ -241,10 +246,10 @@ def test_border_weights_come_from_the_whole_mask_and_are_cropped():
 
 def test_class_weights_reach_both_losses():
   logits, mask = _case(14)
-  weights = np.array([1., 2., 3.])
-  _, parts = make_loss(focal=1., class_weights='median_frequency')(logits, mask, weights)
+  weights = np.array([1.0, 2.0, 3.0])
+  _, parts = make_loss(focal=1.0, class_weights='median_frequency')(logits, mask, weights)
   assert parts['cross_entropy'] == pytest.approx(float(segmentation.cross_entropy(logits, mask, weights)))
-  assert parts['focal'] == pytest.approx(float(segmentation.focal(logits, mask, 2., weights)))
+  assert parts['focal'] == pytest.approx(float(segmentation.focal(logits, mask, 2.0, weights)))
   with pytest.raises(ValueError, match='class_weights'):
     make_loss(class_weights='median_frequency')(logits, mask)
   with pytest.raises(ValueError, match='class_weights'):
@@ -259,19 +264,30 @@ def test_crop_takes_the_middle():
       segmentation.crop_to(mask, np.zeros(shape))
 
 
-@pytest.mark.parametrize('fields', [
-    dict(cross_entropy=0.), dict(dice=-1.), dict(class_weights='inverse'), dict(focal_gamma=-1.),
-    dict(border_weight=-1.), dict(border_sigma=0.), dict(deep_supervision=-1.),
-    dict(cross_entropy=0., dice=1., border_weight=10.),
-    dict(cross_entropy=0., dice=1., class_weights='median_frequency')])
+@pytest.mark.parametrize(
+  'fields',
+  [
+    dict(cross_entropy=0.0),
+    dict(dice=-1.0),
+    dict(class_weights='inverse'),
+    dict(focal_gamma=-1.0),
+    dict(border_weight=-1.0),
+    dict(border_sigma=0.0),
+    dict(deep_supervision=-1.0),
+    dict(cross_entropy=0.0, dice=1.0, border_weight=10.0),
+    dict(cross_entropy=0.0, dice=1.0, class_weights='median_frequency'),
+  ],
+)
 def test_fields_out_of_range_or_without_effect_are_a_users_mistake(fields):
   with pytest.raises(UserError, match='objective.'):
     SegmentationObjective(**fields)
 
 
-@pytest.mark.parametrize('field, value, weight', [
-    ('focal_gamma', 1., 'focal'), ('lovasz_per_image', True, 'lovasz'), ('border_sigma', 3., 'border_weight')])
+@pytest.mark.parametrize(
+  'field, value, weight',
+  [('focal_gamma', 1.0, 'focal'), ('lovasz_per_image', True, 'lovasz'), ('border_sigma', 3.0, 'border_weight')],
+)
 def test_settings_of_a_loss_that_is_off_have_no_effect(field, value, weight):
   with pytest.raises(UserError, match=f'objective.{field}={value} has no effect without objective.{weight}; leave it'):
     SegmentationObjective(**{field: value})
-  assert getattr(SegmentationObjective(**{field: value, weight: 1.}), field) == value
+  assert getattr(SegmentationObjective(**{field: value, weight: 1.0}), field) == value

@@ -1,4 +1,5 @@
 """Convolutions as loops over taps in float64, written from the definition and from nothing in `deconv`."""
+
 import itertools
 
 import numpy as np

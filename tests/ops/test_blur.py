@@ -1,17 +1,12 @@
 """Blur filters against SciPy, the transposed convolution they equal, and their spectra."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
 
-from deconv.ops import bilinear_kernel
-from deconv.ops import blur
-from deconv.ops import blur_upsample
-from deconv.ops import box_filter
-from deconv.ops import conv_transpose
-from deconv.ops import resize_nearest
-from deconv.ops import upsample_filter
+from deconv.ops import bilinear_kernel, blur, blur_upsample, box_filter, conv_transpose, resize_nearest, upsample_filter
 
 
 def _normal(*shape, seed=0):
@@ -49,8 +44,8 @@ def test_upsample_filter_is_a_depthwise_transposed_convolution(factor, length):
   # The full transposed convolution, cropped or extended with zeros to the place that the filter has.
   kernel = np.multiply.outer(taps, taps)[..., None, None] * np.eye(3, dtype=np.float32)
   full = np.asarray(conv_transpose(x, jnp.asarray(kernel), strides=factor))
-  full = np.pad(full, [(0, 0), (max(0, -low), factor), (max(0, -low), factor), (0, 0)])[:, max(0, low):, max(0, low):]
-  expected = full[:, :5 * factor, :4 * factor]
+  full = np.pad(full, [(0, 0), (max(0, -low), factor), (max(0, -low), factor), (0, 0)])[:, max(0, low) :, max(0, low) :]
+  expected = full[:, : 5 * factor, : 4 * factor]
   value = jax.jit(lambda x: upsample_filter(x, factor, taps, border='zero'))(x)
   np.testing.assert_allclose(value, expected, atol=1e-5)
 
@@ -67,9 +62,11 @@ def test_orders_of_blur_upsampling():
 def test_constants_stay_constant_and_the_adjoint_is_right(factor):
   x, y = _normal(2, 3, 4, 2), _normal(2, 3 * factor, 4 * factor, 2, seed=1)
   for order in (1, 2, 3):
+
     def run(x, y, order=order):
       up, pull = jax.vjp(lambda x: blur_upsample(x, factor, order=order), x)
       return up, pull(y)[0], blur_upsample(jnp.ones_like(x), factor, order=order)
+
     up, pulled, ones = jax.jit(run)(x, y)
     np.testing.assert_allclose(ones, 1, atol=1e-6)
     np.testing.assert_allclose(np.vdot(up, y), np.vdot(x, pulled), rtol=1e-4, atol=1e-4)
@@ -82,13 +79,16 @@ def test_types_empty_batches_and_vmap():
   np.testing.assert_allclose(jax.vmap(blur_upsample)(x[:, None])[:, 0], blur_upsample(x), atol=1e-6)
 
 
-@pytest.mark.parametrize('call, words', [
+@pytest.mark.parametrize(
+  'call, words',
+  [
     (lambda x: blur(x, border='wrap'), 'border must be one of edge, zero, reflect'),
     (lambda x: blur_upsample(x, 0), 'factor must be at least 1'),
     (lambda x: upsample_filter(x, 2, [[1, 1]] * 3), 'taps has 3 filters for 2 spatial dimensions'),
     (lambda x: blur(x, []), 'taps'),
     (lambda x: box_filter(0), 'length must be at least 1'),
-])
+  ],
+)
 def test_mistakes_name_the_argument(call, words):
   with pytest.raises(ValueError, match=words):
     call(jnp.zeros((1, 4, 4, 2)))

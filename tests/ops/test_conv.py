@@ -1,17 +1,15 @@
 """Values of conv and conv_transpose against loops in float64, and what they refuse."""
+
 import functools
 
-from hypothesis import given
-from hypothesis import HealthCheck
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deconv.ops import conv
-from deconv.ops import conv_transpose
+from deconv.ops import conv, conv_transpose
 from tests.ops import conv_reference as reference
 
 # Hundreds of shapes are a compilation each: LLVM need not try hard.
@@ -46,20 +44,34 @@ def transposed_cases(draw, n):
   c_in = groups * draw(ints(1, 3))
   c_out = draw(st.sampled_from([1, 2, 5, 20] if n < 3 else [1, 3]))
   batch = draw(st.sampled_from([0, 1, 2, 3]))
-  return dict(batch=batch, small=small, window=window, strides=strides, padding=tuple(padding), output_padding=extra,
-              dilation=dilation, groups=groups, c_in=c_in, c_out=c_out, seed=draw(ints(0, 2**31)))
+  return dict(
+    batch=batch,
+    small=small,
+    window=window,
+    strides=strides,
+    padding=tuple(padding),
+    output_padding=extra,
+    dilation=dilation,
+    groups=groups,
+    c_in=c_in,
+    c_out=c_out,
+    seed=draw(ints(0, 2**31)),
+  )
 
 
 def check_transposed(batch, small, window, strides, padding, output_padding, dilation, groups, c_in, c_out, seed):
   rng = np.random.default_rng(seed)
   x, kernel = draw_array(rng, batch, *small, c_in), draw_array(rng, *window, c_in, c_out)
-  large = tuple((i - 1) * s + d * (k - 1) + 1 - sum(p) + o
-                for i, s, d, k, p, o in zip(small, strides, dilation, window, padding, output_padding))
+  large = tuple(
+    (i - 1) * s + d * (k - 1) + 1 - sum(p) + o
+    for i, s, d, k, p, o in zip(small, strides, dilation, window, padding, output_padding)
+  )
   ct = draw_array(rng, batch, *large, groups * c_out)
 
   def forward_and_gradients(x, kernel, ct):
-    f = functools.partial(conv_transpose, strides=strides, padding=padding, output_padding=output_padding,
-                          dilation=dilation, groups=groups)
+    f = functools.partial(
+      conv_transpose, strides=strides, padding=padding, output_padding=output_padding, dilation=dilation, groups=groups
+    )
     y, vjp = jax.vjp(f, x, kernel)
     return y, *vjp(ct)
 
@@ -105,9 +117,18 @@ def conv_cases(draw):
   padding = tuple((draw(ints(0, 3)), draw(ints(0, 3))) for _ in range(n))
   large = tuple(max(draw(ints(1, 9)), d * (k - 1) + 1 - sum(p)) for k, d, p in zip(window, dilation, padding))
   groups = draw(st.sampled_from([1, 1, 2]))
-  return dict(batch=draw(ints(0, 2)), large=large, window=window, strides=strides, padding=padding, dilation=dilation,
-              groups=groups, c_in=groups * draw(st.sampled_from([1, 2, 33])), c_out=groups * draw(ints(1, 3)),
-              seed=draw(ints(0, 2**31)))
+  return dict(
+    batch=draw(ints(0, 2)),
+    large=large,
+    window=window,
+    strides=strides,
+    padding=padding,
+    dilation=dilation,
+    groups=groups,
+    c_in=groups * draw(st.sampled_from([1, 2, 33])),
+    c_out=groups * draw(ints(1, 3)),
+    seed=draw(ints(0, 2**31)),
+  )
 
 
 @settings(max_examples=60, **BOUNDED)
@@ -117,8 +138,10 @@ def test_conv_and_both_gradients_equal_loops(case):
   groups, strides, padding, dilation = (case[name] for name in ('groups', 'strides', 'padding', 'dilation'))
   x = draw_array(rng, case['batch'], *case['large'], case['c_in'])
   kernel = draw_array(rng, *case['window'], case['c_in'] // groups, case['c_out'])
-  small = tuple((size + sum(p) - d * (k - 1) - 1) // s + 1 for size, p, d, k, s in zip(
-      case['large'], padding, dilation, case['window'], strides))
+  small = tuple(
+    (size + sum(p) - d * (k - 1) - 1) // s + 1
+    for size, p, d, k, s in zip(case['large'], padding, dilation, case['window'], strides)
+  )
   ct = draw_array(rng, case['batch'], *small, case['c_out'])
 
   def forward_and_gradients(x, kernel, ct):
@@ -137,12 +160,17 @@ def test_conv_and_both_gradients_equal_loops(case):
 
 
 @pytest.mark.parametrize(
-    'window, strides, padding, output_padding', [(4, 2, 1, 0), (5, 2, 2, 1), (3, 2, 1, 1), (2, 2, 0, 0)])
+  'window, strides, padding, output_padding', [(4, 2, 1, 0), (5, 2, 2, 1), (3, 2, 1, 1), (2, 2, 0, 0)]
+)
 def test_transposed_is_the_vjp_of_the_convolution(window, strides, padding, output_padding):
   rng = np.random.default_rng(0)
   y, kernel = draw_array(rng, 2, 10, 10, 4), draw_array(rng, window, window, 4, 3)  # conv: 4 -> 3
-  out, vjp = jax.vjp(lambda y: jax.lax.conv_general_dilated(
-      y, kernel, (strides,) * 2, [(padding, padding)] * 2, dimension_numbers=('NHWC', 'HWIO', 'NHWC')), y)
+  out, vjp = jax.vjp(
+    lambda y: jax.lax.conv_general_dilated(
+      y, kernel, (strides,) * 2, [(padding, padding)] * 2, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    ),
+    y,
+  )
   ct = draw_array(rng, *out.shape)
   got = conv_transpose(ct, np.swapaxes(kernel, -1, -2), strides=strides, padding=padding, output_padding=output_padding)
   np.testing.assert_allclose(got, vjp(ct)[0], rtol=1e-5, atol=1e-5)
@@ -156,15 +184,16 @@ def test_same_is_the_adjoint_of_a_same_convolution(window, strides, size):
   up = conv_transpose(x, kernel, strides=strides, padding='SAME')
   down = conv(y, np.swapaxes(kernel, -1, -2), strides=strides, padding='SAME')
   plain = jax.lax.conv_general_dilated(
-      y, np.swapaxes(kernel, -1, -2), (strides,), 'SAME', dimension_numbers=('NWC', 'WIO', 'NWC'))
+    y, np.swapaxes(kernel, -1, -2), (strides,), 'SAME', dimension_numbers=('NWC', 'WIO', 'NWC')
+  )
   assert up.shape == y.shape and down.shape == x.shape
   np.testing.assert_allclose(down, plain, rtol=1e-5, atol=1e-5)
   np.testing.assert_allclose(np.vdot(up, y), np.vdot(x, down), rtol=1e-4)
 
 
 def test_hand_computed():
-  x = jnp.array([1., 2.]).reshape(1, 2, 1)
-  kernel = jnp.array([1., 10., 100.]).reshape(3, 1, 1)
+  x = jnp.array([1.0, 2.0]).reshape(1, 2, 1)
+  kernel = jnp.array([1.0, 10.0, 100.0]).reshape(3, 1, 1)
   out = lambda **kw: conv_transpose(x, kernel, **kw).ravel().tolist()
   assert out() == [1, 12, 120, 200]
   assert out(strides=2) == [1, 10, 102, 20, 200]
@@ -174,7 +203,7 @@ def test_hand_computed():
   assert out(strides=4) == [1, 10, 100, 0, 2, 20, 200]
   assert out(strides=4, padding='SAME') == [1, 10, 100, 0, 2, 20, 200, 0]
   assert out(padding='VALID') == out()
-  assert conv(jnp.arange(5.).reshape(1, 5, 1), kernel, strides=2).ravel().tolist() == [210, 432]
+  assert conv(jnp.arange(5.0).reshape(1, 5, 1), kernel, strides=2).ravel().tolist() == [210, 432]
 
 
 @pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
@@ -187,7 +216,8 @@ def test_half_precision_accumulates_in_float32(dtype):
   y = conv(x, jnp.ones((2, 2, 4096, 1), dtype), strides=2)
   np.testing.assert_array_equal(np.asarray(y, np.float32), 16384)
   gradient = jax.grad(lambda k: conv_transpose(jnp.ones((64, 8, 8, 1), dtype), k, strides=2).astype(jnp.float32).sum())(
-      jnp.ones((2, 2, 1, 1), dtype))
+    jnp.ones((2, 2, 1, 1), dtype)
+  )
   assert gradient.dtype == dtype
   np.testing.assert_array_equal(np.asarray(gradient, np.float32), 4096)
 
@@ -197,23 +227,23 @@ def test_mixed_dtypes_promote():
 
 
 BAD = [
-    (dict(x=(2, 4), kernel=(3, 4, 4)), r'1, 2 or 3 spatial dimensions'),
-    (dict(x=(2, 4, 4, 3), kernel=(3, 3, 4)), r'kernel needs 4 axes'),
-    (dict(x=(2, 4, 4, 3), kernel=(3, 3, 4, 8)), r'has 3 channels .* takes 4'),
-    (dict(x=(2, 0, 4, 3), kernel=(3, 3, 3, 8)), r'only the batch may be empty'),
-    (dict(strides=0), r'strides must be at least 1'),
-    (dict(strides=(2, 2, 2)), r'strides must be an int or 2 ints'),
-    (dict(strides=1.5), r'strides must be'),
-    (dict(dilation=(1, 0)), r'dilation must be at least 1'),
-    (dict(groups=2), r'groups=2 does not divide the 3 channels'),
-    (dict(groups=0), r'groups must be a positive int'),
-    (dict(padding='sane'), r"'SAME', 'VALID'"),
-    (dict(padding=-1), r'padding must be at least 0'),
-    (dict(padding=(1, 2, 3)), r'padding must be'),
-    (dict(padding=3), r'would be empty in spatial dimension 0: input 4, window 3'),
-    (dict(output_padding=1), r'output_padding=1 .* stride 1 and dilation 1'),
-    (dict(strides=2, output_padding=2), r'output_padding=2'),
-    (dict(strides=2, padding='SAME', output_padding=1), r"padding='SAME'"),
+  (dict(x=(2, 4), kernel=(3, 4, 4)), r'1, 2 or 3 spatial dimensions'),
+  (dict(x=(2, 4, 4, 3), kernel=(3, 3, 4)), r'kernel needs 4 axes'),
+  (dict(x=(2, 4, 4, 3), kernel=(3, 3, 4, 8)), r'has 3 channels .* takes 4'),
+  (dict(x=(2, 0, 4, 3), kernel=(3, 3, 3, 8)), r'only the batch may be empty'),
+  (dict(strides=0), r'strides must be at least 1'),
+  (dict(strides=(2, 2, 2)), r'strides must be an int or 2 ints'),
+  (dict(strides=1.5), r'strides must be'),
+  (dict(dilation=(1, 0)), r'dilation must be at least 1'),
+  (dict(groups=2), r'groups=2 does not divide the 3 channels'),
+  (dict(groups=0), r'groups must be a positive int'),
+  (dict(padding='sane'), r"'SAME', 'VALID'"),
+  (dict(padding=-1), r'padding must be at least 0'),
+  (dict(padding=(1, 2, 3)), r'padding must be'),
+  (dict(padding=3), r'would be empty in spatial dimension 0: input 4, window 3'),
+  (dict(output_padding=1), r'output_padding=1 .* stride 1 and dilation 1'),
+  (dict(strides=2, output_padding=2), r'output_padding=2'),
+  (dict(strides=2, padding='SAME', output_padding=1), r"padding='SAME'"),
 ]
 
 
@@ -225,13 +255,16 @@ def test_refusals_of_conv_transpose(change, message):
     conv_transpose(x, kernel, **change)
 
 
-@pytest.mark.parametrize('change, message', [
+@pytest.mark.parametrize(
+  'change, message',
+  [
     (dict(kernel=(3, 3, 4, 8)), r'has 3 channels .* takes 4'),
     (dict(x=(2, 4, 4, 8), kernel=(3, 3, 4, 3), groups=2), r'groups=2 does not divide the 3 output channels'),
     (dict(kernel=(5, 5, 3, 8)), r'would be empty in spatial dimension 0: input 4 .* spans 5'),
     (dict(kernel=(3, 3, 3, 8), dilation=2), r'spans 5'),
     (dict(padding=((1, 1),)), r'padding must be'),
-])
+  ],
+)
 def test_refusals_of_conv(change, message):
   change = dict(change)
   x, kernel = np.zeros(change.pop('x', (2, 4, 4, 3))), np.zeros(change.pop('kernel', (3, 3, 3, 8)))
@@ -241,9 +274,9 @@ def test_refusals_of_conv(change, message):
 
 def test_every_program_of_the_rule_gives_the_same_values():
   """All forms by force, at shapes for which the rule would take only one of them."""
-  from deconv.ops import dots
-  from deconv.ops import lowering
+  from deconv.ops import dots, lowering
   from deconv.ops.geometry import conv_transpose_geometry
+
   rng = np.random.default_rng(2)
   x, kernel = draw_array(rng, 2, 5, 6, 3), draw_array(rng, 4, 6, 3, 5)
   g = conv_transpose_geometry(x.shape, kernel.shape, (2, 3), (1, 4), (1, 0), 1, 1)
@@ -251,8 +284,9 @@ def test_every_program_of_the_rule_gives_the_same_values():
   want = reference.conv_transpose(x, kernel, g.large, g.strides, [1, 4], g.dilation, 1)
   for form in (dots.expand_overlap, dots.expand_wide):
     np.testing.assert_allclose(form(x, kernel, g), want, rtol=1e-4, atol=1e-4)
-  default = jax.jit(lambda x, y, k: (
-      lowering._lax_expand(x, k, g), lowering._lax_reduce(y, k, g), lowering._lax_correlate(x, y, g)))
+  default = jax.jit(
+    lambda x, y, k: (lowering._lax_expand(x, k, g), lowering._lax_reduce(y, k, g), lowering._lax_correlate(x, y, g))
+  )
   up, down, both = default(x, y, kernel)
   np.testing.assert_allclose(up, want, rtol=1e-4, atol=1e-4)
   for together in (False, True):
@@ -260,9 +294,19 @@ def test_every_program_of_the_rule_gives_the_same_values():
     np.testing.assert_allclose(dots.correlate_columns(x, y, g, None, lambda *_: together), both, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize('window, padding, channels', [
-    ((3, 3), 1, (3, 16)), ((3, 3), 1, (16, 16)), ((3, 3), (0, 2), (12, 8)), ((5, 3), (1, 4), (9, 1)),
-    ((3, 3), 1, (40, 9)), ((7, 7), 3, (1, 24)), ((2, 2), 0, (8, 8)), ((3,), 1, (16, 16))])
+@pytest.mark.parametrize(
+  'window, padding, channels',
+  [
+    ((3, 3), 1, (3, 16)),
+    ((3, 3), 1, (16, 16)),
+    ((3, 3), (0, 2), (12, 8)),
+    ((5, 3), (1, 4), (9, 1)),
+    ((3, 3), 1, (40, 9)),
+    ((7, 7), 3, (1, 24)),
+    ((2, 2), 0, (8, 8)),
+    ((3,), 1, (16, 16)),
+  ],
+)
 def test_stride_one_with_long_rows_and_both_gradients_equal_loops(window, padding, channels):
   """Where the rule on a CPU takes XLA's own convolutions."""
   rng = np.random.default_rng(3)

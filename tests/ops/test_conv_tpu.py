@@ -1,4 +1,5 @@
 """Bytes and FLOPs of the operators compiled ahead of time for a TPU v3, which needs libtpu but no TPU."""
+
 import importlib.util
 import json
 import os
@@ -10,7 +11,7 @@ import pytest
 # (input side, c_in, c_out) of the DCGAN ladder, 4x4/2, at 256 images.
 LADDER = [(4, 512, 256), (8, 256, 128), (16, 128, 64)]
 
-PROGRAM = '''
+PROGRAM = """
 import json, sys
 import jax, jax.numpy as jnp, numpy as np
 from jax.experimental import topologies
@@ -44,17 +45,26 @@ for side, c_in, c_out in json.loads(sys.argv[1]):
         'dx': cost(lambda x, k, ct: jax.vjp(lambda x: f(x, k), x)[1](ct)[0], x, k, ct),
         'dw': cost(lambda x, k, ct: jax.vjp(lambda k: f(x, k), k)[1](ct)[0], x, k, ct)}
   print(json.dumps(row), flush=True)
-'''
+"""
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec('libtpu') is None, reason='libtpu is not installed: nothing to compile for a TPU with')
+  importlib.util.find_spec('libtpu') is None, reason='libtpu is not installed: nothing to compile for a TPU with'
+)
 def test_bytes_and_flops_on_a_tpu():
-  env = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'TPU_SKIP_MDS_QUERY': '1', 'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
-         'TPU_ACCELERATOR_TYPE': 'v3-8', 'TPU_WORKER_HOSTNAMES': 'localhost', 'TPU_WORKER_ID': '0',
-         'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)}
+  env = {
+    **os.environ,
+    'JAX_PLATFORMS': 'cpu',
+    'TPU_SKIP_MDS_QUERY': '1',
+    'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
+    'TPU_ACCELERATOR_TYPE': 'v3-8',
+    'TPU_WORKER_HOSTNAMES': 'localhost',
+    'TPU_WORKER_ID': '0',
+    'PYTHONPATH': os.pathsep.join(p for p in sys.path if p),
+  }
   done = subprocess.run(
-      [sys.executable, '-c', PROGRAM, json.dumps(LADDER)], env=env, capture_output=True, text=True, timeout=900)
+    [sys.executable, '-c', PROGRAM, json.dumps(LADDER)], env=env, capture_output=True, text=True, timeout=900
+  )
   assert done.returncode == 0, done.stderr[-2000:]
   rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{')]
   if 'skip' in rows[0]:

@@ -1,4 +1,5 @@
 """conv and conv_transpose under JAX's transformations."""
+
 import functools
 
 import jax
@@ -8,8 +9,7 @@ from jax.sharding import PartitionSpec as P
 import numpy as np
 import pytest
 
-from deconv.ops import conv
-from deconv.ops import conv_transpose
+from deconv.ops import conv, conv_transpose
 
 RNG = np.random.default_rng(0)
 
@@ -21,19 +21,19 @@ def arr(*shape):
 def plain(x, kernel):
   """The transposed convolution 4x4/2, padding 1, of `lax`, whose own derivatives are right, if slow."""
   return jax.lax.conv_general_dilated(
-      x, jnp.flip(kernel, (0, 1)), (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2),
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+    x, jnp.flip(kernel, (0, 1)), (1, 1), [(2, 2)] * 2, lhs_dilation=(2, 2), dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+  )
 
 
 up = jax.jit(functools.partial(conv_transpose, strides=2, padding=1))
 down = jax.jit(functools.partial(conv, strides=2, padding=1))
 X, K = arr(4, 3, 3, 4), arr(4, 4, 4, 3)
 CASES = {
-    'up': (up, X, K),
-    'down': (down, arr(2, 6, 6, 3), arr(4, 4, 3, 4)),
-    'grouped up': (jax.jit(functools.partial(conv_transpose, strides=2, groups=2)), arr(2, 3, 4), arr(3, 4, 2)),
-    'grouped down': (jax.jit(functools.partial(conv, strides=2, groups=2)), arr(2, 7, 4), arr(3, 2, 4)),
-    'depthwise up': (jax.jit(functools.partial(conv_transpose, strides=2, groups=4)), arr(2, 3, 4), arr(3, 4, 1)),
+  'up': (up, X, K),
+  'down': (down, arr(2, 6, 6, 3), arr(4, 4, 3, 4)),
+  'grouped up': (jax.jit(functools.partial(conv_transpose, strides=2, groups=2)), arr(2, 3, 4), arr(3, 4, 2)),
+  'grouped down': (jax.jit(functools.partial(conv, strides=2, groups=2)), arr(2, 7, 4), arr(3, 2, 4)),
+  'depthwise up': (jax.jit(functools.partial(conv_transpose, strides=2, groups=4)), arr(2, 3, 4), arr(3, 4, 1)),
 }
 
 
@@ -105,7 +105,7 @@ def test_vmap_of_vmap_over_kernels():
 def test_remat_and_scan():
   def loss(k, layer):
     y, _ = jax.lax.scan(lambda x, _: (layer(x), None), X, length=2)
-    return jnp.sum(y ** 2)
+    return jnp.sum(y**2)
 
   def layer(k, x):
     return down(up(x, k), jnp.swapaxes(k, -1, -2)) * 0.1
@@ -161,10 +161,11 @@ def test_empty_batch_has_zero_gradient():
 
 
 def test_symbolic_batch_exports_for_every_platform():
-  batch, = jax.export.symbolic_shape('b')
+  (batch,) = jax.export.symbolic_shape('b')
   gradient = jax.jit(jax.grad(loss_of(up), (0, 1)))
   exported = jax.export.export(gradient, platforms=('cpu', 'tpu', 'cuda'))(
-      jax.ShapeDtypeStruct((batch, *X.shape[1:]), X.dtype), jax.ShapeDtypeStruct(K.shape, K.dtype))
+    jax.ShapeDtypeStruct((batch, *X.shape[1:]), X.dtype), jax.ShapeDtypeStruct(K.shape, K.dtype)
+  )
   for got, want in zip(exported.call(X, K), gradient(X, K)):
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
@@ -179,14 +180,20 @@ def test_matmul_precision_is_the_one_of_the_call():
   assert 'HIGHEST' not in jax.jit(up).lower(X, K).as_text()
 
 
-@pytest.mark.parametrize('operator, kernel, options', [
-    (conv, arr(3, 3, 4, 5), dict(padding='SAME')), (conv, arr(4, 4, 4, 5), dict(padding=2, dilation=2)),
-    (conv, arr(3, 3, 2, 4), dict(padding=1, groups=2)), (conv, arr(3, 3, 1, 4), dict(padding=1, groups=4)),
+@pytest.mark.parametrize(
+  'operator, kernel, options',
+  [
+    (conv, arr(3, 3, 4, 5), dict(padding='SAME')),
+    (conv, arr(4, 4, 4, 5), dict(padding=2, dilation=2)),
+    (conv, arr(3, 3, 2, 4), dict(padding=1, groups=2)),
+    (conv, arr(3, 3, 1, 4), dict(padding=1, groups=4)),
     (conv_transpose, arr(4, 4, 4, 3), dict(strides=2, padding=1)),
     (conv_transpose, arr(5, 5, 4, 3), dict(strides=2, padding='SAME')),
     (conv_transpose, arr(3, 3, 4, 3), dict(strides=2, dilation=3, output_padding=2)),
     (conv_transpose, arr(3, 3, 4, 3), dict(strides=3, padding=1, groups=2)),
-    (conv_transpose, arr(3, 3, 4, 1), dict(strides=2, groups=4))])
+    (conv_transpose, arr(3, 3, 4, 1), dict(strides=2, groups=4)),
+  ],
+)
 def test_symbolic_sizes_export_with_their_gradients(operator, kernel, options):
   def run(x, kernel):
     y, pull = jax.vjp(functools.partial(operator, **options), x, kernel)
@@ -194,11 +201,13 @@ def test_symbolic_sizes_export_with_their_gradients(operator, kernel, options):
 
   sizes = jax.export.symbolic_shape('b, h, w', constraints=['h >= 8', 'w >= 8'])
   exported = jax.export.export(jax.jit(run), platforms=('cpu', 'tpu', 'cuda'))(
-      jax.ShapeDtypeStruct((*sizes, 4), jnp.float32), jax.ShapeDtypeStruct(kernel.shape, kernel.dtype))
+    jax.ShapeDtypeStruct((*sizes, 4), jnp.float32), jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
+  )
   for size in ((1, 9, 8), (3, 8, 17)):
     x = arr(*size, 4)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3), exported.call(x, kernel),
-                 run(x, kernel))
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3), exported.call(x, kernel), run(x, kernel)
+    )
 
 
 @pytest.mark.parametrize('options', [dict(strides=2), dict(strides=(2, 3), padding=1), dict(strides=2, groups=4)])
@@ -207,7 +216,8 @@ def test_strided_convolutions_of_symbolic_sizes_export(options):
   kernel = arr(4, 4, 4 // options.get('groups', 1), 4)
   sizes = jax.export.symbolic_shape('h, w', constraints=['h >= 8', 'w >= 8'])
   exported = jax.export.export(jax.jit(functools.partial(conv, **options)))(
-      jax.ShapeDtypeStruct((2, *sizes, 4), jnp.float32), jax.ShapeDtypeStruct(kernel.shape, kernel.dtype))
+    jax.ShapeDtypeStruct((2, *sizes, 4), jnp.float32), jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
+  )
   for size in ((8, 9), (11, 10), (13, 16)):  # pixels that no window reaches
     x = arr(2, *size, 4)
     np.testing.assert_allclose(exported.call(x, kernel), conv(x, kernel, **options), rtol=1e-4, atol=1e-4)

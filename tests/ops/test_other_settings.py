@@ -1,4 +1,5 @@
 """Every operator and layer under settings of JAX that are the user's: same dtypes, same values, same programs."""
+
 import contextlib
 
 import jax
@@ -6,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deconv import layers
-from deconv import ops
+from deconv import layers, ops
 from deconv.ops import resample
 
 
@@ -24,9 +24,11 @@ def normal(*shape):
 
 def unpool(**options):
   """Unpools by the switches of a pooling, which are no input: integers have no gradient."""
+
   def run(x):
     y, switches = ops.max_pool(x, **{name: value for name, value in options.items() if name != 'scatter'})
     return ops.max_unpool(y, switches, x.shape[1:-1], **({} if options.get('scatter') else options))
+
   return run
 
 
@@ -34,43 +36,51 @@ IMAGE = normal(2, 6, 8, 4)
 UP, DOWN = ops.conv_transpose, ops.conv
 # For each public operator what there is to call, (function, floating arguments): all the forms that a CPU chooses from.
 CALLS = {
-    'avg_pool': [(ops.avg_pool, IMAGE), (lambda x: ops.avg_pool(x, 3, 2, 1, count_padding=False), IMAGE)],
-    'avg_unpool': [(ops.avg_unpool, IMAGE), (lambda x: ops.avg_unpool(x, 3, 2, 1, output_size=(11, 15)), IMAGE)],
-    'bilinear_kernel': [(lambda x: ops.resize_bilinear(x, 2) * x.dtype.type(ops.bilinear_kernel(2)[0, 0]), IMAGE)],
-    'blur': [(ops.blur, IMAGE), (lambda x: ops.blur(x, [1, 2], border='reflect'), IMAGE)],
-    'blur_upsample': [(ops.blur_upsample, IMAGE), (lambda x: ops.blur_upsample(x, 3, order=2, border='zero'), IMAGE)],
-    'box_filter': [(lambda x: ops.blur(x, ops.box_filter(3)), IMAGE)],
-    'conv': [
-        (lambda x, k: DOWN(x, k, padding=1), normal(1, 5, 16, 4), normal(3, 3, 4, 4)),            # lax
-        (lambda x, k: DOWN(x, k, strides=2, padding=1), IMAGE, normal(4, 4, 4, 5)),               # folded columns
-        (lambda x, k: DOWN(x, k, strides=2, dilation=2, padding=2), IMAGE, normal(3, 3, 4, 5)),   # columns of taps
-        (lambda x, k: DOWN(x, k, groups=2), IMAGE, normal(3, 3, 2, 4)),
-        (lambda x, k: DOWN(x, k, strides=2, groups=4), IMAGE, normal(3, 3, 1, 4)),                # depthwise
-        (lambda x, k: DOWN(x, k), IMAGE, normal(5, 5, 4, 70)),                                    # unfolds the small
-        (DOWN, normal(1, 4, 5, 4, 2), normal(2, 2, 2, 2, 3)), (DOWN, normal(2, 9, 3), normal(3, 3, 2))],
-    'conv_transpose': [
-        (lambda x, k: UP(x, k, padding=1), normal(1, 5, 16, 4), normal(3, 3, 4, 8)),              # lax
-        (lambda x, k: UP(x, k, strides=2, padding=1), normal(1, 3, 8, 4), normal(4, 4, 4, 16)),   # wide
-        (lambda x, k: UP(x, k, strides=2, padding=1), IMAGE, normal(4, 4, 4, 3)),                 # overlap
-        (lambda x, k: UP(x, k, strides=2, output_padding=1, dilation=2), IMAGE, normal(3, 3, 4, 3)),
-        (lambda x, k: UP(x, k, strides=2, groups=2), IMAGE, normal(3, 3, 4, 3)),
-        (lambda x, k: UP(x, k, strides=2, groups=4), IMAGE, normal(3, 3, 4, 1)),                  # depthwise
-        (UP, normal(1, 2, 3, 2, 2), normal(2, 2, 2, 2, 3)), (UP, normal(2, 5, 3), normal(3, 3, 2))],
-    'depth_to_space': [(lambda x: ops.depth_to_space(x, 2), IMAGE)],
-    'icnr': [(lambda x: UP(x, ops.icnr(layers.default_kernel_init, 2)(
-        jax.random.key(0), (3, 3, 4, 4), x.dtype)), IMAGE)],
-    'max_pool': [(lambda x: ops.max_pool(x)[0], IMAGE), (lambda x: ops.max_pool(x, 3, 2, 1)[0], IMAGE)],
-    'max_unpool': [(unpool(window=2), IMAGE), (unpool(window=3, strides=2, padding=1), IMAGE),
-                   (unpool(window=2, scatter=True), IMAGE)],
-    'resize_bilinear': [
-        (lambda x: ops.resize_bilinear(x, 2), IMAGE), (lambda x: ops.resize_bilinear(x, 1.5), IMAGE),
-        (lambda x: ops.resize_bilinear(x, size=(3, 5), border='zero'), IMAGE)],
-    'resize_nearest': [(lambda x: ops.resize_nearest(x, 2), IMAGE), (lambda x: ops.resize_nearest(x, 1.5), IMAGE)],
-    'resize_nearest_conv': [(lambda x, k: ops.resize_nearest_conv(x, k, 2), IMAGE, normal(3, 3, 4, 3))],
-    'space_to_depth': [(lambda x: ops.space_to_depth(x, 2), IMAGE)],
-    'upsample_filter': [(lambda x: ops.upsample_filter(x, (2, 1), [[1, 2, 1], [1]]), IMAGE)],
-    'resample': [(lambda x, method=method: resample.downsample(x, 2, method), IMAGE) for method in resample.METHODS] + [
-        (lambda x: resample.upsample_bicubic(x, 2), IMAGE)],
+  'avg_pool': [(ops.avg_pool, IMAGE), (lambda x: ops.avg_pool(x, 3, 2, 1, count_padding=False), IMAGE)],
+  'avg_unpool': [(ops.avg_unpool, IMAGE), (lambda x: ops.avg_unpool(x, 3, 2, 1, output_size=(11, 15)), IMAGE)],
+  'bilinear_kernel': [(lambda x: ops.resize_bilinear(x, 2) * x.dtype.type(ops.bilinear_kernel(2)[0, 0]), IMAGE)],
+  'blur': [(ops.blur, IMAGE), (lambda x: ops.blur(x, [1, 2], border='reflect'), IMAGE)],
+  'blur_upsample': [(ops.blur_upsample, IMAGE), (lambda x: ops.blur_upsample(x, 3, order=2, border='zero'), IMAGE)],
+  'box_filter': [(lambda x: ops.blur(x, ops.box_filter(3)), IMAGE)],
+  'conv': [
+    (lambda x, k: DOWN(x, k, padding=1), normal(1, 5, 16, 4), normal(3, 3, 4, 4)),  # lax
+    (lambda x, k: DOWN(x, k, strides=2, padding=1), IMAGE, normal(4, 4, 4, 5)),  # folded columns
+    (lambda x, k: DOWN(x, k, strides=2, dilation=2, padding=2), IMAGE, normal(3, 3, 4, 5)),  # columns of taps
+    (lambda x, k: DOWN(x, k, groups=2), IMAGE, normal(3, 3, 2, 4)),
+    (lambda x, k: DOWN(x, k, strides=2, groups=4), IMAGE, normal(3, 3, 1, 4)),  # depthwise
+    (lambda x, k: DOWN(x, k), IMAGE, normal(5, 5, 4, 70)),  # unfolds the small
+    (DOWN, normal(1, 4, 5, 4, 2), normal(2, 2, 2, 2, 3)),
+    (DOWN, normal(2, 9, 3), normal(3, 3, 2)),
+  ],
+  'conv_transpose': [
+    (lambda x, k: UP(x, k, padding=1), normal(1, 5, 16, 4), normal(3, 3, 4, 8)),  # lax
+    (lambda x, k: UP(x, k, strides=2, padding=1), normal(1, 3, 8, 4), normal(4, 4, 4, 16)),  # wide
+    (lambda x, k: UP(x, k, strides=2, padding=1), IMAGE, normal(4, 4, 4, 3)),  # overlap
+    (lambda x, k: UP(x, k, strides=2, output_padding=1, dilation=2), IMAGE, normal(3, 3, 4, 3)),
+    (lambda x, k: UP(x, k, strides=2, groups=2), IMAGE, normal(3, 3, 4, 3)),
+    (lambda x, k: UP(x, k, strides=2, groups=4), IMAGE, normal(3, 3, 4, 1)),  # depthwise
+    (UP, normal(1, 2, 3, 2, 2), normal(2, 2, 2, 2, 3)),
+    (UP, normal(2, 5, 3), normal(3, 3, 2)),
+  ],
+  'depth_to_space': [(lambda x: ops.depth_to_space(x, 2), IMAGE)],
+  'icnr': [(lambda x: UP(x, ops.icnr(layers.default_kernel_init, 2)(jax.random.key(0), (3, 3, 4, 4), x.dtype)), IMAGE)],
+  'max_pool': [(lambda x: ops.max_pool(x)[0], IMAGE), (lambda x: ops.max_pool(x, 3, 2, 1)[0], IMAGE)],
+  'max_unpool': [
+    (unpool(window=2), IMAGE),
+    (unpool(window=3, strides=2, padding=1), IMAGE),
+    (unpool(window=2, scatter=True), IMAGE),
+  ],
+  'resize_bilinear': [
+    (lambda x: ops.resize_bilinear(x, 2), IMAGE),
+    (lambda x: ops.resize_bilinear(x, 1.5), IMAGE),
+    (lambda x: ops.resize_bilinear(x, size=(3, 5), border='zero'), IMAGE),
+  ],
+  'resize_nearest': [(lambda x: ops.resize_nearest(x, 2), IMAGE), (lambda x: ops.resize_nearest(x, 1.5), IMAGE)],
+  'resize_nearest_conv': [(lambda x, k: ops.resize_nearest_conv(x, k, 2), IMAGE, normal(3, 3, 4, 3))],
+  'space_to_depth': [(lambda x: ops.space_to_depth(x, 2), IMAGE)],
+  'upsample_filter': [(lambda x: ops.upsample_filter(x, (2, 1), [[1, 2, 1], [1]]), IMAGE)],
+  'resample': [(lambda x, method=method: resample.downsample(x, 2, method), IMAGE) for method in resample.METHODS]
+  + [(lambda x: resample.upsample_bicubic(x, 2), IMAGE)],
 }
 
 
@@ -84,20 +94,29 @@ def layer_call(layer, x):
   return (run, x, *(normal(*shapes[name].shape) for name in names))
 
 
-CALLS['layers'] = [layer_call(layers.Upsample(3, kind, dtype=dtype), IMAGE) for kind in layers.KINDS
-                   for dtype in (None, jnp.bfloat16)]
-CALLS['layers'] += [layer_call(layer, IMAGE) for layer in (
-    layers.Conv(4, 3, 2), layers.Conv(4, 3, groups=4), layers.ConvTranspose(4, 3, 2, groups=2),
-    layers.ConvTranspose(4, 3, 2, groups=4, dtype=jnp.float16))]
+CALLS['layers'] = [
+  layer_call(layers.Upsample(3, kind, dtype=dtype), IMAGE) for kind in layers.KINDS for dtype in (None, jnp.bfloat16)
+]
+CALLS['layers'] += [
+  layer_call(layer, IMAGE)
+  for layer in (
+    layers.Conv(4, 3, 2),
+    layers.Conv(4, 3, groups=4),
+    layers.ConvTranspose(4, 3, 2, groups=2),
+    layers.ConvTranspose(4, 3, 2, groups=4, dtype=jnp.float16),
+  )
+]
 IDS = [(name, i) for name, calls in CALLS.items() for i in range(len(calls))]
 
 
 def value_and_gradients(name, i, dtype):
   """(function of the arguments -> its value and the gradients of half its squares, the arguments)."""
   f, *arguments = CALLS[name][i]
+
   def run(*arguments):
     y, pull = jax.vjp(f, *arguments)
     return y, pull(y)
+
   return run, [a.astype(dtype) for a in arguments]
 
 
@@ -107,8 +126,11 @@ def types(results):
 
 def test_no_operator_is_left_out():
   assert set(ops.__all__) <= set(CALLS)
-  public = {name for name, value in vars(layers).items() if name[0] != '_' and isinstance(value, type)
-            and value.__module__ == layers.__name__}
+  public = {
+    name
+    for name, value in vars(layers).items()
+    if name[0] != '_' and isinstance(value, type) and value.__module__ == layers.__name__
+  }
   assert public == {'Conv', 'ConvTranspose', 'Upsample'}
 
 
@@ -116,6 +138,7 @@ def test_no_operator_is_left_out():
 @pytest.mark.parametrize('name, i', IDS)
 def test_the_same_program(name, i, dtype):
   """Text for text, for a CPU and what it is not; with 64 bits, where indices are wider, of the same types."""
+
   def program():
     traced = jax.jit(run).trace(*arguments)
     return types(traced.out_info), traced.lower(lowering_platforms=('cpu', 'tpu')).as_text()
@@ -160,22 +183,37 @@ def test_64_bits_stay_64_bits(name):
 INTEGERS = np.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3).astype(np.uint8)
 
 
-@pytest.mark.parametrize('name, call', [
-    ('avg_pool', ops.avg_pool), ('avg_unpool', ops.avg_unpool), ('blur', ops.blur),
-    ('blur_upsample', ops.blur_upsample), ('resize_bilinear', lambda x: ops.resize_bilinear(x, 2)),
+@pytest.mark.parametrize(
+  'name, call',
+  [
+    ('avg_pool', ops.avg_pool),
+    ('avg_unpool', ops.avg_unpool),
+    ('blur', ops.blur),
+    ('blur_upsample', ops.blur_upsample),
+    ('resize_bilinear', lambda x: ops.resize_bilinear(x, 2)),
     ('upsample_filter', lambda x: ops.upsample_filter(x, 2, [1, 1])),
-    ('downsample', lambda x: resample.downsample(x, 2)), ('downsample', lambda x: resample.downsample(x, 2, 'area')),
-    ('upsample_bicubic', lambda x: resample.upsample_bicubic(x, 2))])
+    ('downsample', lambda x: resample.downsample(x, 2)),
+    ('downsample', lambda x: resample.downsample(x, 2, 'area')),
+    ('upsample_bicubic', lambda x: resample.upsample_bicubic(x, 2)),
+  ],
+)
 @pytest.mark.parametrize('dtype', ['uint8', 'int32', 'bool'])
 def test_integers_are_refused_where_they_would_be_truncated(name, call, dtype):
   with pytest.raises(ValueError, match=rf'^{name}: . must be floating, not {dtype}, to which the result would be'):
     call(INTEGERS.astype(dtype))
 
 
-@pytest.mark.parametrize('call', [
-    lambda x: ops.resize_nearest(x, 2), lambda x: ops.max_pool(x)[0], lambda x: ops.depth_to_space(x[..., :1], 1),
-    lambda x: ops.space_to_depth(x, 2), lambda x: ops.max_unpool(*ops.max_pool(x), window=2),
-    lambda x: resample.downsample(x, 2, 'nearest')])
+@pytest.mark.parametrize(
+  'call',
+  [
+    lambda x: ops.resize_nearest(x, 2),
+    lambda x: ops.max_pool(x)[0],
+    lambda x: ops.depth_to_space(x[..., :1], 1),
+    lambda x: ops.space_to_depth(x, 2),
+    lambda x: ops.max_unpool(*ops.max_pool(x), window=2),
+    lambda x: resample.downsample(x, 2, 'nearest'),
+  ],
+)
 def test_what_only_moves_pixels_takes_integers(call):
   y = call(INTEGERS)
   assert y.dtype == np.uint8

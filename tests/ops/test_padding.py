@@ -1,4 +1,5 @@
 """One grammar of padding: every operator and layer that takes one reads and refuses the same things."""
+
 import inspect
 
 import jax
@@ -6,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deconv import layers
-from deconv import ops
+from deconv import layers, ops
 
 _SIZE, _WINDOW, _STRIDE = (5, 6), 3, 2
 # What SAME is for these: 5 -> 3 and 6 -> 3 pixels.
@@ -26,27 +26,31 @@ def _pooled(padding):
 
 # name -> f(padding, the pairs that it stands for); an unpooling needs an array of the size that the pairs make.
 CALLS = {
-    'conv': lambda padding, _: ops.conv(
-        _normal(1, *_SIZE, 2), _normal(_WINDOW, _WINDOW, 2, 3), strides=_STRIDE, padding=padding),
-    'conv_transpose': lambda padding, _: ops.conv_transpose(
-        _normal(1, 3, 3, 2), _normal(_WINDOW, _WINDOW, 2, 3), strides=_STRIDE, padding=padding),
-    'max_pool': lambda padding, _: ops.max_pool(_normal(1, *_SIZE, 2), _WINDOW, _STRIDE, padding)[0],
-    'avg_pool': lambda padding, _: ops.avg_pool(_normal(1, *_SIZE, 2), _WINDOW, _STRIDE, padding),
-    'max_unpool': lambda padding, pairs: ops.max_unpool(
-        *_pooled(pairs), _SIZE, window=_WINDOW, strides=_STRIDE, padding=padding),
-    'avg_unpool': lambda padding, pairs: ops.avg_unpool(
-        _pooled(pairs)[0], _WINDOW, _STRIDE, padding, output_size=_SIZE),
-    'layers.Conv': lambda padding, _: layers.Conv(3, _WINDOW, _STRIDE, padding).init_with_output(
-        jax.random.key(0), _normal(1, *_SIZE, 2))[0],
-    'layers.ConvTranspose': lambda padding, _: layers.ConvTranspose(3, _WINDOW, _STRIDE, padding).init_with_output(
-        jax.random.key(0), _normal(1, 3, 3, 2))[0],
+  'conv': lambda padding, _: ops.conv(
+    _normal(1, *_SIZE, 2), _normal(_WINDOW, _WINDOW, 2, 3), strides=_STRIDE, padding=padding
+  ),
+  'conv_transpose': lambda padding, _: ops.conv_transpose(
+    _normal(1, 3, 3, 2), _normal(_WINDOW, _WINDOW, 2, 3), strides=_STRIDE, padding=padding
+  ),
+  'max_pool': lambda padding, _: ops.max_pool(_normal(1, *_SIZE, 2), _WINDOW, _STRIDE, padding)[0],
+  'avg_pool': lambda padding, _: ops.avg_pool(_normal(1, *_SIZE, 2), _WINDOW, _STRIDE, padding),
+  'max_unpool': lambda padding, pairs: ops.max_unpool(
+    *_pooled(pairs), _SIZE, window=_WINDOW, strides=_STRIDE, padding=padding
+  ),
+  'avg_unpool': lambda padding, pairs: ops.avg_unpool(_pooled(pairs)[0], _WINDOW, _STRIDE, padding, output_size=_SIZE),
+  'layers.Conv': lambda padding, _: layers.Conv(3, _WINDOW, _STRIDE, padding).init_with_output(
+    jax.random.key(0), _normal(1, *_SIZE, 2)
+  )[0],
+  'layers.ConvTranspose': lambda padding, _: layers.ConvTranspose(3, _WINDOW, _STRIDE, padding).init_with_output(
+    jax.random.key(0), _normal(1, 3, 3, 2)
+  )[0],
 }
 
 ALIKE = [
-    (('VALID', 'valid', 'Valid', 0, (0, 0), [0, 0], np.zeros(2, int)), ((0, 0), (0, 0))),
-    ((1, np.int64(1), (1, 1), [1, 1], np.ones(2, int), [[1, 1], [1, 1]], np.ones((2, 2), int)), ((1, 1), (1, 1))),
-    (((2, 1), (2, (1, 1)), np.array([2, 1])), ((2, 2), (1, 1))),
-    (([(0, 2), (1, 0)], np.array([[0, 2], [1, 0]])), ((0, 2), (1, 0))),
+  (('VALID', 'valid', 'Valid', 0, (0, 0), [0, 0], np.zeros(2, int)), ((0, 0), (0, 0))),
+  ((1, np.int64(1), (1, 1), [1, 1], np.ones(2, int), [[1, 1], [1, 1]], np.ones((2, 2), int)), ((1, 1), (1, 1))),
+  (((2, 1), (2, (1, 1)), np.array([2, 1])), ((2, 2), (1, 1))),
+  (([(0, 2), (1, 0)], np.array([[0, 2], [1, 0]])), ((0, 2), (1, 0))),
 ]
 
 
@@ -80,9 +84,26 @@ def test_same_in_letters_of_either_case(name):
 
 
 @pytest.mark.parametrize('name', CALLS)
-@pytest.mark.parametrize('padding', [
-    'sane', 'FULL', '', None, 1.0, True, (1,), (1, 2, 3), ((1, 1),), ((1, 1), (1, 2, 3)), ((1, 1), (1.5, 0)),
-    ('SAME', 'SAME'), [True, 1], {}], ids=repr)
+@pytest.mark.parametrize(
+  'padding',
+  [
+    'sane',
+    'FULL',
+    '',
+    None,
+    1.0,
+    True,
+    (1,),
+    (1, 2, 3),
+    ((1, 1),),
+    ((1, 1), (1, 2, 3)),
+    ((1, 1), (1.5, 0)),
+    ('SAME', 'SAME'),
+    [True, 1],
+    {},
+  ],
+  ids=repr,
+)
 def test_what_is_no_padding_is_refused_alike(name, padding):
   with pytest.raises(ValueError, match=r"padding must be 'SAME', 'VALID', an int, 2 ints or 2 \(low, high\) pairs"):
     CALLS[name](padding, _SAME)

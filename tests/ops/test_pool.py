@@ -1,4 +1,5 @@
 """Pooling and unpooling against loops in NumPy, against PyTorch where it is installed, and against each other."""
+
 import functools
 import re
 
@@ -7,23 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deconv.ops import avg_pool
-from deconv.ops import avg_unpool
-from deconv.ops import max_pool
-from deconv.ops import max_unpool
+from deconv.ops import avg_pool, avg_unpool, max_pool, max_unpool
 
 # (spatial size, window, strides, padding)
 CASES = [
-    ((6, 8), 2, None, 0),
-    ((7, 5), 2, 2, 0),                      # a row and a column are left over
-    ((7, 9), 3, 2, 1),                      # overlap, padding
-    ((5, 6), (3, 2), (1, 2), ((2, 0), (0, 1))),
-    ((4, 4), 1, 1, 0),
-    ((9, 9), 2, 3, 0),                      # gaps between the windows
-    ((3, 6), 3, 3, ((1, 0), (0, 0))),       # as large as its windows, yet padded
-    ((2, 2), 4, 1, 3),                      # the window is wider than the plane
-    ((9,), 3, 2, 1),
-    ((4, 3, 5), 2, 1, ((0, 1), (0, 0), (1, 1))),
+  ((6, 8), 2, None, 0),
+  ((7, 5), 2, 2, 0),  # a row and a column are left over
+  ((7, 9), 3, 2, 1),  # overlap, padding
+  ((5, 6), (3, 2), (1, 2), ((2, 0), (0, 1))),
+  ((4, 4), 1, 1, 0),
+  ((9, 9), 2, 3, 0),  # gaps between the windows
+  ((3, 6), 3, 3, ((1, 0), (0, 0))),  # as large as its windows, yet padded
+  ((2, 2), 4, 1, 3),  # the window is wider than the plane
+  ((9,), 3, 2, 1),
+  ((4, 3, 5), 2, 1, ((0, 1), (0, 0), (1, 1))),
 ]
 IDS = [f'{size}-{window}-{strides}-{padding}' for size, window, strides, padding in CASES]
 
@@ -146,7 +144,7 @@ def test_minus_infinity_and_nan():
   x = jnp.full((1, 2, 2, 1), -jnp.inf)
   y, switches = max_pool(x, 3, 1, 1)
   assert bool((y == -jnp.inf).all()) and switches.ravel().tolist() == [0, 0, 0, 0]  # never a pixel of the padding
-  y, switches = max_pool(jnp.array([3., jnp.nan, 9., 1.])[None, :, None], 4)
+  y, switches = max_pool(jnp.array([3.0, jnp.nan, 9.0, 1.0])[None, :, None], 4)
   assert bool(jnp.isnan(y).all()) and switches.item() == 1
 
 
@@ -161,8 +159,11 @@ def test_small_batches_and_vmap(batch):
   @jax.jit
   def run(x):
     y, switches = max_pool(x, 3, 2, 1)
-    back = (max_unpool(y, switches, 6, window=3, strides=2, padding=1), max_unpool(y, switches, 6),
-            avg_unpool(avg_pool(x)))
+    back = (
+      max_unpool(y, switches, 6, window=3, strides=2, padding=1),
+      max_unpool(y, switches, 6),
+      avg_unpool(avg_pool(x)),
+    )
     both = jnp.stack([x, -x])
     there_and_back = lambda x: max_unpool(*max_pool(x), window=2)
     return y, back, jax.vmap(there_and_back)(both), [there_and_back(x), there_and_back(-x)]
@@ -175,13 +176,14 @@ def test_small_batches_and_vmap(batch):
 
 def test_second_derivative_of_a_penalty():
   """d/dx of |d/dx sum(pool(x)^3)|^2 = 2 * (3 y^2) * (6 y) at the switches, zero elsewhere."""
+
   def expected(x):
     y, switches = max_pool(x)
     return max_unpool(36 * y**3, switches, window=2)
 
-  slope = jax.grad(lambda x: jnp.sum(max_pool(x)[0]**3))
+  slope = jax.grad(lambda x: jnp.sum(max_pool(x)[0] ** 3))
   x = _normal(np.random.default_rng(6), 1, 4, 4, 2)
-  second, expected = jax.jit(lambda x: (jax.grad(lambda x: jnp.sum(slope(x)**2))(x), expected(x)))(x)
+  second, expected = jax.jit(lambda x: (jax.grad(lambda x: jnp.sum(slope(x) ** 2))(x), expected(x)))(x)
   np.testing.assert_allclose(second, expected, rtol=1e-5)
 
 
@@ -196,13 +198,15 @@ def test_bfloat16_averages_are_summed_in_float32():
 def test_compiled_training_program_has_no_scatter(options):
   def loss(x):
     y, switches = max_pool(x, **options)
-    return jnp.sum(max_unpool(y**2, switches, 8, **options)**2)
+    return jnp.sum(max_unpool(y**2, switches, 8, **options) ** 2)
 
   text = jax.jit(jax.grad(loss)).lower(jnp.zeros((2, 8, 8, 2))).compile().as_text()
   assert not re.search(r'= \S+ (scatter|reduce-window|select-and-scatter|gather)\(', text)
 
 
-@pytest.mark.parametrize('call, words', [
+@pytest.mark.parametrize(
+  'call, words',
+  [
     (lambda: max_pool(jnp.zeros((1, 4, 4, 1)), (2, 2, 2)), 'window must be an int or 2 ints'),
     (lambda: max_pool(jnp.zeros((1, 4, 4, 1)), 5), r'window \(5, 5\) is larger than spatial size \(4, 4\)'),
     (lambda: max_pool(jnp.zeros((1, 4, 4, 1)), 2, 0), 'strides must be at least 1'),
@@ -214,14 +218,17 @@ def test_compiled_training_program_has_no_scatter(options):
     (lambda: max_unpool(jnp.zeros((1, 2, 2, 1)), jnp.zeros((1, 2, 2, 1), int)), 'give output_size'),
     (lambda: max_unpool(jnp.zeros((1, 2, 2, 1)), jnp.zeros((1, 2, 2, 1), int), 7, window=2), r'output_size \(7, 7\)'),
     (lambda: avg_unpool(jnp.zeros((1, 2, 2, 1)), 2, output_size=9), r'output_size \(9, 9\)'),
-])
+  ],
+)
 def test_mistakes_name_the_argument(call, words):
   with pytest.raises(ValueError, match=words):
     call()
 
 
-@pytest.mark.parametrize('size, window, strides, padding', [
-    ((6, 8), 2, 2, 0), ((7, 5), 2, 2, 0), ((7, 9), 3, 2, 1), ((5, 6), (3, 2), (1, 2), (1, 1)), ((9, 9), 2, 3, 1)])
+@pytest.mark.parametrize(
+  'size, window, strides, padding',
+  [((6, 8), 2, 2, 0), ((7, 5), 2, 2, 0), ((7, 9), 3, 2, 1), ((5, 6), (3, 2), (1, 2), (1, 1)), ((9, 9), 2, 3, 1)],
+)
 def test_equal_to_pytorch(size, window, strides, padding):
   torch = pytest.importorskip('torch')
   x = np.random.default_rng(0).integers(-3, 3, (2, *size, 3)).astype(np.float32)

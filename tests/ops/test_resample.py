@@ -1,4 +1,5 @@
 """Down- and upsampling by whole factors, against MATLAB's imresize written out and against Pillow."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +48,7 @@ def photo(channel=1):
 
 
 def decibels(x, y):
-  return 10 * np.log10(255**2 / np.mean((x - y)**2))
+  return 10 * np.log10(255**2 / np.mean((x - y) ** 2))
 
 
 @pytest.mark.parametrize('factor', [1, 2, 3, 4, 6])
@@ -90,7 +91,7 @@ def test_area_and_nearest(factor):
   image = photo()
   x = jnp.asarray(image[None, ..., None], jnp.float32)
   area = np.asarray(downsample(x, factor, 'area'))[0, ..., 0]
-  blocks = [[image[i:i + factor, j:j + factor].mean() for j in range(0, 144, factor)] for i in range(0, 96, factor)]
+  blocks = [[image[i : i + factor, j : j + factor].mean() for j in range(0, 144, factor)] for i in range(0, 96, factor)]
   np.testing.assert_allclose(area, blocks, atol=1e-4)
   nearest = np.asarray(downsample(x, factor, 'nearest'))[0, ..., 0]
   pillow = Image.fromarray(image.astype(np.float32)).resize((144 // factor, 96 // factor), Image.Resampling.NEAREST)
@@ -103,7 +104,7 @@ def test_bicubic_keeps_what_it_must():
   for factor in (2, 3, 4):
     assert np.ptp(np.asarray(upsample_bicubic(jnp.full((1, 5, 7, 2), 3.0), factor))) < 1e-5
     side = 48 // factor
-    small = np.asarray(downsample(ramp[:, :48, :48], factor))[0, 3:side - 3, 0, 0]
+    small = np.asarray(downsample(ramp[:, :48, :48], factor))[0, 3 : side - 3, 0, 0]
     np.testing.assert_allclose(small, (np.arange(side)[3:-3] + 0.5) * factor - 0.5, atol=1e-4)
   checks = jnp.asarray(np.indices((32, 32)).sum(0) % 2, jnp.float32)[None, ..., None]
   np.testing.assert_allclose(downsample(checks, 2)[:, 2:-2, 2:-2], 0.5, atol=1e-6)

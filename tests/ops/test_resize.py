@@ -1,19 +1,22 @@
 """Resizing against loops in NumPy, SciPy, PyTorch where it is installed, and the transposed convolution it equals."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
 
-from deconv.ops import bilinear_kernel
-from deconv.ops import conv
-from deconv.ops import conv_transpose
-from deconv.ops import resize_bilinear
-from deconv.ops import resize_nearest
-from deconv.ops import resize_nearest_conv
+from deconv.ops import bilinear_kernel, conv, conv_transpose, resize_bilinear, resize_nearest, resize_nearest_conv
 
-SIZES = [((5, 7), (10, 14)), ((5, 7), (15, 7)), ((5, 7), (8, 3)), ((6, 6), (3, 2)), ((1, 4), (5, 9)), ((5,), (11,)),
-         ((2, 3, 4), (4, 5, 2))]
+SIZES = [
+  ((5, 7), (10, 14)),
+  ((5, 7), (15, 7)),
+  ((5, 7), (8, 3)),
+  ((6, 6), (3, 2)),
+  ((1, 4), (5, 9)),
+  ((5,), (11,)),
+  ((2, 3, 4), (4, 5, 2)),
+]
 
 
 def _normal(*shape, seed=0):
@@ -40,9 +43,11 @@ def _bilinear_by_scipy(x, size):
 def test_values_and_adjoint(size, target):
   x, y = _normal(2, *size, 3), _normal(2, *target, 3, seed=1)
   for resize, expected in ((resize_nearest, _nearest_by_loops), (resize_bilinear, _bilinear_by_scipy)):
+
     def run(x, y, resize=resize):
       resized, pull = jax.vjp(lambda x: resize(x, size=target), x)
       return resized, pull(y)[0], jax.jvp(lambda x: resize(x, size=target), (x,), (x,))[1]
+
     resized, pulled, pushed = jax.jit(run)(x, y)
     np.testing.assert_allclose(resized, expected(x, target), atol=2e-6)
     np.testing.assert_allclose(pushed, resized, atol=1e-6)  # it is linear
@@ -130,7 +135,9 @@ def test_types_empty_batches_and_vmap(resize):
   np.testing.assert_array_equal(resize(x, 1), x)
 
 
-@pytest.mark.parametrize('call, words', [
+@pytest.mark.parametrize(
+  'call, words',
+  [
     (lambda x: resize_nearest(x), 'exactly one of factor and size'),
     (lambda x: resize_nearest(x, 2, size=4), 'exactly one of factor and size'),
     (lambda x: resize_bilinear(x, -1), 'factor must be positive'),
@@ -141,7 +148,8 @@ def test_types_empty_batches_and_vmap(resize):
     (lambda x: resize_nearest(x[0, 0], 2), r'\(batch, \*spatial, channels\)'),
     (lambda x: resize_nearest(x[:, :0], 2), 'only the batch may be empty'),
     (lambda x: bilinear_kernel(0), 'factor must be at least 1'),
-])
+  ],
+)
 def test_mistakes_name_the_argument(call, words):
   with pytest.raises(ValueError, match=words):
     call(jnp.zeros((1, 4, 4, 2)))

@@ -1,14 +1,11 @@
 """Depth to space: by hand, by a loop, as the inverse and adjoint of space to depth, and as PyTorch has it."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from deconv.ops import conv
-from deconv.ops import depth_to_space
-from deconv.ops import icnr
-from deconv.ops import resize_nearest
-from deconv.ops import space_to_depth
+from deconv.ops import conv, depth_to_space, icnr, resize_nearest, space_to_depth
 
 CASES = [((2, 3), 2, 3), ((3, 2), 3, 1), ((2, 2), (1, 4), 2), ((5,), 3, 2), ((2, 1, 3), 2, 2), ((2, 3), 1, 4)]
 
@@ -25,7 +22,7 @@ def _by_loops(x, factor):
 
 
 def test_by_hand():
-  x = jnp.arange(8.).reshape(1, 1, 1, 8)
+  x = jnp.arange(8.0).reshape(1, 1, 1, 8)
   y = depth_to_space(x, 2)
   assert y[0, :, :, 0].tolist() == [[0, 1], [2, 3]]
   assert y[0, :, :, 1].tolist() == [[4, 5], [6, 7]]
@@ -64,14 +61,17 @@ def test_icnr_starts_as_nearest_neighbour_upsampling():
   assert np.std(kernel) > 0.8 and not np.allclose(kernel[..., 0], kernel[..., 4])
 
 
-@pytest.mark.parametrize('call, words', [
+@pytest.mark.parametrize(
+  'call, words',
+  [
     (lambda: depth_to_space(jnp.zeros((1, 2, 2, 6)), 2), r'6 channels, not a multiple of prod\(factor\) = 4'),
     (lambda: depth_to_space(jnp.zeros((1, 2, 2, 4)), 0), 'factor must be at least 1'),
     (lambda: depth_to_space(jnp.zeros((1, 2, 2, 4)), (2, 2, 1)), 'factor must be an int or 2 ints'),
     (lambda: depth_to_space(jnp.zeros((1, 2, 2, 4)), 1.5), 'factor must be an int'),
     (lambda: space_to_depth(jnp.zeros((1, 3, 4, 4)), 2), r'sizes \(3, 4\) of x are not multiples'),
     (lambda: icnr(jax.nn.initializers.ones, 2)(jax.random.key(0), (3, 3, 4, 6)), 'cannot be made of 4 equal'),
-])
+  ],
+)
 def test_mistakes_name_the_argument(call, words):
   with pytest.raises(ValueError, match=words):
     call()

@@ -1,4 +1,5 @@
 """The section data."""
+
 import pytest
 
 from deconv.errors import UserError
@@ -10,11 +11,27 @@ def test_a_misspelt_field_fails():
     DataOptions(image_sise=3)
 
 
-@pytest.mark.parametrize('field,value', [
-    ('channels', 2), ('on_broken', 'ignore'), ('worker_kind', 'fiber'), ('image_size', 0), ('crop', -1), ('workers', 0),
-    ('prefetch', 0), ('max_pixels', 0), ('max_pixels', 2 * 10**8), ('max_file_mb', 0),
-    ('memory_limit_mb', -1), ('background', (0, 0)), ('background', (0, 0, 256)),
-    ('vary', (0., 0.)), ('vary', (-1., 2.)), ('class_names', ('a', 'a'))])
+@pytest.mark.parametrize(
+  'field,value',
+  [
+    ('channels', 2),
+    ('on_broken', 'ignore'),
+    ('worker_kind', 'fiber'),
+    ('image_size', 0),
+    ('crop', -1),
+    ('workers', 0),
+    ('prefetch', 0),
+    ('max_pixels', 0),
+    ('max_pixels', 2 * 10**8),
+    ('max_file_mb', 0),
+    ('memory_limit_mb', -1),
+    ('background', (0, 0)),
+    ('background', (0, 0, 256)),
+    ('vary', (0.0, 0.0)),
+    ('vary', (-1.0, 2.0)),
+    ('class_names', ('a', 'a')),
+  ],
+)
 def test_values_that_mean_nothing(field, value):
   with pytest.raises(UserError, match=f'data.{field}'):
     DataOptions(**{field: value})

@@ -1,4 +1,5 @@
 """A whole config as options: sections by task and network, checks across sections, configs of older versions."""
+
 import json
 
 import pytest
@@ -7,10 +8,12 @@ from configs import base
 from deconv import layers, models
 from deconv.errors import UserError
 from deconv.models import dcign, vae, vgg
-from deconv.objectives import gan as gan_losses, likelihoods, regularizers
+from deconv.objectives import gan as gan_losses
+from deconv.objectives import likelihoods, regularizers
 from deconv.options import TASKS, Experiment, defaults, fields_of
 from deconv.options.models import autoencoders, gan, model, restorers, segmenters
-from deconv.options.objectives import gan as gan_objective, vae as vae_objective
+from deconv.options.objectives import gan as gan_objective
+from deconv.options.objectives import vae as vae_objective
 from deconv.tasks import TASKS as CLASSES
 
 
@@ -41,8 +44,10 @@ def test_a_config_is_its_options_and_back(task):
     nested = json.loads(json.dumps(config.to_dict()))
     assert nested == json.loads(json.dumps(defaults(task, name)))
     assert set(fields_of(task, name)) == {
-        f'{section}.{field}' if isinstance(value, dict) else section
-        for section, value in nested.items() for field in (value if isinstance(value, dict) else [''])}
+      f'{section}.{field}' if isinstance(value, dict) else section
+      for section, value in nested.items()
+      for field in (value if isinstance(value, dict) else [''])
+    }
 
 
 def test_types_come_back_from_json():
@@ -60,7 +65,9 @@ def test_a_config_of_an_older_version_gets_the_defaults_of_what_came_since():
   assert experiment.model.width == 32
 
 
-@pytest.mark.parametrize('change, sentence', [
+@pytest.mark.parametrize(
+  'change, sentence',
+  [
     (lambda c: c.update(task='gann'), "task='gann' does not exist (did you mean 'gan'?)"),
     (lambda c: c['model'].update(name='dcgam'), "model.name is 'dcgam' (did you mean 'dcgan'?); choose one of"),
     (lambda c: c['model'].update(name='unet'), "model.name is 'unet'; choose one of: dcgan, gan28, mlp_gan"),
@@ -73,11 +80,12 @@ def test_a_config_of_an_older_version_gets_the_defaults_of_what_came_since():
     (lambda c: c['objective'].update(name='hinged'), "objective.name is 'hinged'"),
     (lambda c: c['model'].update(upsample='deconvv'), "called 'deconvv' (did you mean 'deconv'?)"),
     (lambda c: c['train'].update(dtype='float23'), "train.dtype='float23' does not exist"),
-    (lambda c: c['train'].update(ema_decay=2.), 'train.ema_decay=2.0 must be at least 0 and below 1'),
+    (lambda c: c['train'].update(ema_decay=2.0), 'train.ema_decay=2.0 must be at least 0 and below 1'),
     (lambda c: c['checkpoint'].update(every=-1), 'checkpoint.every=-1 must not be negative'),
     (lambda c: c['samples'].update(gif_fps=0), 'samples.gif_fps=0 must be at least 1'),
     (lambda c: c['eval'].update(evaluators=('coverage', 'coverage')), 'names one of them twice'),
-])
+  ],
+)
 def test_mistakes(change, sentence):
   config = json.loads(json.dumps(config_of().to_dict()))
   change(config)
@@ -86,20 +94,31 @@ def test_mistakes(change, sentence):
   assert sentence in str(error.value) and '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('task, name, overrides, sentence', [
+@pytest.mark.parametrize(
+  'task, name, overrides, sentence',
+  [
     ('restoration', 'fsrcnn', {}, 'enlarges by 2 or more, not by 1'),
     ('restoration', 'conv_deconv', {'degrade__scale': 3}, 'enlarges by 2, 4, 8, ..., not by 3'),
     ('restoration', 'rednet', {'objective__colour': 'y', 'data__channels': 1}, 'needs data.channels=3'),
     ('restoration', 'context_encoder', {'degrade__scale': 2}, 'fills holes and does not enlarge'),
     ('segmentation', 'unet', {}, '2 to 255 classes in data.class_names'),
-    ('segmentation', 'fcn', {'data__class_names': ('a', 'b'), 'objective__deep_supervision': 1.},
-     'choose unet, linknet'),
+    (
+      'segmentation',
+      'fcn',
+      {'data__class_names': ('a', 'b'), 'objective__deep_supervision': 1.0},
+      'choose unet, linknet',
+    ),
     ('segmentation', 'unet', {'data__class_names': ('a', 'b'), 'augment__crop': 64}, 'augment.crop=64 is larger'),
     ('segmentation', 'unet', {'data__class_names': ('a', 'b'), 'model__pixels': 'caffe'}, 'is a scale of RGB images'),
     ('inverse_graphics', 'dcign', {}, 'set data.vary'),
-    ('inverse_graphics', 'dcign', {'data__vary': (1., 1.), 'model__latent_size': 1},
-     'at least the number of factors, 2'),
-])
+    (
+      'inverse_graphics',
+      'dcign',
+      {'data__vary': (1.0, 1.0), 'model__latent_size': 1},
+      'at least the number of factors, 2',
+    ),
+  ],
+)
 def test_sections_that_do_not_fit_together(task, name, overrides, sentence):
   config = base.get_config(model=name, task=task)
   if task == 'restoration':
@@ -109,10 +128,14 @@ def test_sections_that_do_not_fit_together(task, name, overrides, sentence):
     Experiment.from_config(config)
 
 
-@pytest.mark.parametrize('old, set_there, new, expected', [
-    ('fsrcnn', {}, 'espcn', 'subpixel'),            # ESPCN is ESPCN
+@pytest.mark.parametrize(
+  'old, set_there, new, expected',
+  [
+    ('fsrcnn', {}, 'espcn', 'subpixel'),  # ESPCN is ESPCN
     ('espcn', {}, 'fsrcnn', 'deconv'),
-    ('fsrcnn', {'model.upsample': 'resize_nearest'}, 'espcn', 'resize_nearest')])  # what the config has set stays
+    ('fsrcnn', {'model.upsample': 'resize_nearest'}, 'espcn', 'resize_nearest'),
+  ],
+)  # what the config has set stays
 def test_another_model_brings_its_own_defaults(old, set_there, new, expected):
   config = base.get_config(model=old, task='restoration')
   config.update_from_flattened_dict(set_there)
@@ -128,7 +151,7 @@ def test_dcign_is_dcign_after_another_model():
   assert config.model.upsample == 'resize_nearest' and config.model.latent_size == 7
 
 
-@pytest.mark.parametrize('steps, epochs, good', [(5, 0., True), (0, 1.5, True), (0, 0., False), (5, 1., False)])
+@pytest.mark.parametrize('steps, epochs, good', [(5, 0.0, True), (0, 1.5, True), (0, 0.0, False), (5, 1.0, False)])
 def test_length(steps, epochs, good):
   train = Experiment.from_config(config_of(train__steps=steps, train__epochs=epochs)).train
   if good:

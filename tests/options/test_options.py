@@ -1,4 +1,5 @@
 """Options: types, sentences, and that each field is written once: default, documentation, check."""
+
 import dataclasses
 import re
 import subprocess
@@ -41,42 +42,89 @@ def test_nothing_in_options_imports_jax():
   assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize('value, kind, expected', [
-    (1, float, 1.0), (2.0, int, 2), ([1, 2], tuple[int, ...], (1, 2)), ((1,), tuple[float, ...], (1.0,)),
-    (True, bool, True), ('a', str, 'a'), ([0, 1], tuple[float, float], (0.0, 1.0)), ([], tuple[str, ...], ())])
+@pytest.mark.parametrize(
+  'value, kind, expected',
+  [
+    (1, float, 1.0),
+    (2.0, int, 2),
+    ([1, 2], tuple[int, ...], (1, 2)),
+    ((1,), tuple[float, ...], (1.0,)),
+    (True, bool, True),
+    ('a', str, 'a'),
+    ([0, 1], tuple[float, float], (0.0, 1.0)),
+    ([], tuple[str, ...], ()),
+  ],
+)
 def test_convert(value, kind, expected):
   found = options.convert(value, kind)
   assert found == expected and type(found) is type(expected)
   assert not isinstance(found, tuple) or [type(x) for x in found] == [type(x) for x in expected]
 
 
-@pytest.mark.parametrize('value, kind', [
-    (1.5, int), ('1', int), (True, int), (1, bool), (1, str), (3, tuple[int, ...]), ('ab', tuple[str, ...]),
-    ((1, 2, 3), tuple[float, float]), ((1.5,), tuple[int, ...]), (None, float), (float('inf'), int)])
+@pytest.mark.parametrize(
+  'value, kind',
+  [
+    (1.5, int),
+    ('1', int),
+    (True, int),
+    (1, bool),
+    (1, str),
+    (3, tuple[int, ...]),
+    ('ab', tuple[str, ...]),
+    ((1, 2, 3), tuple[float, float]),
+    ((1.5,), tuple[int, ...]),
+    (None, float),
+    (float('inf'), int),
+  ],
+)
 def test_convert_refuses_what_would_lose_something(value, kind):
   with pytest.raises(ValueError):
     options.convert(value, kind)
 
 
-@pytest.mark.parametrize('text, kind, expected', [
-    ('3', int, 3), ('1e-3', float, 1e-3), ('3', float, 3.0), ('True', bool, True), ('no', bool, False),
+@pytest.mark.parametrize(
+  'text, kind, expected',
+  [
+    ('3', int, 3),
+    ('1e-3', float, 1e-3),
+    ('3', float, 3.0),
+    ('True', bool, True),
+    ('no', bool, False),
     ('x y', str, 'x y'),
-    ('(1, 2)', tuple[int, ...], (1, 2)), ('7', tuple[int, ...], (7,)), ("('a', 'b')", tuple[str, ...], ('a', 'b')),
-    ('(1, 2.5)', tuple[float, ...], (1.0, 2.5)), ('()', tuple[str, ...], ()), ('a, b', tuple[str, ...], ('a', 'b')),
-    ('a', tuple[str, ...], ('a',)), ('', tuple[str, ...], ())])
+    ('(1, 2)', tuple[int, ...], (1, 2)),
+    ('7', tuple[int, ...], (7,)),
+    ("('a', 'b')", tuple[str, ...], ('a', 'b')),
+    ('(1, 2.5)', tuple[float, ...], (1.0, 2.5)),
+    ('()', tuple[str, ...], ()),
+    ('a, b', tuple[str, ...], ('a', 'b')),
+    ('a', tuple[str, ...], ('a',)),
+    ('', tuple[str, ...], ()),
+  ],
+)
 def test_parse(text, kind, expected):
   assert options.parse(text, kind) == expected
 
 
-@pytest.mark.parametrize('text, kind', [('1e3', int), ('wide', int), ('fast', float), ('perhaps', bool),
-                                        ('(1, 2', tuple[int, ...]), ('(1.5,)', tuple[int, ...]),
-                                        ('(a)', tuple[str, ...])])
+@pytest.mark.parametrize(
+  'text, kind',
+  [
+    ('1e3', int),
+    ('wide', int),
+    ('fast', float),
+    ('perhaps', bool),
+    ('(1, 2', tuple[int, ...]),
+    ('(1.5,)', tuple[int, ...]),
+    ('(a)', tuple[str, ...]),
+  ],
+)
 def test_parse_refuses(text, kind):
   with pytest.raises((ValueError, KeyError)):
     options.parse(text, kind)
 
 
-@pytest.mark.parametrize('fields, sentence', [
+@pytest.mark.parametrize(
+  'fields, sentence',
+  [
     (dict(shelves=1.5), 'oven.shelves=1.5: the field needs a whole number, such as 2'),
     (dict(degrees='hot'), "oven.degrees='hot': the field needs a number, such as 180.0"),
     (dict(lit=1), 'oven.lit=1: the field needs true or false'),
@@ -84,8 +132,13 @@ def test_parse_refuses(text, kind):
     (dict(range=(1,)), "oven.range=(1,): the field needs 2 values in parentheses, such as '(0.0, 1.0)'"),
     (dict(names=4), "oven.names=4: the field needs values in parentheses, such as '('a', 'b')'"),
     (dict(fan=3), "oven.fan=3 has no effect here (only with oven.mode='wind'); leave it at 0"),
-    (dict(steam=3, mode='dry'), "oven.steam=3.0 has no effect here (only with oven.mode='wet' or oven.mode='wind' or "
-                                "oven.door='shut'); leave it at 0.0")])
+    (
+      dict(steam=3, mode='dry'),
+      "oven.steam=3.0 has no effect here (only with oven.mode='wet' or oven.mode='wind' or "
+      "oven.door='shut'); leave it at 0.0",
+    ),
+  ],
+)
 def test_sentences(fields, sentence):
   with pytest.raises(UserError) as error:
     Oven(**fields)

@@ -1,4 +1,5 @@
 """Tiny synthetic data sets in the files and formats in which the real ones are published."""
+
 import gzip
 import io
 import os
@@ -9,15 +10,61 @@ from PIL import Image
 
 from tests.data import pictures
 
-ATTRIBUTES = (
-    '5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair '
-    'Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male '
-    'Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks '
-    'Sideburns Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace '
-    'Wearing_Necktie Young').split()
-LANDMARKS = ('lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x '
-             'rightmouth_y').split()
-CLASSES = 'airplane automobile bird cat deer dog frog horse ship truck'.split()
+ATTRIBUTES = [
+  '5_o_Clock_Shadow',
+  'Arched_Eyebrows',
+  'Attractive',
+  'Bags_Under_Eyes',
+  'Bald',
+  'Bangs',
+  'Big_Lips',
+  'Big_Nose',
+  'Black_Hair',
+  'Blond_Hair',
+  'Blurry',
+  'Brown_Hair',
+  'Bushy_Eyebrows',
+  'Chubby',
+  'Double_Chin',
+  'Eyeglasses',
+  'Goatee',
+  'Gray_Hair',
+  'Heavy_Makeup',
+  'High_Cheekbones',
+  'Male',
+  'Mouth_Slightly_Open',
+  'Mustache',
+  'Narrow_Eyes',
+  'No_Beard',
+  'Oval_Face',
+  'Pale_Skin',
+  'Pointy_Nose',
+  'Receding_Hairline',
+  'Rosy_Cheeks',
+  'Sideburns',
+  'Smiling',
+  'Straight_Hair',
+  'Wavy_Hair',
+  'Wearing_Earrings',
+  'Wearing_Hat',
+  'Wearing_Lipstick',
+  'Wearing_Necklace',
+  'Wearing_Necktie',
+  'Young',
+]
+LANDMARKS = [
+  'lefteye_x',
+  'lefteye_y',
+  'righteye_x',
+  'righteye_y',
+  'nose_x',
+  'nose_y',
+  'leftmouth_x',
+  'leftmouth_y',
+  'rightmouth_x',
+  'rightmouth_y',
+]
+CLASSES = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck']
 PETS = [('Abyssinian_100', 1, 1), ('Abyssinian_5', 1, 1), ('beagle_9', 5, 2), ('yorkshire_terrier_1', 37, 2)]
 
 
@@ -53,7 +100,8 @@ def cifar10(count=3):
   members = {'cifar-10-batches-bin/batches.meta.txt': '\n'.join([*CLASSES, '']).encode()}
   for part, name in enumerate([*(f'data_batch_{i}.bin' for i in range(1, 6)), 'test_batch.bin']):
     members[f'cifar-10-batches-bin/{name}'] = b''.join(
-        bytes([label]) + image.transpose(2, 0, 1).tobytes() for image, label in zip(images[part], labels[part]))
+      bytes([label]) + image.transpose(2, 0, 1).tobytes() for image, label in zip(images[part], labels[part])
+    )
   return {'cifar-10-binary.tar.gz': tar(members)}, images, labels
 
 
@@ -63,10 +111,10 @@ def celeb_a(folder):
   os.makedirs(folder, exist_ok=True)
   pictures.write_zip(f'{folder}/img_align_celeba.zip', {f'img_align_celeba/{name}': faces[name] for name in faces})
   rows = {
-      'list_eval_partition.txt': ([], [[part] for part in (0, 0, 0, 1, 1, 2, 2)]),
-      'list_attr_celeba.txt': (ATTRIBUTES, [[1 if (i + j) % 3 else -1 for j in range(40)] for i in range(7)]),
-      'list_landmarks_align_celeba.txt': (LANDMARKS, [[10 * i + j for j in range(10)] for i in range(7)]),
-      'identity_CelebA.txt': ([], [[1000 + i] for i in range(7)]),
+    'list_eval_partition.txt': ([], [[part] for part in (0, 0, 0, 1, 1, 2, 2)]),
+    'list_attr_celeba.txt': (ATTRIBUTES, [[1 if (i + j) % 3 else -1 for j in range(40)] for i in range(7)]),
+    'list_landmarks_align_celeba.txt': (LANDMARKS, [[10 * i + j for j in range(10)] for i in range(7)]),
+    'identity_CelebA.txt': ([], [[1000 + i] for i in range(7)]),
   }
   for name, (columns, values) in rows.items():
     head = f'7\n{" ".join(columns)} \n' if columns else ''
@@ -81,13 +129,17 @@ def oxford_iiit_pet():
   for number, (name, _, _) in enumerate(PETS):
     picture = Image.fromarray(pictures.smooth(40 + number, 50, number))
     images[f'images/{name}.jpg'] = (
-        pictures.encode(picture.convert('RGBA'), 'PNG') if name == 'Abyssinian_5' else pictures.encode(picture, 'JPEG'))
+      pictures.encode(picture.convert('RGBA'), 'PNG') if name == 'Abyssinian_5' else pictures.encode(picture, 'JPEG')
+    )
     annotations[f'annotations/trimaps/{name}.png'] = pictures.encode(
-        np.arange((40 + number) * 50, dtype=np.uint8).reshape(40 + number, 50) % 3 + 1)
+      np.arange((40 + number) * 50, dtype=np.uint8).reshape(40 + number, 50) % 3 + 1
+    )
   for list_name, pets in (('trainval', PETS[:2]), ('test', PETS[2:])):
     annotations[f'annotations/{list_name}.txt'] = ''.join(
-        f'{name} {label} {species} 1\n' for name, label, species in pets).encode()
+      f'{name} {label} {species} 1\n' for name, label, species in pets
+    ).encode()
   annotations['annotations/xmls/Abyssinian_100.xml'] = (
-      b'<annotation><size><width>50</width><height>40</height></size><object><bndbox><xmin>5</xmin><ymin>4</ymin>'
-      b'<xmax>25</xmax><ymax>30</ymax></bndbox></object></annotation>')
+    b'<annotation><size><width>50</width><height>40</height></size><object><bndbox><xmin>5</xmin><ymin>4</ymin>'
+    b'<xmax>25</xmax><ymax>30</ymax></bndbox></object></annotation>'
+  )
   return {'images.tar.gz': tar(images), 'annotations.tar.gz': tar(annotations)}

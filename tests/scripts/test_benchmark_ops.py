@@ -1,4 +1,5 @@
 """The benchmarks run, say what they lack, and time what they say: the programs of all implementations agree."""
+
 import json
 import subprocess
 import sys
@@ -6,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from scripts import benchmark_ops
-from scripts import reproduce_reports
+from scripts import benchmark_ops, reproduce_reports
 
-SMALL = [benchmark_ops.Case('square', 2, (3, 4), (4, 4), 2, 1, 1, 1, 1, 3, 2),
-         benchmark_ops.Case('groups', 2, (5,), (3,), 2, 1, 1, 2, 2, 4, 6)]
+SMALL = [
+  benchmark_ops.Case('square', 2, (3, 4), (4, 4), 2, 1, 1, 1, 1, 3, 2),
+  benchmark_ops.Case('groups', 2, (5,), (3,), 2, 1, 1, 2, 2, 4, 6),
+]
 
 
 @pytest.mark.parametrize('case', SMALL, ids=lambda case: case.name)
@@ -34,8 +36,8 @@ def test_rounds_and_ratios():
   ticks = {('ours', 'all'): lambda: None, ('lax', 'all'): lambda: None}
   times = benchmark_ops.measure(ticks, 3)
   assert [len(v) for v in times.values()] == [3, 3]
-  assert benchmark_ops.ratio({('ours', 'all'): [1., 2.], ('lax', 'all'): [3., 8.]}, 'ours', 'lax', 'all') == 3.5
-  assert benchmark_ops.ratio({('ours', 'all'): [1., 3.], ('lax', 'all'): [8.]}, 'ours', 'lax', 'all') == 4
+  assert benchmark_ops.ratio({('ours', 'all'): [1.0, 2.0], ('lax', 'all'): [3.0, 8.0]}, 'ours', 'lax', 'all') == 3.5
+  assert benchmark_ops.ratio({('ours', 'all'): [1.0, 3.0], ('lax', 'all'): [8.0]}, 'ours', 'lax', 'all') == 4
 
 
 def test_counts_by_hand():

@@ -1,12 +1,12 @@
 """The three networks of the whole-step benchmark are the same network."""
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
 
 from deconv import layers
-from scripts import benchmark_ops
-from scripts import benchmark_train
+from scripts import benchmark_ops, benchmark_train
 
 
 def sizes(up, down):

@@ -1,4 +1,5 @@
 """A short version of the fuzz of all readers, and that it sees what it looks for."""
+
 import resource
 import warnings
 

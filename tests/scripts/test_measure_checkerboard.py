@@ -1,4 +1,5 @@
 """scripts/measure_checkerboard.py runs, at initialisation and on a trained run, and says what is wrong."""
+
 import importlib.util
 import json
 import pathlib
@@ -20,8 +21,18 @@ def _run(monkeypatch, *arguments):
 
 
 def test_initial_kinds(monkeypatch, capsys, tmp_path):
-  _run(monkeypatch, '--kinds', 'deconv3', 'resize_nearest', '--seeds=1', '--num=32', '--strides', '2', '--json',
-       f'--pictures={tmp_path}')
+  _run(
+    monkeypatch,
+    '--kinds',
+    'deconv3',
+    'resize_nearest',
+    '--seeds=1',
+    '--num=32',
+    '--strides',
+    '2',
+    '--json',
+    f'--pictures={tmp_path}',
+  )
   rows = {row['name']: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
   assert set(rows) == {'deconv3', 'resize_nearest'}
   assert all(np.isfinite(row['checkerboard_db']) for row in rows.values())

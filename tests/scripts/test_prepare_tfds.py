@@ -1,4 +1,5 @@
 """Preparing data sets without TensorFlow, from synthetic files in the original formats."""
+
 import io
 import os
 import socket
@@ -51,8 +52,9 @@ def test_cifar10(tmp_path):
     source = open_source(options('cifar10', data_dir), split)
     assert source.class_names == tuple(archives.CLASSES)
     found = {(item['image'].tobytes(), int(item['label'])) for item in items(source)}
-    assert found == {(image.tobytes(), label) for image, label in zip(
-        images[parts].reshape(-1, 32, 32, 3), labels[parts].ravel())}
+    assert found == {
+      (image.tobytes(), label) for image, label in zip(images[parts].reshape(-1, 32, 32, 3), labels[parts].ravel())
+    }
   record = tfds.data_source('cifar10', split='test', data_dir=data_dir)[0]
   assert record['id'].startswith(b'test_') or record['id'].startswith('test_')
 
@@ -62,7 +64,10 @@ def test_celeb_a(tmp_path):
   data_dir = prepare('celeb_a', tmp_path)
   builder = tfds.builder('celeb_a', data_dir=data_dir)
   assert {name: split.num_examples for name, split in builder.info.splits.items()} == {
-      'train': 3, 'validation': 2, 'test': 2}
+    'train': 3,
+    'validation': 2,
+    'test': 2,
+  }
   records = builder.as_data_source('validation', decoders={'image': tfds.decode.SkipDecoding()})
   found = {record['image']: record for record in records}
   assert set(found) == {faces['000004.jpg'], faces['000005.jpg']}  # the very bytes
@@ -83,8 +88,9 @@ def test_oxford_iiit_pet(tmp_path):
     record = records[f'{name}.jpg']
     assert (record['label'], record['species']) == (label - 1, species - 1)
     np.testing.assert_allclose(record['image'].astype(int), pictures.smooth(40 + number, 50, number), atol=16)
-    np.testing.assert_array_equal(record['segmentation_mask'][..., 0].ravel(),
-                                  np.arange((40 + number) * 50, dtype=np.uint8) % 3 + 1)
+    np.testing.assert_array_equal(
+      record['segmentation_mask'][..., 0].ravel(), np.arange((40 + number) * 50, dtype=np.uint8) % 3 + 1
+    )
   np.testing.assert_allclose(records['Abyssinian_100.jpg']['head_bbox'], [0.1, 0.1, 0.75, 0.5])
   np.testing.assert_allclose(records['beagle_9.jpg']['head_bbox'], 0)
   raw = builder.as_data_source('train', decoders={'image': tfds.decode.SkipDecoding()})
@@ -106,13 +112,17 @@ def test_files_that_are_not_the_registered_ones(tmp_path):
     open_source(options('mnist', str(tmp_path / 'data')))
 
 
-@pytest.mark.parametrize('name,file,data,message', [
+@pytest.mark.parametrize(
+  'name,file,data,message',
+  [
     ('mnist', 'train-images-idx3-ubyte.gz', b'text', 'not an idx file'),
     ('cifar10', 'cifar-10-binary.tar.gz', b'text', 'not a complete tar archive'),
     ('cifar10', 'cifar-10-binary.tar.gz', archives.tar({'a': b'b'}), 'batches.meta.txt is not in'),
     ('oxford_iiit_pet', 'images.tar.gz', archives.oxford_iiit_pet()['images.tar.gz'][:3000], 'not a complete tar'),
-    ('celeb_a', 'img_align_celeba.zip', b'text', 'not a complete zip archive')],
-                         ids=['idx', 'tar', 'tar_without_a_file', 'short_tar', 'zip'])  # an archive holds its time
+    ('celeb_a', 'img_align_celeba.zip', b'text', 'not a complete zip archive'),
+  ],
+  ids=['idx', 'tar', 'tar_without_a_file', 'short_tar', 'zip'],
+)  # an archive holds its time
 def test_damaged_files(name, file, data, message, tmp_path):
   files = {'mnist': archives.mnist(3, 2)[0], 'oxford_iiit_pet': archives.oxford_iiit_pet()}.get(name, {})
   with pytest.raises(UserError, match=message):
@@ -155,13 +165,17 @@ def test_only_what_is_missing_is_asked_for(tmp_path, no_network):
 def test_mistakes(tmp_path, capsys, monkeypatch):
   (tmp_path / 'file').write_bytes(b'')
   for arguments, message in [
-      (['mnits'], "no data set 'mnits' (did you mean 'mnist'?)"),
-      (['mnist', '--manual_dir=/no/such'], 'is not a folder'),
-      (['mnist', f'--data_dir={tmp_path}/file/below'], 'cannot write'),
-      (['food101', f'--data_dir={tmp_path}'], "'food101' can only be prepared with TensorFlow: pip install")]:
+    (['mnits'], "no data set 'mnits' (did you mean 'mnist'?)"),
+    (['mnist', '--manual_dir=/no/such'], 'is not a folder'),
+    (['mnist', f'--data_dir={tmp_path}/file/below'], 'cannot write'),
+    (['food101', f'--data_dir={tmp_path}'], "'food101' can only be prepared with TensorFlow: pip install"),
+  ]:
     find_spec = prepare_tfds.importlib.util.find_spec
-    monkeypatch.setattr(prepare_tfds.importlib.util, 'find_spec',
-                        lambda name, *args: None if name == 'tensorflow' else find_spec(name, *args))
+    monkeypatch.setattr(
+      prepare_tfds.importlib.util,
+      'find_spec',
+      lambda name, *args: None if name == 'tensorflow' else find_spec(name, *args),
+    )
     assert prepare_tfds.main(arguments) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith('Error: ') and message in error and '\n' not in error

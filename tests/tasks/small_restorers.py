@@ -1,4 +1,5 @@
 """What the tests of restoration share: small tasks of every kind, and smooth pictures."""
+
 import jax
 import numpy as np
 
@@ -9,18 +10,33 @@ from deconv.training.parallel import Parallel
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
 
-_MODELS = {'fsrcnn': {'width': 6, 'shrunk': 4, 'depth': 1}, 'rednet': {'depth': 6, 'width': 6},
-           'context_encoder': {'width': 4, 'bottleneck': 8}, 'autoencoder': {'width': 4, 'depth': 2}}
+_MODELS = {
+  'fsrcnn': {'width': 6, 'shrunk': 4, 'depth': 1},
+  'rednet': {'depth': 6, 'width': 6},
+  'context_encoder': {'width': 4, 'bottleneck': 8},
+  'autoencoder': {'width': 4, 'depth': 2},
+}
 
 SUPERRES = dict(degrade__scale=2, model__residual='bicubic', optimizer__learning_rate=3e-3)
-INPAINT = dict(model='context_encoder', degrade__hole='box', objective__outside=0., objective__ring=1,
-               objective__adversarial=0.01, objective__disc_width=4, objective__l2=0.99)
+INPAINT = dict(
+  model='context_encoder',
+  degrade__hole='box',
+  objective__outside=0.0,
+  objective__ring=1,
+  objective__adversarial=0.01,
+  objective__disc_width=4,
+  objective__l2=0.99,
+)
 
 
 def make_options(model='fsrcnn', colour='grey', side=16, **fields):
   """Returns the Experiment of a small network; `fields` are written section__field."""
-  nested = {'task': 'restoration', 'model': {'name': model, **_MODELS.get(model, {})}, 'objective': {'colour': colour},
-            'data': {'channels': 1 if colour == 'grey' else 3, 'image_size': side}}
+  nested = {
+    'task': 'restoration',
+    'model': {'name': model, **_MODELS.get(model, {})},
+    'objective': {'colour': colour},
+    'data': {'channels': 1 if colour == 'grey' else 3, 'image_size': side},
+  }
   for name, value in fields.items():
     section, field = name.split('__')
     nested.setdefault(section, {})[field] = value

@@ -1,4 +1,5 @@
 """The discriminator's step against its closed form for a discriminator of one weight."""
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -13,9 +14,11 @@ def test_one_step_of_a_linear_discriminator():
   rng = np.random.default_rng(0)
   reals, fakes = rng.normal(size=(2, 3, 4, 4, 1))
   seen = []
+
   def judge(params, stats, images, kind):
     seen.append((kind, int(stats['batches'])))
     return params['w'] * images.mean(axis=(1, 2, 3)), {'batches': stats['batches'] + len(seen)}
+
   optimizer = optax.sgd(0.5)
   weight = 0.7
   disc = NetworkState.create({'params': {'w': jnp.float32(weight)}, 'batch_stats': {'batches': 10}}, optimizer)

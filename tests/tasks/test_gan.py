@@ -1,4 +1,5 @@
 """The adversarial step: update orders by hand, one generator forward, EMA, statistics, sampling options."""
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -22,24 +23,29 @@ RATE = 0.1
 
 class Scale(nn.Module):
   """Generator x = w z, w = 2 at the start; sinh(z) - sinh(z) marks a forward: no derivative holds a sinh."""
+
   @nn.compact
   def __call__(self, z, train):
-    w = self.param('w', nn.initializers.constant(2.), ())
+    w = self.param('w', nn.initializers.constant(2.0), ())
     return (w * (z + 0 * jnp.sinh(w * z)))[:, :, None, None]
 
 
 class Slope(nn.Module):
   """Discriminator: logit = v x, v = 3 at the start; the objective below makes the game bilinear."""
+
   @nn.compact
   def __call__(self, x, train):
-    return self.param('v', nn.initializers.constant(3.), ()) * x[:, 0, 0, 0]
+    return self.param('v', nn.initializers.constant(3.0), ()) * x[:, 0, 0, 0]
 
 
 # D minimises -D(x) + D(G(z)), G minimises -D(G(z)): all gradients are products.
 LINEAR = Objective(disc=lambda real, fake: fake - real, gen=lambda fake: -fake)
 # One real pixel: uint8 255 is x = 1. z = 0.5, and u = 0.25 where the discriminator has latents of its own.
-BATCH = {'image': np.full((2, 1, 1, 1), 255, np.uint8), 'latent': np.full((2, 1), 0.5, np.float32),
-         'latent_disc': np.full((2, 1), 0.25, np.float32)}
+BATCH = {
+  'image': np.full((2, 1, 1, 1), 255, np.uint8),
+  'latent': np.full((2, 1), 0.5, np.float32),
+  'latent_disc': np.full((2, 1), 0.25, np.float32),
+}
 
 
 class LinearGan(Gan):
@@ -61,17 +67,20 @@ def sgd(scale):
   return optax.sgd(scale * RATE)
 
 
-def linear_gan(order, ema_decay=0.):
+def linear_gan(order, ema_decay=0.0):
   return LinearGan(make_options(objective={'update_order': order}, train={'ema_decay': ema_decay}), sgd, None)
 
 
-@pytest.mark.parametrize('order, w, v', [
+@pytest.mark.parametrize(
+  'order, w, v',
+  [
     # D sees G(z) = 2 * .5 = 1: dv = G(z) - x = 0, so v = 3; then dw = -v z = -1.5: w = 2.15.
     ('disc_then_gen', 2.15, 3.0),
     ('simultaneous', 2.15, 3.0),
     # G first: w = 2 + .1 * 3 * .5 = 2.15; D sees 2.15 * .25 = .5375: dv = .5375 - 1, v = 3.04625.
     ('alternate', 2.15, 3.04625),
-])
+  ],
+)
 def test_first_step_by_hand(order, w, v):
   task = linear_gan(order)
   state, scalars = task.train_step(task.init(KEY, BATCH), BATCH, KEY)
@@ -81,14 +90,17 @@ def test_first_step_by_hand(order, w, v):
   assert scalars['loss_gen'] == pytest.approx(-3.0)
 
 
-@pytest.mark.parametrize('order, w, v', [
+@pytest.mark.parametrize(
+  'order, w, v',
+  [
     # From w = 2, v = 3 with reals x = -1: dv = 1 - (-1) = 2, v = 2.8; G answers the new v: w = 2 + .1 * 2.8 * .5.
     ('disc_then_gen', 2.14, 2.8),
     # ... G answers the old v = 3.
     ('simultaneous', 2.15, 2.8),
     # G first, against v = 3; then D sees 2.15 * .25 = .5375: dv = 1.5375.
     ('alternate', 2.15, 2.84625),
-])
+  ],
+)
 def test_orders_differ_by_hand(order, w, v):
   task = linear_gan(order)
   batch = dict(BATCH, image=np.zeros((2, 1, 1, 1), np.uint8))
@@ -127,11 +139,20 @@ def test_discriminator_has_its_own_learning_rate():
 
 # A real network, small.
 
-def dcgan_task(order='disc_then_gen', objective='non_saturating', ema_decay=0., num=64, **evaluation):
-  return Gan(make_options(
-      data={'image_size': 8}, model={'name': 'dcgan', 'width': 4, 'kernel_size': 4, 'latent_size': 6},
-      objective={'name': objective, 'update_order': order}, train={'ema_decay': ema_decay}, samples={'num': num},
-      eval=evaluation), sgd, None)
+
+def dcgan_task(order='disc_then_gen', objective='non_saturating', ema_decay=0.0, num=64, **evaluation):
+  return Gan(
+    make_options(
+      data={'image_size': 8},
+      model={'name': 'dcgan', 'width': 4, 'kernel_size': 4, 'latent_size': 6},
+      objective={'name': objective, 'update_order': order},
+      train={'ema_decay': ema_decay},
+      samples={'num': num},
+      eval=evaluation,
+    ),
+    sgd,
+    None,
+  )
 
 
 @pytest.fixture(scope='module')
@@ -191,13 +212,19 @@ def plain_step(task, state, batch, order):
   return {'gen': {'params': gen_params, **gen_new}, 'disc': {'params': disc_params, 'batch_stats': {}, **disc_new}}
 
 
-@pytest.mark.parametrize('order, objective', [
-    ('disc_then_gen', 'non_saturating'), ('simultaneous', 'non_saturating'), ('alternate', 'non_saturating'),
-    ('disc_then_gen', 'minimax')])
+@pytest.mark.parametrize(
+  'order, objective',
+  [
+    ('disc_then_gen', 'non_saturating'),
+    ('simultaneous', 'non_saturating'),
+    ('alternate', 'non_saturating'),
+    ('disc_then_gen', 'minimax'),
+  ],
+)
 def test_step_equals_plain_gradients(order, objective, images):
   task = dcgan_task(order, objective)
   assert task.objective == OBJECTIVES[objective]
-  z = jax.random.uniform(KEY, (2, 6, 6), minval=-1., maxval=1.)
+  z = jax.random.uniform(KEY, (2, 6, 6), minval=-1.0, maxval=1.0)
   batch = dict(images, latent=z[0], latent_disc=z[1])
   state = task.init(KEY, batch)
   new, _ = jax.jit(task.train_step)(state, batch, KEY)
@@ -328,9 +355,15 @@ def test_batch_statistics_are_those_of_a_full_batch(trained):
   assert np.abs(images[4:] - task.generate(state, latents[4:])).max() > 1e-4
 
 
-@pytest.mark.parametrize('section, field, value', [('model', 'name', 'gan'), ('objective', 'name', 'wasserstein'),
-                                                   ('objective', 'update_order', 'gen_first'),
-                                                   ('eval', 'batch_stats', 'none')])
+@pytest.mark.parametrize(
+  'section, field, value',
+  [
+    ('model', 'name', 'gan'),
+    ('objective', 'name', 'wasserstein'),
+    ('objective', 'update_order', 'gen_first'),
+    ('eval', 'batch_stats', 'none'),
+  ],
+)
 def test_unknown_names_are_one_sentence(section, field, value):
   with pytest.raises(UserError, match=f"{section}.{field} is '{value}'.*; choose one of"):
     make_options(**{section: {field: value}})

@@ -1,4 +1,5 @@
 """Inverse graphics: what reaches the encoder, and a small scene whose latents find their factors."""
+
 import functools
 
 import jax
@@ -19,7 +20,7 @@ from deconv.tasks.inverse_graphics import InverseGraphics
 from deconv.training.parallel import Parallel
 
 KEY = jax.random.key(0)
-DATA = {'source': 'spots', 'image_size': 12, 'vary': (1., 1., 1., 2.)}
+DATA = {'source': 'spots', 'image_size': 12, 'vary': (1.0, 1.0, 1.0, 2.0)}
 OPTIONS = data.DataOptions(**DATA)
 
 
@@ -28,7 +29,7 @@ def paint(factors):
   x, y, light, shape = (column[:, None, None] for column in np.asarray(factors).T)
   across, down = np.arange(12)[None, None, :], np.arange(12)[None, :, None]
   wide, tall = 2 + 0.2 * (shape % 4), 2 + 0.3 * (shape // 4)
-  spot = np.exp(-0.5 * (((across - 3 - 0.4 * x) / wide)**2 + ((down - 3 - 0.4 * y) / tall)**2)**2)
+  spot = np.exp(-0.5 * (((across - 3 - 0.4 * x) / wide) ** 2 + ((down - 3 - 0.4 * y) / tall) ** 2) ** 2)
   return np.round(spot * (20 + 16 * light)).astype(np.uint8)[..., None]
 
 
@@ -38,9 +39,19 @@ def open_spots(options, split):
 
 
 def make_task(make_optimizer=lambda scale: optax.adam(scale * 3e-3), hidden=64, **objective):
-  return InverseGraphics(Experiment.from_config({
-      'task': 'inverse_graphics', 'model': {'name': 'vae_mlp', 'hidden': hidden, 'latent_size': 6}, 'data': DATA,
-      'objective': objective, 'samples': {'num': 4}}), make_optimizer, None)
+  return InverseGraphics(
+    Experiment.from_config(
+      {
+        'task': 'inverse_graphics',
+        'model': {'name': 'vae_mlp', 'hidden': hidden, 'latent_size': 6},
+        'data': DATA,
+        'objective': objective,
+        'samples': {'num': 4},
+      }
+    ),
+    make_optimizer,
+    None,
+  )
 
 
 def batches():
@@ -49,7 +60,7 @@ def batches():
 
 def test_only_the_active_latents_learn_from_the_picture():
   """The bias of a latent's unit sums its gradient over the batch; differences from the mean add up to nothing there."""
-  task = make_task(invariance=10.)
+  task = make_task(invariance=10.0)
   batch = next(batch for batch in map(batches().at, range(100)) if batch['varies'][0] == 1)
   params = task.init(KEY, batch).networks['vae'].params
   batch = {**batch, **task.random_inputs(batch, KEY)}
@@ -59,7 +70,7 @@ def test_only_the_active_latents_learn_from_the_picture():
   kernel = np.abs(np.asarray(grads['encoder']['posterior']['kernel'])).max(axis=0).reshape(2, 6)
   assert (kernel > 1e-4).all()  # the invariance gradient reaches them all
 
-  task = make_task(invariance=0.)
+  task = make_task(invariance=0.0)
   grads = jax.jit(jax.grad(lambda params, batch: task.loss(params, batch, 0)[0]))(params, batch)
   kernel = np.abs(np.asarray(grads['encoder']['posterior']['kernel'])).max(axis=0).reshape(2, 6)
   assert (kernel[:, 1] > 1e-3).all() and kernel[:, [0, 2, 3, 4, 5]].max() == 0
@@ -70,9 +81,11 @@ def test_the_decoder_sees_one_value_of_a_clamped_latent(monkeypatch):
   batch = batches().at(0)
   batch['varies'][:] = 2
   seen = []
+
   def decode(params, z):
     seen.append(np.asarray(z[0]))
     return jnp.zeros((*z.shape[:-1], 12, 12, 1))
+
   monkeypatch.setattr(task, 'decode', decode)
   monkeypatch.setattr(task, 'noise', lambda keys, name, samples: jnp.zeros((samples, len(keys), 6)))
   task.loss(task.init(KEY, batch).networks['vae'].params, {**batch, **task.random_inputs(batch, KEY)}, 0)
@@ -96,10 +109,17 @@ def test_loss_by_hand(clamp):
   rate = 0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).sum(-1).mean()
   logits = np.asarray(task.decode(params, mean + np.exp(log_variance / 2) * plain.noise[0]), np.float64)
   distortion = (np.logaddexp(0, logits) - batch['image'] / 255 * logits).sum((1, 2, 3)).mean()
-  invariance = sum(0.5 * (np.where(active, 0, codes - codes.mean(0))**2).sum(-1).mean() for codes in encoded)
-  assert {name: float(value) for name, value in scalars.items()} == pytest.approx({
-      'loss': distortion + rate + 0.5 * invariance, 'neg_elbo': distortion + rate, 'distortion': distortion,
-      'rate': rate, 'invariance': invariance}, rel=1e-4)
+  invariance = sum(0.5 * (np.where(active, 0, codes - codes.mean(0)) ** 2).sum(-1).mean() for codes in encoded)
+  assert {name: float(value) for name, value in scalars.items()} == pytest.approx(
+    {
+      'loss': distortion + rate + 0.5 * invariance,
+      'neg_elbo': distortion + rate,
+      'distortion': distortion,
+      'rate': rate,
+      'invariance': invariance,
+    },
+    rel=1e-4,
+  )
   assert float(loss) == float(scalars['loss']) and invariance > 1e-3
 
 
@@ -119,8 +139,10 @@ def trained():
   steps = 2000
   held = [feed.at(step) for step in range(steps)]
   stacked = {name: np.stack([batch[name] for batch in held]) for name in held[0]}
+
   def step(state, batch):
     return task.train_step(state, batch, jax.random.fold_in(KEY, state.step))
+
   state, scalars = jax.jit(lambda state: jax.lax.scan(step, state, stacked))(task.init(KEY, held[0]))
   return task, state, jax.tree.map(np.asarray, scalars)
 
@@ -130,7 +152,8 @@ def test_latents_find_their_factors(monkeypatch):
   assert scalars['loss'][-100:].mean() < scalars['loss'][:20].mean() - 5
   monkeypatch.setitem(sources.SOURCES, 'spots', open_spots)
   numbers, pictures, protocol = EVALUATORS['factor_sweeps'].measure(
-      task, state, open_spots(OPTIONS, 'train'), jax.random.key(3), EvalOptions(num_samples=400))
+    task, state, open_spots(OPTIONS, 'train'), jax.random.key(3), EvalOptions(num_samples=400)
+  )
   for factor in ('azimuth', 'elevation', 'light'):
     assert numbers[f'{factor}_monotone'] > 0.95, numbers
     assert numbers[f'{factor}_selective'] > 0.6, numbers
@@ -144,12 +167,14 @@ def test_knobs_turn_what_they_say():
   task, state, _ = trained()
   image = paint([[7, 7, 7, 4]])
   means = np.tile(task.means(state, image), (2, 1))
+
   def decoded(latent):
     codes = means.copy()
     codes[:, latent] = -1.5, 1.5
     images = (task.generate(state, codes)[..., 0] + 1) / 2
     place = np.arange(12)
     return np.array([[(x.sum(0) * place).sum() / x.sum(), (x.sum(1) * place).sum() / x.sum(), x.max()] for x in images])
+
   moved = np.abs(np.array([np.diff(decoded(latent), axis=0)[0] for latent in range(3)])) / [3, 3, 0.5]
   assert (np.argmax(moved, axis=1) == [0, 1, 2]).all(), moved
   assert (np.diag(moved) > 0.2).all(), moved
@@ -161,7 +186,7 @@ def test_knobs_picture_begins_with_the_scene():
   images = paint([[7, 7, 7, 4], [3, 9, 2, 1]])
   picture = task.knobs(state, images)
   for row in range(4):
-    assert np.array_equal(picture[2 + 14 * row:14 + 14 * row, 2:14], images[0])
+    assert np.array_equal(picture[2 + 14 * row : 14 + 14 * row, 2:14], images[0])
 
 
 def test_one_device_equals_four():
@@ -178,13 +203,19 @@ def test_one_device_equals_four():
     assert a == pytest.approx(b, rel=1e-4, abs=1e-6)
 
 
-@pytest.mark.parametrize('changes, message', [
-    ({'data.vary': ()}, 'set data.vary'), ({'model.latent_size': 3}, 'model.latent_size=3'),
-    ({'objective.clamp': 'median'}, 'objective.clamp'), ({'objective.invariance': -1.}, 'objective.invariance'),
-    ({'objective.name': 'iwae'}, 'set it to elbo')])
+@pytest.mark.parametrize(
+  'changes, message',
+  [
+    ({'data.vary': ()}, 'set data.vary'),
+    ({'model.latent_size': 3}, 'model.latent_size=3'),
+    ({'objective.clamp': 'median'}, 'objective.clamp'),
+    ({'objective.invariance': -1.0}, 'objective.invariance'),
+    ({'objective.name': 'iwae'}, 'set it to elbo'),
+  ],
+)
 def test_mistakes(changes, message):
   config = base.get_config(model='dcign', task='inverse_graphics')
-  config.data.vary = (1., 1., 1., 10.)
+  config.data.vary = (1.0, 1.0, 1.0, 10.0)
   config.update_from_flattened_dict(changes)
   with pytest.raises(UserError, match=message):
     Experiment.from_config(config)
@@ -199,4 +230,4 @@ def test_variants_of_the_config(variant, conv_2, clamp):
   if conv_2:
     assert task.encoder.features[1] == conv_2 and task.image_shape == (150, 150, 1) and task.latent.size == 200
     assert config.data.vary[-1] == {'paper': 10, 'code': 15}[variant]
-    assert objective.invariance == {'paper': 0.01, 'code': 0.}[variant]
+    assert objective.invariance == {'paper': 0.01, 'code': 0.0}[variant]

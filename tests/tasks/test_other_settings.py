@@ -1,4 +1,5 @@
 """A step, an evaluation and pictures of every task under settings of JAX that are the user's."""
+
 import contextlib
 
 import jax
@@ -10,57 +11,159 @@ from deconv.rng import stream
 from deconv.tasks import TASKS
 from deconv.training import experiment
 
-COMMON = {'compilation_cache': '', 'train.batch_size': 4, 'train.steps': 2, 'eval.batch_size': 4, 'samples.num': 4,
-          'data.workers': 1, 'train.ema_decay': 0.9, 'eval.evaluators': ()}
+COMMON = {
+  'compilation_cache': '',
+  'train.batch_size': 4,
+  'train.steps': 2,
+  'eval.batch_size': 4,
+  'samples.num': 4,
+  'data.workers': 1,
+  'train.ema_decay': 0.9,
+  'eval.evaluators': (),
+}
 TINY = {
-    'gan': ('dcgan', {'data.image_size': 8, 'model.width': 4, 'model.latent_size': 4}),
-    'vae': ('vae_mlp', {'data.image_size': 4, 'model.hidden': 4, 'model.latent_size': 2, 'eval.importance_samples': 4,
-                        'eval.importance_chunk': 2}),
-    'factor_vae': ('vae_mlp', {'data.image_size': 4, 'model.hidden': 4, 'model.latent_size': 2,
-                               'objective.disc_hidden': 4}),
-    'inverse_graphics': ('vae_mlp', {
-        'data.source': 'heads', 'data.image_size': 8, 'model.hidden': 4, 'model.latent_size': 5,
-        'data.vary': (1., 1., 1., 1.), 'objective.invariance': 1.}),
-    'restoration': ('context_encoder', {
-        'data.image_size': 16, 'model.width': 4, 'model.bottleneck': 8, 'degrade.hole': 'box',
-        'objective.colour': 'grey', 'objective.adversarial': 0.01, 'objective.disc_width': 4}),
-    'segmentation': ('unet', {
-        'data.source': 'digit_scenes', 'data.image_size': 16, 'data.channels': 3, 'model.depth': 1, 'model.width': 4,
-        'data.class_names': ('photo', *'0123456789'), 'augment.rotate_degrees': 10.}),
+  'gan': ('dcgan', {'data.image_size': 8, 'model.width': 4, 'model.latent_size': 4}),
+  'vae': (
+    'vae_mlp',
+    {
+      'data.image_size': 4,
+      'model.hidden': 4,
+      'model.latent_size': 2,
+      'eval.importance_samples': 4,
+      'eval.importance_chunk': 2,
+    },
+  ),
+  'factor_vae': (
+    'vae_mlp',
+    {'data.image_size': 4, 'model.hidden': 4, 'model.latent_size': 2, 'objective.disc_hidden': 4},
+  ),
+  'inverse_graphics': (
+    'vae_mlp',
+    {
+      'data.source': 'heads',
+      'data.image_size': 8,
+      'model.hidden': 4,
+      'model.latent_size': 5,
+      'data.vary': (1.0, 1.0, 1.0, 1.0),
+      'objective.invariance': 1.0,
+    },
+  ),
+  'restoration': (
+    'context_encoder',
+    {
+      'data.image_size': 16,
+      'model.width': 4,
+      'model.bottleneck': 8,
+      'degrade.hole': 'box',
+      'objective.colour': 'grey',
+      'objective.adversarial': 0.01,
+      'objective.disc_width': 4,
+    },
+  ),
+  'segmentation': (
+    'unet',
+    {
+      'data.source': 'digit_scenes',
+      'data.image_size': 16,
+      'data.channels': 3,
+      'model.depth': 1,
+      'model.width': 4,
+      'data.class_names': ('photo', *'0123456789'),
+      'augment.rotate_degrees': 10.0,
+    },
+  ),
 }
 
 
 # What else an objective, a degradation or an augmentation may be: only traced.
 VARIANTS = [
-    ('gan', {'objective.update_order': 'alternate', 'objective.name': 'minimax', 'eval.batch_stats': 'batch'}),
-    ('vae', {'objective.name': 'iwae', 'objective.samples': 3}),
-    ('vae', {'objective.name': 'beta_tc', 'objective.likelihood': 'logistic_mixture', 'data.channels': 3,
-             'objective.binarization': 'grey'}),
-    ('vae', {'objective.name': 'dip_i', 'objective.likelihood': 'gaussian_fixed', 'objective.binarization': 'grey'}),
-    ('vae', {'objective.name': 'dip_ii', 'objective.likelihood': 'gaussian_pixel', 'objective.binarization': 'grey'}),
-    ('vae', {'objective.name': 'capacity', 'objective.likelihood': 'gaussian_learned',
-             'objective.binarization': 'grey'}),
-    ('vae', {'objective.binarization': 'static', 'train.dtype': 'bfloat16'}),
-    ('restoration', {'degrade.hole': 'strokes', 'objective.adversarial': 0.}),
-    ('restoration', {'degrade.hole': 'pixels', 'objective.adversarial': 0., 'objective.ssim': 0.1,
-                     'objective.total_variation': 0.1, 'objective.charbonnier': 0.1}),
-    ('restoration', {'model.name': 'fsrcnn', 'degrade.hole': 'none', 'degrade.scale': 2, 'data.channels': 3,
-                     'objective.colour': 'y', 'objective.adversarial': 0., 'augment.turns': True}),
-    ('restoration', {'model.name': 'rednet', 'degrade.hole': 'none', 'data.channels': 3, 'objective.colour': 'rgb',
-                     'degrade.noise_sigma_max': 50., 'degrade.jpeg_quality': 10, 'degrade.jpeg_quality_max': 90,
-                     'degrade.salt_pepper': 0.1, 'degrade.blur_sigma': 1., 'objective.adversarial': 0.}),
-    ('segmentation', {'augment.elastic_sigma': 2., 'augment.brightness': 0.1, 'augment.contrast': 0.1,
-                      'augment.saturation': 0.1, 'augment.hue': 0.1, 'augment.scale_max': 1.5, 'augment.flip': True}),
-    ('segmentation', {'objective.class_weights': 'median_frequency', 'objective.dice': 1., 'objective.focal': 1.,
-                      'objective.lovasz': 1., 'objective.deep_supervision': 0.5}),
+  ('gan', {'objective.update_order': 'alternate', 'objective.name': 'minimax', 'eval.batch_stats': 'batch'}),
+  ('vae', {'objective.name': 'iwae', 'objective.samples': 3}),
+  (
+    'vae',
+    {
+      'objective.name': 'beta_tc',
+      'objective.likelihood': 'logistic_mixture',
+      'data.channels': 3,
+      'objective.binarization': 'grey',
+    },
+  ),
+  ('vae', {'objective.name': 'dip_i', 'objective.likelihood': 'gaussian_fixed', 'objective.binarization': 'grey'}),
+  ('vae', {'objective.name': 'dip_ii', 'objective.likelihood': 'gaussian_pixel', 'objective.binarization': 'grey'}),
+  ('vae', {'objective.name': 'capacity', 'objective.likelihood': 'gaussian_learned', 'objective.binarization': 'grey'}),
+  ('vae', {'objective.binarization': 'static', 'train.dtype': 'bfloat16'}),
+  ('restoration', {'degrade.hole': 'strokes', 'objective.adversarial': 0.0}),
+  (
+    'restoration',
+    {
+      'degrade.hole': 'pixels',
+      'objective.adversarial': 0.0,
+      'objective.ssim': 0.1,
+      'objective.total_variation': 0.1,
+      'objective.charbonnier': 0.1,
+    },
+  ),
+  (
+    'restoration',
+    {
+      'model.name': 'fsrcnn',
+      'degrade.hole': 'none',
+      'degrade.scale': 2,
+      'data.channels': 3,
+      'objective.colour': 'y',
+      'objective.adversarial': 0.0,
+      'augment.turns': True,
+    },
+  ),
+  (
+    'restoration',
+    {
+      'model.name': 'rednet',
+      'degrade.hole': 'none',
+      'data.channels': 3,
+      'objective.colour': 'rgb',
+      'degrade.noise_sigma_max': 50.0,
+      'degrade.jpeg_quality': 10,
+      'degrade.jpeg_quality_max': 90,
+      'degrade.salt_pepper': 0.1,
+      'degrade.blur_sigma': 1.0,
+      'objective.adversarial': 0.0,
+    },
+  ),
+  (
+    'segmentation',
+    {
+      'augment.elastic_sigma': 2.0,
+      'augment.brightness': 0.1,
+      'augment.contrast': 0.1,
+      'augment.saturation': 0.1,
+      'augment.hue': 0.1,
+      'augment.scale_max': 1.5,
+      'augment.flip': True,
+    },
+  ),
+  (
+    'segmentation',
+    {
+      'objective.class_weights': 'median_frequency',
+      'objective.dice': 1.0,
+      'objective.focal': 1.0,
+      'objective.lovasz': 1.0,
+      'objective.deep_supervision': 0.5,
+    },
+  ),
 ]
 
 
 @contextlib.contextmanager
 def refusing():
   """The settings that only refuse, together: what each of them would raise, it raises here."""
-  with (jax.numpy_rank_promotion('raise'), jax.numpy_dtype_promotion('strict'), jax.checking_leaks(),
-        jax.debug_nans(True)):
+  with (
+    jax.numpy_rank_promotion('raise'),
+    jax.numpy_dtype_promotion('strict'),
+    jax.checking_leaks(),
+    jax.debug_nans(True),
+  ):
     yield
 
 
@@ -69,8 +172,9 @@ def prepare(task, variant=()):
   overrides = {**COMMON, **overrides, **dict(variant)}
   model = overrides.pop('model.name', model)
   config = base.get_config(model=model, task=task)
-  config.update_from_flattened_dict({name: value for name, value in overrides.items()
-                                     if not name.startswith('model.') or name[6:] in config.model})
+  config.update_from_flattened_dict(
+    {name: value for name, value in overrides.items() if not name.startswith('model.') or name[6:] in config.model}
+  )
   return experiment.prepare(config)
 
 
@@ -83,8 +187,10 @@ def programs(run):
   batch = run.batches.at(0)
   state = jax.eval_shape(run.task.init, run.key, batch)
   weighted = {**batch, 'weight': np.float32([1, 1, 1, 0])}
-  return [jax.jit(step).trace(state, one, run.key)
-          for step, one in ((run.task.train_step, batch), (run.task.eval_step, weighted))]
+  return [
+    jax.jit(step).trace(state, one, run.key)
+    for step, one in ((run.task.train_step, batch), (run.task.eval_step, weighted))
+  ]
 
 
 def smoke(task):
@@ -134,8 +240,7 @@ def test_variants_are_traced_to_the_same_types(i):
 
 
 def sums_in(jaxpr):
-  """Yields the precision of every product that leaves fewer than two axes: a sum, where a network's layers leave more.
-  """
+  """Yields the precision of every product that leaves fewer than two axes: a sum, where a network's layers leave more."""
   for equation in jaxpr.eqns:
     if equation.primitive.name == 'dot_general' and equation.outvars[0].aval.ndim < 2:
       yield equation.params['precision']

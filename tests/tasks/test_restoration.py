@@ -1,4 +1,5 @@
 """The restoration task: what a step minimises, sums that do not depend on batches, devices, holes, colours."""
+
 import json
 
 import jax
@@ -51,7 +52,7 @@ def test_measures_are_those_of_the_metrics(superres):
   sums = jax.jit(task.eval_step)(state, {'image': batch['image'][:1]}, KEY)
   for name, image in (('psnr', outputs), ('psnr_baseline', bicubic[0])):
     levels = np.clip(np.round((np.float64(image) + 1) * 127.5), 0, 255)[2:-2, 2:-2]
-    error = np.mean((levels - batch['image'][0, 2:-2, 2:-2])**2)
+    error = np.mean((levels - batch['image'][0, 2:-2, 2:-2]) ** 2)
     assert sums[name] == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
 
 
@@ -63,9 +64,11 @@ def test_degraded_and_baseline_are_aligned():
   batch = {'image': image}
   inputs, _, targets = jax.jit(task.observe)({**batch, **task.random_inputs(batch, KEY)})
   state = task.init(KEY, batch)
+
   def centre(x):
     mass = (np.float64(x) + 1)[0, ..., 0]
     return [np.average(np.arange(16) + 0.5, weights=mass.sum(axis)) for axis in (1, 0)]
+
   np.testing.assert_allclose(centre(targets), [6, 9])
   np.testing.assert_allclose(centre(jax.jit(task.baseline)(inputs, None)), [6, 9], atol=0.15)  # clipped
   np.testing.assert_allclose(centre(task.predict_image(state, np.asarray(inputs[0]))[None]), [6, 9], atol=0.15)
@@ -87,9 +90,9 @@ def check_sums(task, images):
 
 
 def test_sums_do_not_depend_on_the_batches():
-  task = build('rednet', degrade__noise_sigma=20., degrade__noise_sigma_max=30.)
+  task = build('rednet', degrade__noise_sigma=20.0, degrade__noise_sigma_max=30.0)
   found = check_sums(task, smooth(8, 16, 1))
-  assert found['psnr_baseline'] == pytest.approx(20 * np.log10(255 / 25), abs=1.) and 'l1_hole' not in found
+  assert found['psnr_baseline'] == pytest.approx(20 * np.log10(255 / 25), abs=1.0) and 'l1_hole' not in found
 
 
 def test_pmap_equals_jit():
@@ -112,6 +115,7 @@ def test_pmap_equals_jit():
 
 
 # Holes.
+
 
 @pytest.fixture(scope='module')
 def inpaint():
@@ -158,11 +162,12 @@ def test_adversarial_step_moves_both_networks(inpaint):
 
 # Colours.
 
+
 def test_luminance_network_restores_matlabs_y():
   task = build(colour='y', **SUPERRES)
   batch = {'image': smooth(2, 16, 3)}
   inputs, _, targets = jax.jit(task.observe)({**batch, **task.random_inputs(batch, KEY)})
-  r, g, b = np.moveaxis(batch['image'] / 255., -1, 0)
+  r, g, b = np.moveaxis(batch['image'] / 255.0, -1, 0)
   wanted = 16 + 65.481 * r + 128.553 * g + 24.966 * b
   np.testing.assert_allclose((np.asarray(targets)[..., 0] + 1) * 127.5, wanted, atol=1e-3)
   assert inputs.shape == (2, 8, 8, 1) and task.channels == 1
@@ -182,7 +187,7 @@ def test_colours_out_of_grey():
 
 def test_last_layer_may_learn_slower():
   steps = []
-  for scale in (1., 0.1):
+  for scale in (1.0, 0.1):
     task = build(objective__last_learning_rate_scale=scale, **SUPERRES)
     batch = {'image': smooth(2, 16, 1)} if not steps else batch
     start = task.init(KEY, batch)
@@ -194,34 +199,51 @@ def test_last_layer_may_learn_slower():
 
 # Pictures and mistakes.
 
+
 def test_pictures_show_input_baseline_result_truth(superres):
   task, _, state, _, batch = superres
   grid = task.pictures(state, batch, KEY)['restored']
   assert grid.shape == (6 * 18 + 2, 4 * 18 + 2, 1)
-  np.testing.assert_array_equal(grid[2:18, 3 * 18 + 2:4 * 18], batch['image'][0])
+  np.testing.assert_array_equal(grid[2:18, 3 * 18 + 2 : 4 * 18], batch['image'][0])
   np.testing.assert_array_equal(grid, task.pictures(state, batch, KEY)['restored'])
 
 
-@pytest.mark.parametrize('fields, part', [
+@pytest.mark.parametrize(
+  'fields, part',
+  [
     (dict(colour='y', data__channels=1, degrade__scale=2), "objective.colour='y' needs data.channels=3"),
     (dict(model='rednet', data__channels=3), "objective.colour='grey' needs data.channels=1"),
     (dict(degrade__scale=3), 'multiple of 3'),
-    (dict(degrade__scale=4, side=8), 'data.image_size=8 leaves nothing to measure inside of a border of '
-     'degrade.scale=4 pixels; make it more than 8'),
-    (dict(model='rednet', objective__shave=8), 'objective.shave=8 leaves 0 pixels of data.image_size=16, and the loss '
-     'needs 1; change one of them'),
-    (dict(model='rednet', objective__shave=3, objective__ssim=1.), 'objective.shave=3 leaves 10 pixels of '
-     'data.image_size=16, and the loss needs 11; change one of them'),
-    (dict(degrade__scale=2, model__depth=1, objective__adversarial=1.), 'objective.adversarial=1.0 is for holes'),
-    (dict(degrade__scale=2, objective__ring=2), 'objective.ring=2 is for holes, and the degradation makes none; leave '
-     'it at 0'),
-    (dict(degrade__scale=2, objective__outside=0.5), 'objective.outside=0.5 is for holes, and the degradation makes '
-     'none; leave it at 1'),
+    (
+      dict(degrade__scale=4, side=8),
+      'data.image_size=8 leaves nothing to measure inside of a border of degrade.scale=4 pixels; make it more than 8',
+    ),
+    (
+      dict(model='rednet', objective__shave=8),
+      'objective.shave=8 leaves 0 pixels of data.image_size=16, and the loss needs 1; change one of them',
+    ),
+    (
+      dict(model='rednet', objective__shave=3, objective__ssim=1.0),
+      'objective.shave=3 leaves 10 pixels of data.image_size=16, and the loss needs 11; change one of them',
+    ),
+    (dict(degrade__scale=2, model__depth=1, objective__adversarial=1.0), 'objective.adversarial=1.0 is for holes'),
+    (
+      dict(degrade__scale=2, objective__ring=2),
+      'objective.ring=2 is for holes, and the degradation makes none; leave it at 0',
+    ),
+    (
+      dict(degrade__scale=2, objective__outside=0.5),
+      'objective.outside=0.5 is for holes, and the degradation makes none; leave it at 1',
+    ),
     (dict(model='rednet', colour='rgb', degrade__grey=True, degrade__hole='box'), 'degrade.hole cannot be had'),
     (dict(model='rednet', degrade__scale=2, degrade__hole='box'), 'degrade.hole cannot be had'),
-    (dict(model='rednet', degrade__noise_sigma=9., objective__adversarial_name='wgan'),
-     "objective.adversarial_name is 'wgan'"),
-], ids=str)
+    (
+      dict(model='rednet', degrade__noise_sigma=9.0, objective__adversarial_name='wgan'),
+      "objective.adversarial_name is 'wgan'",
+    ),
+  ],
+  ids=str,
+)
 def test_mistakes_are_one_sentence(fields, part):
   with pytest.raises(UserError) as error:
     make_options(**fields)
@@ -230,8 +252,11 @@ def test_mistakes_are_one_sentence(fields, part):
 
 def test_sizes_that_just_do_are_measured():
   """What the options let through has a loss and a quality."""
-  for fields in (dict(degrade__scale=4, side=12), dict(model='rednet', objective__shave=8, side=17),
-                 dict(model='rednet', objective__shave=3, objective__ssim=1., side=17)):
+  for fields in (
+    dict(degrade__scale=4, side=12),
+    dict(model='rednet', objective__shave=8, side=17),
+    dict(model='rednet', objective__shave=3, objective__ssim=1.0, side=17),
+  ):
     task = build(**fields)
     state, batch = jax.eval_shape(task.init, KEY, None), task.batch_shapes(2)
     jax.eval_shape(task.train_step, state, batch, KEY)
@@ -252,16 +277,19 @@ def test_nothing_degraded_has_no_baseline():
 
 # What the task takes from its options.
 
+
 def test_each_optimizer_has_its_learning_rate():
   scales = []
+
   def make_optimizer(scale):
     scales.append(scale)
     return optax.sgd(scale)
+
   options = make_options(**INPAINT, objective__disc_learning_rate_scale=0.1)
   task = TASKS['restoration'](options, make_optimizer, None)
-  assert scales == [1., 0.1]
-  for optimizer, rate in ((task.optimizer, 1.), (task.disc_optimizer, 0.1)):
-    updates, _ = optimizer.update({'p': 1.}, optimizer.init({'p': 0.}))
+  assert scales == [1.0, 0.1]
+  for optimizer, rate in ((task.optimizer, 1.0), (task.disc_optimizer, 0.1)):
+    updates, _ = optimizer.update({'p': 1.0}, optimizer.init({'p': 0.0}))
     assert updates['p'] == -rate
 
 
@@ -273,7 +301,7 @@ def test_networks_have_the_type_and_the_axis():
   assert task.discriminator.options.width == 4
 
 
-@pytest.mark.parametrize('decay, use_ema, averaged', [(0.5, True, True), (0.5, False, False), (0., True, False)])
+@pytest.mark.parametrize('decay, use_ema, averaged', [(0.5, True, True), (0.5, False, False), (0.0, True, False)])
 def test_average_is_evaluated_where_there_is_one_and_it_is_wanted(decay, use_ema, averaged):
   task = build('autoencoder', train__ema_decay=decay, eval__use_ema=use_ema)
   state = jax.eval_shape(task.init, KEY, None)
@@ -290,10 +318,10 @@ def test_average_is_evaluated_where_there_is_one_and_it_is_wanted(decay, use_ema
 
 def test_protocol_says_how_decibels_are_measured():
   for fields, wanted in (
-      (dict(colour='y', **SUPERRES), {'baseline': 'bicubic', 'colour': 'y', 'scale': 2, 'ema': False}),
-      (dict(model='rednet', degrade__noise_sigma=9.),
-       {'baseline': 'input', 'colour': 'grey', 'scale': 1, 'ema': False}),
-      (INPAINT, {'baseline': 'mean of the pixels around the hole', 'colour': 'grey', 'scale': 1, 'ema': False})):
+    (dict(colour='y', **SUPERRES), {'baseline': 'bicubic', 'colour': 'y', 'scale': 2, 'ema': False}),
+    (dict(model='rednet', degrade__noise_sigma=9.0), {'baseline': 'input', 'colour': 'grey', 'scale': 1, 'ema': False}),
+    (INPAINT, {'baseline': 'mean of the pixels around the hole', 'colour': 'grey', 'scale': 1, 'ema': False}),
+  ):
     task = build(**fields)
     protocol = task.protocol(jax.eval_shape(task.init, KEY, None))
     shave = 2 if task.scale == 2 else 0

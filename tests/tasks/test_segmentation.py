@@ -1,4 +1,5 @@
 """The segmentation task: its sums against scikit-learn and over devices, whole pictures, and that it learns."""
+
 import functools
 
 import jax
@@ -120,7 +121,7 @@ def test_pmap_trains_as_jit_does():
   states = []
   for mode in ('jit', 'pmap'):
     parallel = Parallel(ParallelOptions(mode))
-    task = make_task(parallel, augment={'flip': True, 'rotate_degrees': 0.})
+    task = make_task(parallel, augment={'flip': True, 'rotate_degrees': 0.0})
     state = parallel.put_state(task.init(KEY, batch))
     step = parallel.train_step(task)
     for _ in range(2):
@@ -148,7 +149,8 @@ def test_classes_are_weighed_by_the_frequencies_of_the_training_source():
   batch = make_batch(4)
   _, scalars = jax.jit(task.train_step)(state, batch, KEY)
   logits = jax.jit(lambda v, x: task.eval_network.apply(v, x, train=False))(
-      state.networks['net'].variables, data.to_signed(batch['image']))
+    state.networks['net'].variables, data.to_signed(batch['image'])
+  )
   assert scalars['loss'] == pytest.approx(float(objectives.cross_entropy(logits, batch['mask'], expected)), rel=1e-5)
 
 
@@ -163,7 +165,8 @@ def test_shapes_of_a_batch_are_those_of_the_data():
   shapes = task.batch_shapes(4)
   batch = next(iter(data.EvalBatches(held_out(), 4)))
   assert {name: (x.shape, x.dtype) for name, x in shapes.items()} == {
-      name: (batch[name].shape, batch[name].dtype) for name in ('image', 'mask')}
+    name: (batch[name].shape, batch[name].dtype) for name in ('image', 'mask')
+  }
   state = jax.eval_shape(task.init, KEY, shapes)
   after, scalars = jax.eval_shape(task.train_step, state, shapes, KEY)
   assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
@@ -172,12 +175,14 @@ def test_shapes_of_a_batch_are_those_of_the_data():
 
 def test_same_keys_same_augmentation_other_keys_another():
   """An image is varied by its own key, whoever made it."""
-  task, batch = make_task(augment={'rotate_degrees': 90.}), make_batch(4)
+  task, batch = make_task(augment={'rotate_degrees': 90.0}), make_batch(4)
   state, step = task.init(KEY, batch), jax.jit(task.train_step)
   drawn = task.random_inputs(batch, KEY)
   np.testing.assert_array_equal(drawn['noise_key'], noise_keys(batch, KEY)['noise_key'])
-  same, again, other = (float(step(state, b, key)[1]['loss']) for b, key in (
-      (batch, KEY), ({**batch, **drawn}, jax.random.key(1)), (batch, jax.random.key(1))))
+  same, again, other = (
+    float(step(state, b, key)[1]['loss'])
+    for b, key in ((batch, KEY), ({**batch, **drawn}, jax.random.key(1)), (batch, jax.random.key(1)))
+  )
   assert same == again != other
 
 
@@ -205,6 +210,7 @@ def test_weights_from_a_file_are_what_training_starts_from(monkeypatch):
   def filled(params, path):
     assert path == 'vgg.npz'
     return {**params, 'score': jax.tree.map(jnp.ones_like, params['score'])}
+
   fields = {'name': 'fcn', **VGG16, 'fc_width': 4, 'fc_kernel': 1, 'weights': 'vgg.npz'}
   task = make_task(model=fields, data={'image_size': 32})
   shapes = jax.eval_shape(task.init, KEY, task.batch_shapes(1))  # needs no file
@@ -224,7 +230,7 @@ def test_a_picture_of_the_networks_size_is_predicted_in_one_piece():
 
 @pytest.mark.parametrize('shape', [(16, 16, 1), (9, 40, 4), (33, 21, 3)])
 def test_pictures_of_any_size(shape):
-  task = make_task(eval={'flips': True, 'scales': (1., 1.5)})
+  task = make_task(eval={'flips': True, 'scales': (1.0, 1.5)})
   state = task.init(KEY, make_batch(1))
   results = task.transform_image(state, RNG.integers(0, 256, shape).astype(np.uint8))
   assert results['classes'].shape == shape[:2] and results['classes'].max() < 3 and results[''].dtype == np.uint8
@@ -237,7 +243,7 @@ def test_pictures_of_any_size(shape):
 
 def test_the_options_say_how_pictures_are_predicted():
   """Their overlap, flips and scales, each of which is seen in the probabilities."""
-  evaluations = [{}, {'tile_overlap': 0.5}, {'flips': True}, {'scales': (1., 0.75)}]
+  evaluations = [{}, {'tile_overlap': 0.5}, {'flips': True}, {'scales': (1.0, 0.75)}]
   tasks = [make_task(eval=evaluation) for evaluation in evaluations]
   state, image = tasks[0].init(KEY, None), RNG.integers(0, 256, (33, 21, 3)).astype(np.uint8)
   predict = jax.jit(lambda v, x: jax.nn.softmax(tasks[0].eval_network.apply(v, x, train=False)))
@@ -245,9 +251,12 @@ def test_the_options_say_how_pictures_are_predicted():
   for task, evaluation in zip(tasks, evaluations):
     overlap = round(16 * evaluation.get('tile_overlap', 0.25))
     expected = tiling.ensemble(
-        lambda x: tiling.predict_tiled(lambda tiles: predict(state.networks['net'].variables, tiles), x, tile=16,
-                                       overlap=overlap),
-        flips=evaluation.get('flips', False), scales=evaluation.get('scales', (1.,)))(np.asarray(data.to_signed(image)))
+      lambda x: tiling.predict_tiled(
+        lambda tiles: predict(state.networks['net'].variables, tiles), x, tile=16, overlap=overlap
+      ),
+      flips=evaluation.get('flips', False),
+      scales=evaluation.get('scales', (1.0,)),
+    )(np.asarray(data.to_signed(image)))
     found.append(task.predict_image(state, image))
     np.testing.assert_allclose(found[-1], expected, atol=1e-6)
   assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(found) for b in found[:i])
@@ -259,7 +268,7 @@ def test_a_network_without_padding_sees_more_than_it_names():
   margin = task.margin()
   assert margin > 0
   sums = jax.jit(task.eval_step)(state, batch, KEY)
-  inner = batch['mask'][:, margin:28 - margin, margin:28 - margin]
+  inner = batch['mask'][:, margin : 28 - margin, margin : 28 - margin]
   assert sums['pixels'] == (inner != data.IGNORE).sum()
   logits = task.eval_network.apply(state.networks['net'].variables, data.to_signed(batch['image']), train=False)
   whole = task.predict_image(state, batch['image'][0])
@@ -283,7 +292,7 @@ def test_deep_supervision_is_the_cross_entropy_of_every_coarser_map(name):
   net = state.networks['net']
   whole = name in ('unet', 'linknet')
   place = net.params if whole else net.params['decoder']
-  bias = np.array([1., 0., -0.5], np.float32)
+  bias = np.array([1.0, 0.0, -0.5], np.float32)
   for level in (1, 2):
     kernel = place[f'side_score{level}']['kernel']
     place[f'side_score{level}'] = {'kernel': jnp.zeros_like(kernel), 'bias': jnp.asarray(level * bias)}
@@ -302,16 +311,21 @@ def test_crop_centre():
   np.testing.assert_array_equal(objectives.crop_to(x, np.zeros((1, 2, 4))), x[:, 2:4, 1:5])
 
 
-@pytest.mark.parametrize('sections, sentence', [
+@pytest.mark.parametrize(
+  'sections, sentence',
+  [
     ({'data': {'class_names': ()}}, 'data.class_names'),
     ({'augment': {'crop': 32}}, 'augment.crop=32 is larger'),
-    ({'eval': {'scales': (0.,)}}, 'eval.scales'),
+    ({'eval': {'scales': (0.0,)}}, 'eval.scales'),
     ({'model': {'name': 'vnet'}}, 'model.name'),
-    ({'objective': {'deep_supervision': -1.}}, 'objective.deep_supervision=-1.0'),
-    ({'objective': {'deep_supervision': 1.}, 'model': {'padding': 'valid'}, 'data': {'image_size': 28}},
-     'deep_supervision=0'),
-    ({'objective': {'deep_supervision': 1.}, 'model': {'name': 'fcn'}}, 'choose unet, linknet, segnet or deconvnet'),
-])
+    ({'objective': {'deep_supervision': -1.0}}, 'objective.deep_supervision=-1.0'),
+    (
+      {'objective': {'deep_supervision': 1.0}, 'model': {'padding': 'valid'}, 'data': {'image_size': 28}},
+      'deep_supervision=0',
+    ),
+    ({'objective': {'deep_supervision': 1.0}, 'model': {'name': 'fcn'}}, 'choose unet, linknet, segnet or deconvnet'),
+  ],
+)
 def test_mistakes_are_one_sentence(sections, sentence):
   with pytest.raises(UserError, match=sentence):
     make_options(**sections)

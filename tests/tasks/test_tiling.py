@@ -1,4 +1,5 @@
 """Tiled prediction against prediction of the whole image, for networks whose receptive field is known."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,13 +31,21 @@ def _stack(padding):
 
 
 def _pointwise(x):
-  return np.concatenate([np.sin(x), x[..., :1]**2], axis=-1)
+  return np.concatenate([np.sin(x), x[..., :1] ** 2], axis=-1)
 
 
 @pytest.mark.parametrize('blend', [False, True])
-@pytest.mark.parametrize('size, tile, overlap, multiple', [
-    ((20, 33), 8, 2, 1), ((16, 16), 16, 4, 1), ((5, 7), 16, 4, 4), ((1, 9), 4, 1, 1), ((37, 18), 16, 5, 4),
-    ((9, 50), 0, 0, 4)])
+@pytest.mark.parametrize(
+  'size, tile, overlap, multiple',
+  [
+    ((20, 33), 8, 2, 1),
+    ((16, 16), 16, 4, 1),
+    ((5, 7), 16, 4, 4),
+    ((1, 9), 4, 1, 1),
+    ((37, 18), 16, 5, 4),
+    ((9, 50), 0, 0, 4),
+  ],
+)
 def test_a_pointwise_function_is_exact(size, tile, overlap, multiple, blend):
   image = _image(*size)
   result = tiling.predict_tiled(_pointwise, image, tile=tile, overlap=overlap, multiple=multiple, blend=blend)
@@ -69,6 +78,7 @@ def test_tiles_start_on_the_grid_of_the_strides():
   def predict(x):  # a strided convolution and back by repetition: not the same for a tile that is shifted by one
     low = _conv(_conv(x, kernels[0], ((0, 0), (0, 0)), stride=4), kernels[1], 'SAME')
     return jnp.repeat(jnp.repeat(low, 4, axis=1), 4, axis=2)
+
   image = _image(52, 36)
   whole = np.asarray(predict(image[None]))[0]
   np.testing.assert_allclose(tiling.predict_tiled(predict, image, tile=24, overlap=8, multiple=4), whole, atol=2e-6)
@@ -87,8 +97,11 @@ def test_scale_with_margin():
   predict = jax.jit(lambda x: jnp.repeat(jnp.repeat(_stack('VALID')(x), 2, axis=1), 2, axis=2))
   image = _image(11, 30)
   mirrored = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode='reflect')
-  np.testing.assert_allclose(tiling.predict_tiled(predict, image, tile=12, overlap=3, margin=2, scale=2),
-                             np.asarray(predict(mirrored[None]))[0], atol=2e-6)
+  np.testing.assert_allclose(
+    tiling.predict_tiled(predict, image, tile=12, overlap=3, margin=2, scale=2),
+    np.asarray(predict(mirrored[None]))[0],
+    atol=2e-6,
+  )
 
 
 def test_blending_is_linear_over_the_overlap():
@@ -96,9 +109,10 @@ def test_blending_is_linear_over_the_overlap():
 
   def predict(x):  # each tile says its own number
     tiles.extend(range(len(tiles), len(tiles) + len(x)))
-    return np.stack([np.full((8, 8, 1), i, np.float32) for i in tiles[-len(x):]])
+    return np.stack([np.full((8, 8, 1), i, np.float32) for i in tiles[-len(x) :]])
+
   mixed = tiling.predict_tiled(predict, np.zeros((8, 12, 1)), tile=8, overlap=4, batch_size=1, blend=True)
-  np.testing.assert_allclose(mixed[3, :, 0], [0, 0, 0, 0, .125, .375, .625, .875, 1, 1, 1, 1], atol=1e-6)
+  np.testing.assert_allclose(mixed[3, :, 0], [0, 0, 0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1, 1, 1], atol=1e-6)
   tiles.clear()
   cut = tiling.predict_tiled(predict, np.zeros((8, 12, 1)), tile=8, overlap=4, batch_size=1)
   np.testing.assert_array_equal(cut[3, :, 0], [0] * 6 + [1] * 6)
@@ -110,13 +124,16 @@ def test_one_shape_reaches_predict_and_bytes_stay_bytes():
   def predict(x):
     seen.add((x.shape, x.dtype))
     return x.astype(np.float32)
+
   image = np.random.default_rng(0).integers(0, 256, (30, 21, 3), dtype=np.uint8)
   np.testing.assert_array_equal(tiling.predict_tiled(predict, image, tile=8, overlap=2, batch_size=7), image)
   assert seen == {((7, 8, 8, 3), np.dtype(np.uint8))}
 
 
-@pytest.mark.parametrize('options', [dict(tile=8, overlap=8), dict(tile=8, margin=4), dict(tile=8, overlap=-1),
-                                     dict(tile=8, overlap=6, multiple=4)])
+@pytest.mark.parametrize(
+  'options',
+  [dict(tile=8, overlap=8), dict(tile=8, margin=4), dict(tile=8, overlap=-1), dict(tile=8, overlap=6, multiple=4)],
+)
 def test_tiles_without_room_are_a_users_mistake(options):
   with pytest.raises(UserError, match='tile'):
     tiling.predict_tiled(_pointwise, _image(20, 20), **options)
@@ -150,6 +167,7 @@ def test_ensemble_is_equivariant_and_sees_every_view_once(quarter_turns, count):
   def predict(x):
     seen.append(np.asarray(x)[0])
     return np.asarray(_conv(x, kernel, 'SAME'))
+
   image = _image(6, 6)
   averaged = tiling.ensemble(predict, flips=True, quarter_turns=quarter_turns)
   result = averaged(image[None])[0]
@@ -172,6 +190,7 @@ def test_ensemble_over_scales_averages_resized_results():
   def predict(x):
     shapes.append(x.shape)
     return x * x.shape[1]
+
   result = tiling.ensemble(predict, flips=False, scales=(0.5, 1.0, 1.5))(image)
   assert shapes == [(3, 4, 1), (6, 8, 1), (9, 12, 1)] and result.shape == (6, 8, 1)
   np.testing.assert_allclose(result, 3 * (4 + 8 + 12) / 3, rtol=1e-6)
@@ -184,6 +203,7 @@ def test_ensemble_of_an_enlarging_network_and_under_jit():
 
   def predict(x):
     return jnp.repeat(jnp.repeat(x, 2, axis=-3), 2, axis=-2)
+
   averaged = jax.jit(tiling.ensemble(predict, quarter_turns=True))
   np.testing.assert_allclose(averaged(image), predict(image), atol=1e-6)
 

@@ -1,4 +1,5 @@
 """The VAE task: bounds and an exact marginal, sums that do not depend on the batch, devices, options and pictures."""
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -25,9 +26,14 @@ BATCH = {'image': IMAGES}
 
 def make_options(latent=3, **sections):
   """A perceptron of a few units on 4x4 images."""
-  return Experiment.from_config({
-      'task': 'vae', 'model': {'name': 'vae_mlp', 'hidden': 8, 'latent_size': latent}, 'data': {'image_size': 4},
-      **sections})
+  return Experiment.from_config(
+    {
+      'task': 'vae',
+      'model': {'name': 'vae_mlp', 'hidden': 8, 'latent_size': latent},
+      'data': {'image_size': 4},
+      **sections,
+    }
+  )
 
 
 def adam(scale):
@@ -44,6 +50,7 @@ def with_noise(task, batch):
 
 class LinearEncoder(nn.Module):
   """Statistics of the exact posterior of LinearDecoder, its standard deviations times `widen`."""
+
   widen: float
 
   @nn.compact
@@ -52,11 +59,13 @@ class LinearEncoder(nn.Module):
     self.param('unused', nn.initializers.zeros, ())
     mean = (x.reshape(len(x), -1) - BIAS) @ (np.linalg.solve(precision, WEIGHTS.T) / SIGMA**2).T
     return jnp.concatenate(
-        [mean, jnp.broadcast_to(2 * np.log(self.widen) - np.log(np.diag(precision)), (len(x), 2))], -1)
+      [mean, jnp.broadcast_to(2 * np.log(self.widen) - np.log(np.diag(precision)), (len(x), 2))], -1
+    )
 
 
 class LinearDecoder(nn.Module):
   """z -> mean W z + b of a Gaussian of fixed sigma."""
+
   @nn.compact
   def __call__(self, z):
     self.param('unused', nn.initializers.zeros, ())
@@ -75,7 +84,7 @@ class LinearVae(Vae):
   def __init__(self, widen, **evaluation):
     self.widen = widen
     objective = {'likelihood': 'gaussian_fixed', 'noise_scale': SIGMA / 2, 'binarization': 'grey'}
-    super().__init__(make_options(latent=2, objective=objective, eval=evaluation), lambda scale: optax.sgd(0.), None)
+    super().__init__(make_options(latent=2, objective=objective, eval=evaluation), lambda scale: optax.sgd(0.0), None)
 
   def make_networks(self):
     return LinearEncoder(self.widen), LinearDecoder()
@@ -88,8 +97,9 @@ def test_nll_of_a_linear_gaussian_vae_is_exact(widen, samples, tolerance):
   task = LinearVae(widen, importance_samples=samples, importance_chunk=100)
   batch = with_noise(task, {'image': images})
   targets = jax.jit(task.targets)(batch, jax.random.wrap_key_data(batch['noise_key'])).reshape(8, 16)
-  exact = (stats.multivariate_normal.logpdf(targets, BIAS, WEIGHTS @ WEIGHTS.T + SIGMA**2 * np.eye(16))
-           - 16 * np.log(128))
+  exact = stats.multivariate_normal.logpdf(targets, BIAS, WEIGHTS @ WEIGHTS.T + SIGMA**2 * np.eye(16)) - 16 * np.log(
+    128
+  )
   metrics = task.summarize(jax.jit(task.eval_step)(task.init(KEY, batch), batch, KEY))
   assert metrics['nll'] == pytest.approx(-exact.mean(), abs=tolerance)
   assert metrics['nll_bits_per_dim'] == pytest.approx(metrics['nll'] / 16 / np.log(2))
@@ -120,8 +130,9 @@ def test_bound_by_hand():
   np.testing.assert_allclose(bound.log_likelihood, expected, rtol=1e-5)
   rate = 0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).sum(-1)
   np.testing.assert_allclose(bound.rate, rate, rtol=1e-4)
-  assert bound.scalars() == pytest.approx({
-      'neg_elbo': rate.mean() - expected.mean(), 'distortion': -expected.mean(), 'rate': rate.mean()}, rel=1e-5)
+  assert bound.scalars() == pytest.approx(
+    {'neg_elbo': rate.mean() - expected.mean(), 'distortion': -expected.mean(), 'rate': rate.mean()}, rel=1e-5
+  )
   # What an image draws is a function of its own key.
   alone = jax.jit(lambda batch: task.bound(params, batch, 2))({name: x[5:6] for name, x in batch.items()})
   np.testing.assert_array_equal(alone.noise[:, 0], bound.noise[:, 5])
@@ -158,8 +169,9 @@ def test_a_step_is_traced_by_the_shapes_of_a_batch():
 @pytest.fixture(scope='module')
 def trained():
   """A task, its state after a hundred steps, and the scalars of each."""
-  task = make_task(train={'ema_decay': 0.5}, samples={'num': 6},
-                   eval={'importance_samples': 7, 'importance_chunk': 3, 'batch_size': 4})
+  task = make_task(
+    train={'ema_decay': 0.5}, samples={'num': 6}, eval={'importance_samples': 7, 'importance_chunk': 3, 'batch_size': 4}
+  )
   step, state, scalars = jax.jit(task.train_step), task.init(KEY, BATCH), []
   for i in range(100):
     state, new = step(state, BATCH, jax.random.fold_in(KEY, i))
@@ -188,8 +200,9 @@ def test_sums_do_not_depend_on_the_batches(trained):
     parts.append(evaluate(state, dict(part, weight=(rows < 8).astype(np.float32)), jax.random.key(9)))
   assert whole['count'] == 8
   for name, value in whole.items():
-    np.testing.assert_allclose(sum(np.asarray(part[name], np.float64) for part in parts), value, rtol=1e-5, atol=1e-5,
-                               err_msg=name)
+    np.testing.assert_allclose(
+      sum(np.asarray(part[name], np.float64) for part in parts), value, rtol=1e-5, atol=1e-5, err_msg=name
+    )
   metrics, again = task.summarize(whole), task.summarize(jax.tree.map(lambda *x: sum(x), *parts))
   assert metrics == pytest.approx(again, rel=1e-5)
   assert 'nll' in metrics and 'bits_per_dim' not in metrics  # binary pixels have no 256 levels
@@ -209,8 +222,11 @@ def test_pmap_equals_jit_with_the_noise_passed_in():
   batch['weight'] = np.array([1, 1, 1, 0, 1, 1, 1, 1], np.float32)
   for mode in ('jit', 'pmap'):
     parallel = Parallel(ParallelOptions(mode), jax.devices()[:2])
-    task = make_task(lambda scale, parallel=parallel: parallel.wrap_optimizer(adam(scale)), objective={'samples': 2},
-                     eval={'importance_samples': 2})
+    task = make_task(
+      lambda scale, parallel=parallel: parallel.wrap_optimizer(adam(scale)),
+      objective={'samples': 2},
+      eval={'importance_samples': 2},
+    )
     put = parallel.put_batch(batch)
     state, scalars = parallel.train_step(task)(parallel.put_state(start), put, KEY)
     found.append(parallel.fetch((state, scalars, parallel.eval_step(task)(state, put, KEY))))
@@ -230,7 +246,8 @@ def test_iwae_gradient_weighs_the_samples_by_hand():
   noise = jax.jit(lambda: task.noise(keys, 'latent', 4))()
   z = mean + scale * np.asarray(noise)
   weights = log_bernoulli(targets, jax.jit(task.decode)(params, z)) + (
-      stats.norm.logpdf(z) - stats.norm.logpdf(z, mean, scale)).sum(-1)
+    stats.norm.logpdf(z) - stats.norm.logpdf(z, mean, scale)
+  ).sum(-1)
   loss, _ = jax.jit(task.loss)(params, batch, jnp.int32(0))
   assert loss == pytest.approx(-np.log(np.exp(weights).mean(axis=0)).mean(), rel=1e-5)
   assert loss < -weights.mean()
@@ -254,6 +271,7 @@ def test_static_binarisation_is_the_same_in_training_and_evaluation():
 
 # Options.
 
+
 def config_of(**fields):
   config = base.get_config(model='vae_mlp', task='vae')
   config.data.image_size = 8
@@ -264,38 +282,59 @@ def config_of(**fields):
 
 def test_fields_reach_the_task():
   scales = []
-  options = Experiment.from_config(config_of(
-      objective__name='capacity', objective__gamma=2., objective__capacity_nats=1., objective__capacity_steps=1,
-      objective__likelihood='logistic_mixture', objective__mixtures=2, objective__binarization='grey',
-      objective__samples=3, eval__importance_samples=5, eval__batch_size=7, model__latent_size=6,
-      train__dtype='bfloat16'))
+  options = Experiment.from_config(
+    config_of(
+      objective__name='capacity',
+      objective__gamma=2.0,
+      objective__capacity_nats=1.0,
+      objective__capacity_steps=1,
+      objective__likelihood='logistic_mixture',
+      objective__mixtures=2,
+      objective__binarization='grey',
+      objective__samples=3,
+      eval__importance_samples=5,
+      eval__batch_size=7,
+      model__latent_size=6,
+      train__dtype='bfloat16',
+    )
+  )
   task = TASKS['vae'](options, lambda scale: scales.append(scale) or optax.sgd(scale), None)
   prior = elbo.Posterior(jnp.zeros((1, 6)), jnp.zeros((1, 6)))
   value, _ = task.regularizer(prior, prior.mean, jnp.int32(1))
-  assert value == 2.0 and task.latent.size == 6 and task.forward_size == 7 and scales == [1.]
+  assert value == 2.0 and task.latent.size == 6 and task.forward_size == 7 and scales == [1.0]
   assert task.encoder.dtype == task.decoder.dtype == jnp.bfloat16
   batch = {'image': np.zeros((2, 8, 8, 1), np.uint8)}
   state = jax.eval_shape(task.init, KEY, batch)
   assert state.networks['vae'].params['decoder']['pixels']['kernel'].shape == (4, 64 * 2 * 3)
   assert state.networks['vae'].params['encoder']['posterior']['kernel'].shape == (4, 12)
-  assert task.protocol(state) == {'likelihood': 'logistic_mixture', 'binarization': 'grey', 'unit': 'nats an image',
-                                  'elbo_samples': 1, 'ema': False, 'importance_samples': 5}
+  assert task.protocol(state) == {
+    'likelihood': 'logistic_mixture',
+    'binarization': 'grey',
+    'unit': 'nats an image',
+    'elbo_samples': 1,
+    'ema': False,
+    'importance_samples': 5,
+  }
   bound = jax.eval_shape(lambda params: task.loss(params, with_noise(task, batch), 0), state.networks['vae'].params)
   assert set(bound[1]) == {'loss', 'neg_elbo', 'distortion', 'rate', 'capacity'}
 
 
-@pytest.mark.parametrize('fields, part', [
+@pytest.mark.parametrize(
+  'fields, part',
+  [
     ({'objective__name': 'elbow'}, "objective.name is 'elbow' (did you mean 'elbo'?); choose one of"),
     ({'objective__likelihood': 'normal'}, "objective.likelihood is 'normal'; choose one of"),
-    ({'objective__gamma': 5.}, 'objective.gamma=5.0 has no effect'),
-    ({'objective__name': 'iwae', 'objective__beta': 2.}, 'objective.beta=2.0 has no effect'),
+    ({'objective__gamma': 5.0}, 'objective.gamma=5.0 has no effect'),
+    ({'objective__name': 'iwae', 'objective__beta': 2.0}, 'objective.beta=2.0 has no effect'),
     ({'objective__mixtures': 3}, 'objective.mixtures=3 has no effect'),
     ({'objective__likelihood': 'gaussian_fixed'}, 'set objective.binarization to grey'),
     ({'objective__binarization': 'gray'}, 'dynamic, static, grey'),
     ({'objective__samples': 0}, 'objective.samples=0'),
     ({'model__name': 'dcgan'}, "model.name is 'dcgan' (did you mean 'dcign'?); choose one of"),
     ({'model__name': 'vae_conv'}, 'no field model.depth'),
-], ids=str)
+  ],
+  ids=str,
+)
 def test_mistakes_are_one_sentence(fields, part):
   with pytest.raises(UserError) as error:
     Experiment.from_config(config_of(**fields))
@@ -307,8 +346,14 @@ def test_static_binarisation_stands_where_evaluation_files_have_it():
   task = make_task(objective={'binarization': 'static', 'binarization_seed': 7}, eval={'importance_samples': 3})
   protocol = task.protocol(jax.eval_shape(task.init, KEY, BATCH))
   assert list(protocol.items()) == [
-      ('likelihood', 'bernoulli'), ('binarization', 'static'), ('unit', 'nats an image'), ('elbo_samples', 1),
-      ('ema', False), ('binarization_seed', 7), ('importance_samples', 3)]
+    ('likelihood', 'bernoulli'),
+    ('binarization', 'static'),
+    ('unit', 'nats an image'),
+    ('elbo_samples', 1),
+    ('ema', False),
+    ('binarization_seed', 7),
+    ('importance_samples', 3),
+  ]
 
 
 def test_an_evaluation_has_no_axis_of_samples():
@@ -316,8 +361,9 @@ def test_an_evaluation_has_no_axis_of_samples():
   task = make_task()
   state, batch = task.init(KEY, BATCH), with_noise(task, BATCH)
   params = state.networks['vae'].params
-  bound, single = (jax.jit(lambda params, samples=samples: task.bound(params, batch, samples))(params)
-                   for samples in (None, 1))
+  bound, single = (
+    jax.jit(lambda params, samples=samples: task.bound(params, batch, samples))(params) for samples in (None, 1)
+  )
   assert bound.noise.shape == bound.z.shape == (8, 3) and bound.log_likelihood.shape == (8,)
   np.testing.assert_allclose(bound.z, single.z[0], rtol=1e-6)
   np.testing.assert_allclose(bound.log_likelihood, single.log_likelihood[0], rtol=1e-5)
@@ -326,11 +372,13 @@ def test_an_evaluation_has_no_axis_of_samples():
 
 def test_sizes_that_the_network_cannot_make():
   with pytest.raises(UserError, match='36x36'):
-    TASKS['vae'](Experiment.from_config({'task': 'vae', 'model': {'name': 'vae_conv'}, 'data': {'image_size': 36}}),
-                 adam, None)
+    TASKS['vae'](
+      Experiment.from_config({'task': 'vae', 'model': {'name': 'vae_conv'}, 'data': {'image_size': 36}}), adam, None
+    )
 
 
 # Pictures.
+
 
 def test_pictures(trained):
   task, state, _ = trained
@@ -344,7 +392,7 @@ def test_pictures(trained):
 def test_reconstructions_stand_beside_what_was_encoded(trained):
   task, state, _ = trained
   pairs = task.reconstruct(state, IMAGES[:3], KEY).reshape(3, 2, 4, 4, 1)
-  assert set(np.unique(pairs[:, 0])) == {-1., 1.}
+  assert set(np.unique(pairs[:, 0])) == {-1.0, 1.0}
   assert np.all(pairs[:, 0][IMAGES[:3] == 255] == 1) and 0 < pairs[:, 1].std() < 1
 
 

@@ -1,4 +1,5 @@
 """Whole pictures through a restoration network: tiles, turns, and users' own with their types, colours and alpha."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +32,7 @@ def inpaint():
 
 # Any size through any network.
 
+
 class Recorder:
   """A network that repeats pixels, each with that one below and two to the right added; keeps the shapes it saw."""
 
@@ -45,8 +47,9 @@ class Recorder:
 
 def network(name, side=16, scale=1, **fields):
   """A Restorer that is asked for its sizes and never run."""
-  return RESTORERS[name](restorers.MODELS[name](**fields), image_shape=(side, side, 1), scale=scale, dtype=jnp.float32,
-                         batch_norm_axis=None)
+  return RESTORERS[name](
+    restorers.MODELS[name](**fields), image_shape=(side, side, 1), scale=scale, dtype=jnp.float32, batch_norm_axis=None
+  )
 
 
 def picture(height, width):
@@ -60,8 +63,10 @@ def test_a_network_of_one_size_sees_tiles_of_it():
   np.testing.assert_array_equal(result[:-1, :-2], image[:-1, :-2] + image[1:, 2:])
 
 
-@pytest.mark.parametrize('model, tile', [
-    (network('fsrcnn', scale=2), 10), (network('autoencoder', depth=2), 12), (network('rednet', stride=2), 10)])
+@pytest.mark.parametrize(
+  'model, tile',
+  [(network('fsrcnn', scale=2), 10), (network('autoencoder', depth=2), 12), (network('rednet', stride=2), 10)],
+)
 def test_a_network_of_any_size_sees_a_small_picture_at_once(model, tile):
   """Filled up to what its strides divide."""
   apply = Recorder()
@@ -71,18 +76,20 @@ def test_a_network_of_any_size_sees_a_small_picture_at_once(model, tile):
 
 def test_a_large_picture_is_seen_by_tiles_of_the_wanted_overlap():
   shapes = {}
-  for overlap in (0., 0.25, 0.75):
+  for overlap in (0.0, 0.25, 0.75):
     apply = Recorder(scale=2)
-    result = whole_pictures.predict(apply, picture(200, 128), network('fsrcnn', scale=2), 2,
-                                    EvalOptions(tile_overlap=overlap))
+    result = whole_pictures.predict(
+      apply, picture(200, 128), network('fsrcnn', scale=2), 2, EvalOptions(tile_overlap=overlap)
+    )
     assert result.shape == (400, 256, 1)
     shapes[overlap] = apply.shapes
   # Below the first tile remain 72 pixels; a tile advances by at most 128, 96 and 32.
-  assert shapes == {0.: [(2, 128, 128, 1)], 0.25: [(2, 128, 128, 1)], 0.75: [(4, 128, 128, 1)]}
+  assert shapes == {0.0: [(2, 128, 128, 1)], 0.25: [(2, 128, 128, 1)], 0.75: [(4, 128, 128, 1)]}
 
 
-@pytest.mark.parametrize('flips, quarter_turns, views', [(False, False, 1), (True, False, 2), (False, True, 4),
-                                                         (True, True, 8)])
+@pytest.mark.parametrize(
+  'flips, quarter_turns, views', [(False, False, 1), (True, False, 2), (False, True, 4), (True, True, 8)]
+)
 def test_views_are_those_of_the_options(flips, quarter_turns, views):
   apply, image = Recorder(), picture(6, 6)
   options = EvalOptions(flips=flips, quarter_turns=quarter_turns)
@@ -97,6 +104,7 @@ def test_views_are_those_of_the_options(flips, quarter_turns, views):
 def test_what_a_network_says_of_its_sizes_is_what_counts():
   class Halves(Restorer):
     multiple = 8
+
   apply = Recorder()
   whole_pictures.predict(apply, picture(9, 3), Halves(), 1, EvalOptions())
   assert apply.shapes == [(1, 16, 16, 1)]
@@ -123,6 +131,7 @@ def test_self_ensemble_turns_with_the_picture(superres):
 
 
 # A user's own picture.
+
 
 @pytest.mark.parametrize('dtype, channels', [(np.uint8, 4), (np.uint16, 2), (np.uint16, 3)])
 def test_own_picture_keeps_type_and_alpha(superres, dtype, channels):

@@ -1,4 +1,5 @@
 """The tests of the loop compile the same few programs over and over: they keep them."""
+
 import jax
 import pytest
 

@@ -2,6 +2,7 @@
 
 JSON: {'workdir', 'overrides': {section__field: value}, 'sleep': seconds a batch takes, 'distributed': (address, n, i)}.
 """
+
 import json
 import sys
 import time
@@ -10,16 +11,19 @@ import time
 def main(workdir, overrides, sleep=0.0, distributed=None):
   if distributed:
     import jax
+
     address, count, index = distributed
     jax.distributed.initialize(address, num_processes=count, process_id=index, initialization_timeout=60)
   from deconv import data
   from deconv.errors import UserError
   from tests.training import tiny
+
   make = data.TrainBatches.at
 
   def slow(self, step):
     time.sleep(sleep)
     return make(self, step)
+
   data.TrainBatches.at = slow
   try:
     tiny.train(tiny.make_config(**overrides), workdir)

@@ -1,4 +1,5 @@
 """Checkpoints come back as they were written or not at all."""
+
 import glob
 import os
 import random
@@ -154,7 +155,7 @@ def test_other_damage_is_found(tmp_path, damage):
   elif damage == 'remove':
     os.remove(path)
   else:
-    path, = [path for path in files_of(tmp_path / '2/meta') if path.endswith('metadata')]
+    (path,) = [path for path in files_of(tmp_path / '2/meta') if path.endswith('metadata')]
     text = open(path).read()
     assert '2.1' in text
     open(path, 'w').write(text.replace('2.1', '2.2'))

@@ -1,4 +1,5 @@
 """Compiled programs are kept, or the run goes on without."""
+
 import os
 
 import jax

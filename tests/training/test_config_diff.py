@@ -1,4 +1,5 @@
 """Which changes of a config are another experiment."""
+
 import pytest
 
 from configs import base
@@ -19,23 +20,49 @@ def test_no_change():
 
 def test_scientific_fields():
   assert changes(seed=1, optimizer__learning_rate=1e-3, data__background=(0, 0, 0), model__width=64) == [
-      'data.background: [255, 255, 255] -> [0, 0, 0]', 'model.width: 128 -> 64',
-      'optimizer.learning_rate: 0.0002 -> 0.001', 'seed: 0 -> 1']
+    'data.background: [255, 255, 255] -> [0, 0, 0]',
+    'model.width: 128 -> 64',
+    'optimizer.learning_rate: 0.0002 -> 0.001',
+    'seed: 0 -> 1',
+  ]
 
 
-@pytest.mark.parametrize('field, value', [
-    ('log__every', 1), ('log__tensorboard', False), ('samples__num', 4), ('checkpoint__keep', 9), ('eval__every', 7),
+@pytest.mark.parametrize(
+  'field, value',
+  [
+    ('log__every', 1),
+    ('log__tensorboard', False),
+    ('samples__num', 4),
+    ('checkpoint__keep', 9),
+    ('eval__every', 7),
     ('eval__evaluators', ('coverage',)),
-    ('data__workers', 9), ('data__path', 'elsewhere'), ('data__prefetch', 8), ('data__worker_kind', 'process'),
-    ('data__memory_limit_mb', 1), ('train__steps_per_call', 4), ('compilation_cache', ''), ('train__steps', 99),
-    ('train__epochs', 2.0)])
+    ('data__workers', 9),
+    ('data__path', 'elsewhere'),
+    ('data__prefetch', 8),
+    ('data__worker_kind', 'process'),
+    ('data__memory_limit_mb', 1),
+    ('train__steps_per_call', 4),
+    ('compilation_cache', ''),
+    ('train__steps', 99),
+    ('train__epochs', 2.0),
+  ],
+)
 def test_operational_fields(field, value):
   assert changes(**{field: value}) == []
 
 
-@pytest.mark.parametrize('field, value', [
-    ('eval__num_samples', 5), ('eval__use_ema', False), ('data__split', 'all'), ('data__flip', True),
-    ('train__batch_size', 64), ('train__dtype', 'bfloat16'), ('parallel__mode', 'pmap')])
+@pytest.mark.parametrize(
+  'field, value',
+  [
+    ('eval__num_samples', 5),
+    ('eval__use_ema', False),
+    ('data__split', 'all'),
+    ('data__flip', True),
+    ('train__batch_size', 64),
+    ('train__dtype', 'bfloat16'),
+    ('parallel__mode', 'pmap'),
+  ],
+)
 def test_fields_that_look_operational_but_are_not(field, value):
   assert len(changes(**{field: value})) == 1
 

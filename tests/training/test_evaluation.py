@@ -1,4 +1,5 @@
 """Evaluators in a run: which source they get, how their results stand together."""
+
 import numpy as np
 import pytest
 
@@ -12,16 +13,21 @@ from tests.training import tiny
 
 def evaluator(name, split, protocol):
   """Measures the number of images of its source."""
+
   def measure(task, state, source, key, options):
     assert isinstance(task, tiny.TinyTask) and options.num_samples == 7
     return {f'{name}_n': float(len(source))}, {name: np.zeros((2, 2, 1), np.uint8)}, protocol
+
   return Evaluator(measure, needs=Task, split=split)
 
 
 @pytest.fixture
 def evaluators(monkeypatch):
-  for name, split, protocol in (('one', 'train', {'seed': 1, 'what': 'a'}),
-                                ('two', 'eval', {'seed': 1, 'split': 'test'}), ('three', 'train', {'seed': 2})):
+  for name, split, protocol in (
+    ('one', 'train', {'seed': 1, 'what': 'a'}),
+    ('two', 'eval', {'seed': 1, 'split': 'test'}),
+    ('three', 'train', {'seed': 2}),
+  ):
     monkeypatch.setitem(EVALUATORS, name, evaluator(name, split, protocol))
 
 
@@ -46,8 +52,11 @@ def test_protocols_that_disagree_stand_apart(evaluators):
 
 def test_without_an_evaluation_split_who_needs_it_is_left_out(evaluators):
   metrics, images, protocol = measured(('one', 'two'), data__eval_split='')
-  assert set(metrics) == {'one_n'} and set(images) == {'one'} and protocol == {
-      'samples': {'split': 'train', 'seed': 1, 'what': 'a'}}
+  assert (
+    set(metrics) == {'one_n'}
+    and set(images) == {'one'}
+    and protocol == {'samples': {'split': 'train', 'seed': 1, 'what': 'a'}}
+  )
 
 
 def test_none():
@@ -58,6 +67,7 @@ def test_none():
 def test_what_cannot_be_measured_is_left_out_with_its_reason(evaluators, monkeypatch, caplog):
   def broken(task, state, source, key, options):
     raise ValueError('one class\nis too few')
+
   monkeypatch.setitem(EVALUATORS, 'broken', Evaluator(broken, needs=Task))
   metrics, images, protocol = measured(('broken', 'one'))
   assert metrics['one_n'] == 1500 and metrics['error'] > 0 and set(images) == {'one'}

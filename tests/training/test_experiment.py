@@ -1,4 +1,5 @@
 """What a run is made of: the evaluation split is opened before the first step, evaluators fit their task."""
+
 import numpy as np
 from PIL import Image
 import pytest
@@ -59,11 +60,19 @@ def test_everything_else_that_is_wrong_with_it_is_an_error(folder):
     experiment.open_eval_source(options)
 
 
-@pytest.mark.parametrize('task, model, evaluators, sentence', [
+@pytest.mark.parametrize(
+  'task, model, evaluators, sentence',
+  [
     ('gan', 'dcgan', ('neighbors',), "'neighbors' .did you mean 'neighbours'..*does not exist; there are"),
-    ('gan', 'dcgan', ('whole_segmentation',), "needs a task that is PredictsClasses, and task='gan' is not; choose "
-                                              'from neighbours, coverage'),
-    ('restoration', 'rednet', ('coverage',), 'Generates.*choose from whole_restoration')])
+    (
+      'gan',
+      'dcgan',
+      ('whole_segmentation',),
+      "needs a task that is PredictsClasses, and task='gan' is not; choose from neighbours, coverage",
+    ),
+    ('restoration', 'rednet', ('coverage',), 'Generates.*choose from whole_restoration'),
+  ],
+)
 def test_an_evaluator_that_does_not_fit(task, model, evaluators, sentence):
   config = base.get_config(model=model, task=task)
   config.data.channels = 3

@@ -1,4 +1,5 @@
 """What is not finite is named."""
+
 import numpy as np
 import pytest
 

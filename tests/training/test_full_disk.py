@@ -1,4 +1,5 @@
 """A disk without room: one sentence, nothing hangs, what was there goes on. A limit on the size of a file stands in."""
+
 import json
 import os
 import subprocess
@@ -13,17 +14,27 @@ def train(folder, limit, **overrides):
   """Runs the tiny task in a process whose files may have so many bytes; None = any."""
   text = json.dumps({'workdir': str(folder), 'overrides': overrides})
   # The process limits itself: a function between fork and exec may deadlock where JAX has its threads.
-  code = ('import resource, sys; from tests.training import run_tiny; import json\n'
-          f'if {limit}: resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n'
-          'run_tiny.main(**json.loads(sys.argv[1]))')
-  return subprocess.run([sys.executable, '-c', code, text], cwd=ROOT, timeout=120, check=False, capture_output=True,
-                        text=True, env={**os.environ, 'JAX_PLATFORMS': 'cpu'})
+  code = (
+    'import resource, sys; from tests.training import run_tiny; import json\n'
+    f'if {limit}: resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n'
+    'run_tiny.main(**json.loads(sys.argv[1]))'
+  )
+  return subprocess.run(
+    [sys.executable, '-c', code, text],
+    cwd=ROOT,
+    timeout=120,
+    check=False,
+    capture_output=True,
+    text=True,
+    env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
+  )
 
 
 @pytest.mark.parametrize('tensorboard', [False, True])
 def test_lines_and_events(tmp_path, tensorboard):
-  overrides = dict(train__steps=400, log__every=1, checkpoint__every=100, samples__every=0, eval__every=0,
-                   log__tensorboard=tensorboard)
+  overrides = dict(
+    train__steps=400, log__every=1, checkpoint__every=100, samples__every=0, eval__every=0, log__tensorboard=tensorboard
+  )
   full = train(tmp_path, 30_000, **overrides)
   assert full.returncode == 1 and f"error: cannot write to '{tmp_path}'" in full.stderr, full.stderr
   assert 'make room' in full.stderr and 'Traceback' not in full.stderr
@@ -49,13 +60,22 @@ def test_a_checkpoint(tmp_path):
 
 def test_a_tmpfs_that_is_too_small(tmp_path):
   """The real thing, where the system lets a test mount one."""
-  mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', str(tmp_path)], capture_output=True,
-                           check=False)
+  mounted = subprocess.run(
+    ['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', str(tmp_path)], capture_output=True, check=False
+  )
   if mounted.returncode:
     pytest.skip('no file system can be mounted here')
   try:
-    full = train(tmp_path / 'run', None, train__steps=3000, log__every=1, checkpoint__every=0, samples__every=0,
-                 eval__every=0, log__tensorboard=True)
+    full = train(
+      tmp_path / 'run',
+      None,
+      train__steps=3000,
+      log__every=1,
+      checkpoint__every=0,
+      samples__every=0,
+      eval__every=0,
+      log__tensorboard=True,
+    )
     assert full.returncode == 1 and 'make room' in full.stderr and 'Traceback' not in full.stderr, full.stderr
   finally:
     subprocess.run(['umount', str(tmp_path)], check=True)

@@ -1,4 +1,5 @@
 """The GAN on one device, on four under jit, and on four under pmap: the same numbers after three steps."""
+
 import jax
 import numpy as np
 import pytest
@@ -14,15 +15,25 @@ KEY = jax.random.key(3)
 
 
 def make_options():
-  return Experiment.from_config({
-      'task': 'gan', 'data': {'image_size': 8}, 'model': {'width': 8, 'latent_size': 6, 'kernel_size': 4},
-      'train': {'batch_size': 8, 'ema_decay': 0.9}})
+  return Experiment.from_config(
+    {
+      'task': 'gan',
+      'data': {'image_size': 8},
+      'model': {'width': 8, 'latent_size': 6, 'kernel_size': 4},
+      'train': {'batch_size': 8, 'ema_decay': 0.9},
+    }
+  )
 
 
 def make_batches():
   rng = np.random.default_rng(0)
-  return [{'image': rng.integers(0, 256, (8, 8, 8, 1), dtype=np.uint8),
-           'latent': rng.uniform(-1, 1, (8, 6)).astype(np.float32)} for _ in range(3)]
+  return [
+    {
+      'image': rng.integers(0, 256, (8, 8, 8, 1), dtype=np.uint8),
+      'latent': rng.uniform(-1, 1, (8, 6)).astype(np.float32),
+    }
+    for _ in range(3)
+  ]
 
 
 def run(parallel):

@@ -1,10 +1,11 @@
 """Freed memory is kept: the second large array does not fault its pages in again."""
+
 import subprocess
 import sys
 
 import pytest
 
-PROGRAM = '''
+PROGRAM = """
 import resource, sys
 import numpy as np
 from deconv.training import host_memory
@@ -15,12 +16,13 @@ np.ones(2**23), np.ones(2**23)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 np.ones(2**23)  # 64 MB, 16384 pages of 4 kB
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-'''
+"""
 
 
 def faults(mode):
   return subprocess.run(
-      [sys.executable, '-c', PROGRAM, mode], capture_output=True, text=True, check=True).stdout.strip()
+    [sys.executable, '-c', PROGRAM, mode], capture_output=True, text=True, check=True
+  ).stdout.strip()
 
 
 def test_large_arrays_are_not_faulted_in_again():

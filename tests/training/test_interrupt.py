@@ -1,4 +1,5 @@
 """Signals are noted once, then work as ever."""
+
 import os
 import signal
 import subprocess
@@ -63,6 +64,7 @@ def test_outside_of_the_main_thread_nothing_is_handled():
   def work():
     with Interrupt() as interrupt:
       seen.append((bool(interrupt), signal.getsignal(signal.SIGINT)))
+
   thread = threading.Thread(target=work)
   thread.start()
   thread.join()

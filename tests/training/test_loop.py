@@ -1,4 +1,5 @@
 """The loop, in this process: what it writes, how it resumes, what it refuses."""
+
 import json
 import os
 import signal
@@ -81,6 +82,7 @@ def test_lines_hold_the_mean_of_their_window(straight, tmp_path):
 def test_evaluation_covers_every_image_once(straight):
   """297 images in batches of 100: padding must not count."""
   from deconv import data
+
   state = straight[1]
   config = tiny.make_config()
   source = data.open_source(data.DataOptions(**config.data), 'test')
@@ -89,7 +91,7 @@ def test_evaluation_covers_every_image_once(straight):
   images = np.stack([source[i]['image'] for i in range(len(source))])
   outputs, _ = task._predict(net.params, data.to_signed(images), net.batch_stats['mean'])
   labels = np.array([source[i]['label'] for i in range(len(source))])
-  expected = np.mean((np.asarray(outputs) - labels)**2)
+  expected = np.mean((np.asarray(outputs) - labels) ** 2)
   last = [line for line in lines(straight[0]) if line['split'] == 'eval'][-1]
   assert last['error'] == pytest.approx(expected, rel=1e-5)
 
@@ -123,6 +125,7 @@ def test_a_run_that_breaks_off_resumes_exactly(straight, tmp_path, monkeypatch, 
     retire(self)
     if first + 1 == kill_at:
       raise KeyboardInterrupt
+
   monkeypatch.setattr(loop.Loop, 'retire', breaking)
   with pytest.raises(KeyboardInterrupt):
     train(tmp_path)
@@ -142,6 +145,7 @@ def test_a_window_that_a_checkpoint_cuts_is_made_whole(straight, tmp_path, monke
     do_what_is_due(self, state, step)
     if step == 5:
       raise KeyboardInterrupt
+
   monkeypatch.setattr(loop.Loop, 'do_what_is_due', breaking)
   with pytest.raises(KeyboardInterrupt):
     train(tmp_path)
@@ -180,6 +184,7 @@ def test_a_kill_in_an_evaluation_loses_nothing(straight, tmp_path, monkeypatch, 
     if int(self._run.parallel.get_state(state.step)) == step:
       raise KeyboardInterrupt
     return measure(self, state)
+
   monkeypatch.setattr(evaluation.Evaluation, 'measure', killed)
   with pytest.raises(KeyboardInterrupt):
     train(tmp_path)
@@ -198,6 +203,7 @@ def test_a_kill_after_the_line_of_an_evaluation_does_not_double_it(straight, tmp
     if self.record.get('done_after') == 10:
       raise KeyboardInterrupt
     write_record(self)
+
   monkeypatch.setattr(loop.Loop, 'write_record', killed)
   with pytest.raises(KeyboardInterrupt):
     train(tmp_path)
@@ -210,6 +216,7 @@ def test_a_kill_after_the_line_of_an_evaluation_does_not_double_it(straight, tmp
 def test_a_kill_between_the_last_checkpoint_and_the_end_is_made_good(straight, tmp_path, monkeypatch):
   def killed(self, step):
     raise KeyboardInterrupt
+
   monkeypatch.setattr(pictures.Pictures, 'save_gif', killed)
   with pytest.raises(KeyboardInterrupt):
     train(tmp_path)
@@ -227,6 +234,7 @@ def test_a_signal_in_an_evaluation_saves_at_once(straight, tmp_path, monkeypatch
   def told(self):
     os.kill(os.getpid(), signal.SIGTERM)
     check(self)
+
   monkeypatch.setattr(evaluation.Evaluation, '_check_stop', told)
   with pytest.raises(SystemExit) as exit_:
     train(tmp_path, eval__every=8)
@@ -242,15 +250,22 @@ def test_several_steps_a_call(straight, tmp_path):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), final, straight[1])
   for ours, theirs in zip(lines(tmp_path), lines(straight[0]), strict=True):
     assert ours.keys() == theirs.keys() and (ours['step'], ours['split']) == (theirs['step'], theirs['split'])
-    np.testing.assert_allclose([value for value in ours.values() if not isinstance(value, str)],
-                               [value for value in theirs.values() if not isinstance(value, str)], rtol=1e-4)
+    np.testing.assert_allclose(
+      [value for value in ours.values() if not isinstance(value, str)],
+      [value for value in theirs.values() if not isinstance(value, str)],
+      rtol=1e-4,
+    )
 
 
-@pytest.mark.parametrize('per_call, every, total, expected', [
+@pytest.mark.parametrize(
+  'per_call, every, total, expected',
+  [
     (1, 5, 5, [0, 1, 2, 3, 4]),
-    (4, 0, 10, [0, 4, 8, 9]),      # what is left at the end, one by one
+    (4, 0, 10, [0, 4, 8, 9]),  # what is left at the end, one by one
     (4, 6, 16, [0, 4, 5, 6, 7, 8, 12]),  # step 6 must be reached; calls start at multiples of 4
-    (2, 4, 6, [0, 2, 4])])
+    (2, 4, 6, [0, 2, 4]),
+  ],
+)
 def test_steps_of_call(per_call, every, total, expected):
   intervals = experiment.Intervals(samples=0, evaluation=0, checkpoint=every)
   calls, step = [], 0
@@ -317,6 +332,7 @@ def test_a_state_that_is_not_finite_is_never_written(tmp_path, monkeypatch):
     net = state.networks['net']
     bad = net.batch_stats['mean'] + jax.numpy.where(state.step == 14, jax.numpy.inf, 0.0)
     return state.replace(networks={'net': net.replace(batch_stats={'mean': bad})}), {'loss': scalars['loss'] * 0 + 1}
+
   monkeypatch.setattr(tiny.TinyTask, 'train_step', poisoned)
   with pytest.raises(NonFiniteError, match='state after step 15 .*networks/net/batch_stats/mean'):
     train(tmp_path)
@@ -325,8 +341,12 @@ def test_a_state_that_is_not_finite_is_never_written(tmp_path, monkeypatch):
 
 def test_a_damaged_checkpoint_is_passed_over_and_its_steps_trained_again(straight, tmp_path, caplog):
   train(tmp_path, train__steps=15, eval__every=10)
-  files = [os.path.join(root, name) for root, _, names in os.walk(tmp_path / 'checkpoints/15/state') for name in names
-           if os.path.basename(root) == 'd']  # those that hold arrays
+  files = [
+    os.path.join(root, name)
+    for root, _, names in os.walk(tmp_path / 'checkpoints/15/state')
+    for name in names
+    if os.path.basename(root) == 'd'
+  ]  # those that hold arrays
   largest = max(files, key=os.path.getsize)
   with open(largest, 'r+b') as file:
     file.seek(os.path.getsize(largest) // 2)
@@ -374,8 +394,11 @@ def test_a_run_that_has_not_recorded_the_content_goes_on(tmp_path):
 
 def test_files_that_vanish_while_training_streams_end_nothing(tmp_path, monkeypatch):
   """Neither the batches nor the evaluation, which is held in memory when it is first made, and no later call."""
-  files = {f'{split}/{i % 2}/{name}': data for split, count in (('train', 300), ('test', 8))
-           for i, (name, data) in enumerate(numbered(count).items())}
+  files = {
+    f'{split}/{i % 2}/{name}': data
+    for split, count in (('train', 300), ('test', 8))
+    for i, (name, data) in enumerate(numbered(count).items())
+  }
   path = write_folder(tmp_path / 'data', files)
   gone = [f'train/{i % 2}/{i:06d}.png' for i in range(10)] + ['test/1/000003.png']
   kept = {name: files[name] for name in gone}
@@ -404,7 +427,9 @@ def test_a_mistake_is_named_before_the_folder_is_touched(tmp_path):
   assert not os.path.exists(tmp_path / 'new')
 
 
-@pytest.mark.parametrize('overrides, says', [
+@pytest.mark.parametrize(
+  'overrides, says',
+  [
     (dict(train__steps=0), 'set one of train.steps .* and train.epochs'),
     (dict(train__epochs=1.0), 'set one of train.steps .* and train.epochs'),
     (dict(train__batch_size=6), 'train.batch_size=6 cannot be divided over 4 devices; make it 4 or 8'),
@@ -414,7 +439,8 @@ def test_a_mistake_is_named_before_the_folder_is_touched(tmp_path):
     (dict(log__every=0), 'log.every=0'),
     (dict(optimizer__name='adma'), "did you mean 'adam'"),
     (dict(checkpoint__keep=0), 'checkpoint.keep=0'),
-])
+  ],
+)
 def test_mistakes_are_told_before_anything_is_written(tmp_path, overrides, says):
   with pytest.raises(UserError, match=says) as error:
     train(tmp_path, **overrides)

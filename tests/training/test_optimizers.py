@@ -1,4 +1,5 @@
 """Optimizers against updates worked out by hand in float64, schedules against their formulas."""
+
 import dataclasses
 import math
 
@@ -87,14 +88,17 @@ def rates(total=100, **fields):
   return [float(schedule(i)) for i in range(total + 1)]
 
 
-@pytest.mark.parametrize('fields, after_warmup', [
+@pytest.mark.parametrize(
+  'fields, after_warmup',
+  [
     (dict(schedule='constant'), lambda i: 1.0),
     (dict(schedule='linear', final_scale=0.2), lambda i: 1 - 0.8 * i / 90),
     (dict(schedule='linear', decay_steps=30), lambda i: max(0.0, 1 - i / 30)),
     (dict(schedule='cosine', final_scale=0.1), lambda i: 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * i / 90))),
     (dict(schedule='cosine', decay_steps=30), lambda i: 0.5 * (1 + math.cos(math.pi * min(i, 30) / 30))),
     (dict(schedule='step', decay_steps=20, decay_rate=0.5), lambda i: 0.5 ** (i // 20)),
-])
+  ],
+)
 def test_schedules_after_their_warmup(fields, after_warmup):
   expected = [i / 10 for i in range(10)] + [after_warmup(i) for i in range(91)]
   np.testing.assert_allclose(rates(warmup_steps=10, **fields), expected, atol=1e-6)
@@ -118,7 +122,9 @@ def test_depends_on_total():
   assert not OptimizerOptions().depends_on_total
 
 
-@pytest.mark.parametrize('fields, says', [
+@pytest.mark.parametrize(
+  'fields, says',
+  [
     (dict(name='adma'), "did you mean 'adam'"),
     (dict(schedule='cosin'), "did you mean 'cosine'"),
     (dict(name='adam', weight_decay=0.1), 'weight_decay=0.1 has no effect'),
@@ -131,7 +137,8 @@ def test_depends_on_total():
     (dict(learning_rate=0.0), 'must be above 0'),
     (dict(beta2=1.0), 'below 1'),
     (dict(clip_norm=-1.0), 'must not be negative'),
-])
+  ],
+)
 def test_mistakes_are_told_in_one_sentence(fields, says):
   with pytest.raises(UserError, match=says) as error:
     optimizers.make_optimizer(OptimizerOptions(**fields), 10)
@@ -141,8 +148,15 @@ def test_mistakes_are_told_in_one_sentence(fields, says):
 def test_every_field_is_used_by_something():
   """Changing any field changes the update of an optimizer that uses it."""
   base_fields = {
-      'beta1': 'adam', 'beta2': 'adam', 'eps': 'adam', 'momentum': 'sgd', 'weight_decay': 'adamw', 'l2': 'sgd',
-      'clip_norm': 'sgd', 'learning_rate': 'sgd'}
+    'beta1': 'adam',
+    'beta2': 'adam',
+    'eps': 'adam',
+    'momentum': 'sgd',
+    'weight_decay': 'adamw',
+    'l2': 'sgd',
+    'clip_norm': 'sgd',
+    'learning_rate': 'sgd',
+  }
   for field, name in base_fields.items():
     options = OptimizerOptions(name=name)
     changed = dataclasses.replace(options, **{field: 0.123})

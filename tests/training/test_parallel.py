@@ -1,4 +1,5 @@
 """Every way to run a step gives the numbers of one device."""
+
 import hashlib
 import json
 
@@ -36,7 +37,7 @@ def run(parallel, batches, steps_per_call=1, **kwargs):
   state = parallel.put_state(task.init(KEY, batches[0]))
   step, scalars = parallel.train_step(task, steps_per_call), []
   for i in range(0, len(batches), steps_per_call):
-    part = batches[i:i + steps_per_call]
+    part = batches[i : i + steps_per_call]
     if steps_per_call > 1:
       part = [{name: np.stack([batch[name] for batch in part]) for name in part[0]}]
     state, new = step(state, parallel.put_batch(part[0], stacked=steps_per_call > 1), KEY)
@@ -57,8 +58,9 @@ def reference():
   return run(one_device(), [batch_with_noise(i) for i in range(3)])
 
 
-@pytest.mark.parametrize('parallel', [
-    Parallel(), Parallel(PMAP), Parallel(PMAP, jax.devices()[:2])], ids=['jit4', 'pmap4', 'pmap2'])
+@pytest.mark.parametrize(
+  'parallel', [Parallel(), Parallel(PMAP), Parallel(PMAP, jax.devices()[:2])], ids=['jit4', 'pmap4', 'pmap2']
+)
 def test_many_devices_equal_one(parallel, reference):
   """Noise passed in; float32 sums in another order are all that differs."""
   state, losses = run(parallel, [batch_with_noise(i) for i in range(3)])
@@ -81,8 +83,7 @@ def test_pmap_keeps_one_state_though_each_device_draws_its_own_noise():
   parallel = Parallel(PMAP)
   task = make_task(parallel)
   batch = tiny.make_batch(0)
-  state, scalars = parallel.train_step(task)(
-      parallel.put_state(task.init(KEY, batch)), parallel.put_batch(batch), KEY)
+  state, scalars = parallel.train_step(task)(parallel.put_state(task.init(KEY, batch)), parallel.put_batch(batch), KEY)
   for leaf in jax.tree.leaves((state, scalars)):
     shards = [np.asarray(shard.data) for shard in leaf.addressable_shards]
     assert len(shards) == 4 and all(np.array_equal(shards[0], shard) for shard in shards)
@@ -181,12 +182,14 @@ class Generates(tiny.TinyTask):
 
 def test_what_a_task_draws_is_sharded_like_its_batch():
   """Otherwise each device computes the generator for the whole batch."""
+
   def flops(parallel, declares):
     task = Generates(optax.sgd(0.1), declares)
     batch = tiny.make_batch(0, size=64)
     step = parallel.train_step(task)
     lowered = step.lower(parallel.put_state(task.init(KEY, batch)), parallel.put_batch(batch), KEY)
     return lowered.compile().cost_analysis()['flops']
+
   whole = flops(one_device(), True)
   assert flops(Parallel(), True) < 0.4 * whole
   assert flops(Parallel(), False) > 0.8 * whole  # the reason for `random_inputs`
@@ -208,9 +211,14 @@ def test_a_batch_that_the_devices_cannot_divide(mode):
     Parallel(ParallelOptions(mode)).put_batch(tiny.make_batch(0, size=6))
 
 
-@pytest.mark.parametrize('kwargs, says', [
-    (dict(mode='pmpa'), 'choose jit or pmap'), (dict(batch_norm='global'), 'choose sync or local'),
-    (dict(mode='jit', batch_norm='local'), 'set one of the two')])
+@pytest.mark.parametrize(
+  'kwargs, says',
+  [
+    (dict(mode='pmpa'), 'choose jit or pmap'),
+    (dict(batch_norm='global'), 'choose sync or local'),
+    (dict(mode='jit', batch_norm='local'), 'set one of the two'),
+  ],
+)
 def test_unknown_names(kwargs, says):
   with pytest.raises(UserError, match=says):
     ParallelOptions(**kwargs)
@@ -223,16 +231,28 @@ class Gathered:
     self._sent = []
     names = sorted(facts)
     for contents in ([names, facts], [facts[name] for name in names]):
-      self._sent.append(np.stack([np.frombuffer(hashlib.sha256(json.dumps(x, sort_keys=True).encode()).digest()[:8],
-                                                np.uint32) for x in contents]))
+      self._sent.append(
+        np.stack(
+          [
+            np.frombuffer(hashlib.sha256(json.dumps(x, sort_keys=True).encode()).digest()[:8], np.uint32)
+            for x in contents
+          ]
+        )
+      )
 
   def __call__(self, mine):
     return np.stack([mine, self._sent.pop(0)])
 
 
-@pytest.mark.parametrize('theirs, says', [
-    ({'a': 1, 'b': [1, 2]}, None), ({'a': 2, 'b': [1, 2]}, 'agree in a:'), ({'a': 2, 'b': 3}, 'agree in a, b:'),
-    ({'a': 1, 'c': 3}, 'agree in their fields:')])
+@pytest.mark.parametrize(
+  'theirs, says',
+  [
+    ({'a': 1, 'b': [1, 2]}, None),
+    ({'a': 2, 'b': [1, 2]}, 'agree in a:'),
+    ({'a': 2, 'b': 3}, 'agree in a, b:'),
+    ({'a': 1, 'c': 3}, 'agree in their fields:'),
+  ],
+)
 def test_what_processes_do_not_agree_in(theirs, says, monkeypatch):
   monkeypatch.setattr(jax, 'process_count', lambda: 2)
   monkeypatch.setattr(parallel_lib.multihost_utils, 'process_allgather', Gathered(theirs))

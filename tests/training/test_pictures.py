@@ -1,4 +1,5 @@
 """Which pictures the GIF is made of."""
+
 import numpy as np
 
 from deconv import plots

@@ -1,4 +1,5 @@
 """Runs in processes of their own: killed, told to stop, and two at once."""
+
 import json
 import os
 import pathlib
@@ -16,10 +17,20 @@ TIMES = ('images_per_second', 'data_wait')
 
 
 def start(workdir, overrides=None, sleep=0.0, distributed=None, env=None):
-  options = {'workdir': str(workdir), 'sleep': sleep, 'distributed': distributed,
-             'overrides': {'log__tensorboard': False, 'train__steps': 40, **(overrides or {})}}
-  return subprocess.Popen([sys.executable, '-m', 'tests.training.run_tiny', json.dumps(options)], cwd=ROOT, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+  options = {
+    'workdir': str(workdir),
+    'sleep': sleep,
+    'distributed': distributed,
+    'overrides': {'log__tensorboard': False, 'train__steps': 40, **(overrides or {})},
+  }
+  return subprocess.Popen(
+    [sys.executable, '-m', 'tests.training.run_tiny', json.dumps(options)],
+    cwd=ROOT,
+    text=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    env={**os.environ, **(env or {})},
+  )
 
 
 def finish(process, timeout=120, status=0):
@@ -60,8 +71,10 @@ def arrays_of(folder):
 
 @pytest.fixture(scope='module')
 def environment(tmp_path_factory):
-  return {'JAX_COMPILATION_CACHE_DIR': str(tmp_path_factory.mktemp('programs')),
-          'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+  return {
+    'JAX_COMPILATION_CACHE_DIR': str(tmp_path_factory.mktemp('programs')),
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+  }
 
 
 @pytest.fixture(scope='module')
@@ -114,8 +127,10 @@ def start_two(folder, environment, *overrides):
     free.bind(('127.0.0.1', 0))
     address = f'127.0.0.1:{free.getsockname()[1]}'
   flags = os.environ['XLA_FLAGS'].replace('device_count=4', 'device_count=2')
-  return [start(folder, own, distributed=(address, 2, i), env={**environment, 'XLA_FLAGS': flags})
-          for i, own in enumerate(overrides)]
+  return [
+    start(folder, own, distributed=(address, 2, i), env={**environment, 'XLA_FLAGS': flags})
+    for i, own in enumerate(overrides)
+  ]
 
 
 def train_in_two(folder, environment, overrides):
@@ -153,6 +168,7 @@ def test_two_processes_train_one_run_and_resume_it(straight, tmp_path, environme
 
 
 def test_two_processes_under_pmap(tmp_path, environment):
-  train_in_two(tmp_path, environment, {'train__steps': 4, 'eval__every': 0, 'data__eval_split': '',
-                                       'parallel__mode': 'pmap'})
+  train_in_two(
+    tmp_path, environment, {'train__steps': 4, 'eval__every': 0, 'data__eval_split': '', 'parallel__mode': 'pmap'}
+  )
   assert [line['step'] for line in lines(tmp_path)] == [2, 4] and arrays_of(tmp_path)[0] == 4

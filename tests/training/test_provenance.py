@@ -1,4 +1,5 @@
 """What run.json says about the machine and the code."""
+
 import time
 
 from deconv.training import provenance

@@ -1,4 +1,5 @@
 """A trained state without training."""
+
 import jax
 import numpy as np
 import pytest
@@ -9,10 +10,16 @@ from deconv.training import experiment, restore
 from deconv.training.parallel import Parallel
 from tests.training import tiny
 
-
 # A schedule that needs to know the length of the run, which whoever restores does not.
-CONFIG = dict(train__steps=6, samples__every=0, log__tensorboard=False, optimizer__schedule='cosine',
-              optimizer__warmup_steps=2, checkpoint__every=3, data__eval_split='')
+CONFIG = dict(
+  train__steps=6,
+  samples__every=0,
+  log__tensorboard=False,
+  optimizer__schedule='cosine',
+  optimizer__warmup_steps=2,
+  checkpoint__every=3,
+  data__eval_split='',
+)
 
 
 def test_newest_or_a_step(tmp_path):

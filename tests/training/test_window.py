@@ -1,4 +1,5 @@
 """Means and times between two lines."""
+
 import json
 
 import pytest
@@ -36,6 +37,7 @@ def clock(monkeypatch):
 
     def perf_counter(self):
       return self.now
+
   clock = Clock()
   monkeypatch.setattr(window, 'time', clock)
   return clock

@@ -1,4 +1,5 @@
 """The folder of a run."""
+
 import os
 
 import pytest

@@ -1,4 +1,5 @@
 """metrics.jsonl, TensorBoard events and what the user sees."""
+
 import glob
 import io
 import json
@@ -60,14 +61,16 @@ def test_a_line_without_its_end_is_torn_even_if_it_parses(tmp_path):
 
 
 def events(folder):
+  import struct
+
   from tensorboardX.event_file_writer import EventsWriter  # noqa: F401 (the package is there)
   from tensorboardX.proto import event_pb2
-  import struct
+
   found = []
   for path in sorted(glob.glob(str(folder / 'events.*'))):
     with open(path, 'rb') as file:
       while header := file.read(12):
-        length, = struct.unpack('<Q', header[:8])
+        (length,) = struct.unpack('<Q', header[:8])
         found.append(event_pb2.Event.FromString(file.read(length)))
         file.read(4)
   return found
@@ -115,7 +118,7 @@ def test_plain_lines_where_there_is_no_terminal(capsys):
   progress.say('[b]a very long line ' + 'x' * 200)
   progress.close()
   out = capsys.readouterr().out
-  assert out == f"step 10/100  loss_gen 1.5  loss_disc 0.25  321 images/s\n[b]a very long line {'x' * 200}\n"
+  assert out == f'step 10/100  loss_gen 1.5  loss_disc 0.25  321 images/s\n[b]a very long line {"x" * 200}\n'
 
 
 def test_bar_on_a_terminal():

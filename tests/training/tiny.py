@@ -1,4 +1,5 @@
 """A task small enough that a test run takes seconds: two linear layers with batch statistics, noise and an average."""
+
 import functools
 
 import jax
@@ -25,8 +26,10 @@ class TinyTask(Task):
 
   def init(self, key, batch):
     size = int(np.prod(batch['image'].shape[1:]))
-    params = {'kernel': 0.1 * jax.random.normal(stream(key, 'kernel'), (size, 8)),
-              'dense': 0.1 * jax.random.normal(stream(key, 'dense'), (8,))}
+    params = {
+      'kernel': 0.1 * jax.random.normal(stream(key, 'kernel'), (size, 8)),
+      'dense': 0.1 * jax.random.normal(stream(key, 'dense'), (8,)),
+    }
     variables = {'params': params, 'batch_stats': {'mean': jnp.zeros(8)}}
     net = NetworkState.create(variables, self.optimizer, ema=True)
     return State(step=jnp.zeros((), jnp.int32), networks={'net': net})
@@ -49,7 +52,8 @@ class TinyTask(Task):
 
     def loss_fn(params):
       outputs, mean = self._predict(params, images)
-      return jnp.mean((outputs - targets)**2), mean
+      return jnp.mean((outputs - targets) ** 2), mean
+
     (loss, mean), grads = jax.value_and_grad(loss_fn, has_aux=True)(net.params)
     if self.poison_step is not None:
       loss = jnp.where(state.step == self.poison_step, jnp.nan, loss)
@@ -60,7 +64,7 @@ class TinyTask(Task):
   def eval_step(self, state, batch, key):
     net = state.networks['net']
     outputs, _ = self._predict(net.params, to_signed(batch['image']), net.batch_stats['mean'])
-    errors = (outputs - batch['label'])**2
+    errors = (outputs - batch['label']) ** 2
     return {'count': batch['weight'].sum(), 'error': (batch['weight'] * errors).sum()}
 
   def summarize(self, sums):
@@ -75,8 +79,10 @@ class TinyTask(Task):
 def make_batch(step, size=8, side=6):
   """A batch of random images with labels, the same for the same step."""
   rng = np.random.default_rng(step)
-  return {'image': rng.integers(0, 256, (size, side, side, 1), dtype=np.uint8),
-          'label': rng.integers(0, 10, size).astype(np.int32)}
+  return {
+    'image': rng.integers(0, 256, (size, side, side, 1), dtype=np.uint8),
+    'label': rng.integers(0, 10, size).astype(np.int32),
+  }
 
 
 def make(optimizer, batch_norm_axis=None, **options):
@@ -87,10 +93,21 @@ def make(optimizer, batch_norm_axis=None, **options):
 def make_config(**overrides):
   """A config of this task on 8x8 digits: 20 steps, a line each 2, a checkpoint each 5. Overrides: section__field."""
   config = base.get_config()
-  config.update_from_flattened_dict({
-      'compilation_cache': '', 'eval.evaluators': (), 'data.image_size': 8, 'train.steps': 20, 'train.batch_size': 8,
-      'log.every': 2, 'checkpoint.every': 5, 'samples.every': 5, 'eval.every': 10, 'eval.batch_size': 100,
-      'optimizer.learning_rate': 0.01})
+  config.update_from_flattened_dict(
+    {
+      'compilation_cache': '',
+      'eval.evaluators': (),
+      'data.image_size': 8,
+      'train.steps': 20,
+      'train.batch_size': 8,
+      'log.every': 2,
+      'checkpoint.every': 5,
+      'samples.every': 5,
+      'eval.every': 10,
+      'eval.batch_size': 100,
+      'optimizer.learning_rate': 0.01,
+    }
+  )
   config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in overrides.items()})
   return config
 

@@ -1,5 +1,6 @@
 """Batches: dicts of host arrays, `image` uint8 (batch, h, w, c), `label` int32 (batch,) where there are labels, `mask`
 uint8 (batch, h, w) where there are masks."""
+
 import numpy as np
 
 from deconv.data.feed import memory, order
@@ -31,12 +32,15 @@ class TrainBatches:
     if batch_size < 1:
       raise UserError(f'the batch size is {batch_size}: it must be at least 1.')
     if len(source) < batch_size:
-      raise UserError(f'{source.name} has {len(source)} images, fewer than a batch of {batch_size}: '
-                      'lower --config.train.batch_size or give more images.')
+      raise UserError(
+        f'{source.name} has {len(source)} images, fewer than a batch of {batch_size}: '
+        'lower --config.train.batch_size or give more images.'
+      )
     if options.vary and len(options.vary) != len(source.factor_sizes):
       names = ', '.join(source.factor_names) or 'none'
-      raise UserError(f'data.vary has {len(options.vary)} weights: it needs one for each factor of {source.name} '
-                      f'({names}).')
+      raise UserError(
+        f'data.vary has {len(options.vary)} weights: it needs one for each factor of {source.name} ({names}).'
+      )
     self._local = _local_slice(batch_size, process_index, process_count)
     self.source = memory.hold(source, options)
     self.batch_size = batch_size
@@ -111,8 +115,9 @@ class EvalBatches:
     positions = (step * self.batch_size + np.arange(self.batch_size))[self._local]
     inside = positions < len(self.source)
     batch = self.source.take(np.where(inside, positions, len(self.source) - 1))
-    batch['weight'] = np.array([ok and index not in self.source.broken for ok, index in zip(inside, positions)],
-                               np.float32)
+    batch['weight'] = np.array(
+      [ok and index not in self.source.broken for ok, index in zip(inside, positions)], np.float32
+    )
     batch['image'] = np.where(inside[:, None, None, None], batch['image'], np.uint8(0))
     if 'mask' in batch:
       batch['mask'] = np.where(inside[:, None, None], batch['mask'], np.uint8(IGNORE))
@@ -121,7 +126,9 @@ class EvalBatches:
 
 def _local_slice(batch_size, process_index, process_count):
   if batch_size % process_count:
-    raise UserError(f'a batch of {batch_size} does not divide among {process_count} processes: '
-                    f'make the batch size a multiple of {process_count}.')
+    raise UserError(
+      f'a batch of {batch_size} does not divide among {process_count} processes: '
+      f'make the batch size a multiple of {process_count}.'
+    )
   local = batch_size // process_count
   return slice(process_index * local, (process_index + 1) * local)

@@ -1,4 +1,5 @@
 """Small data sets are decoded once and kept in memory, where a batch is one gather."""
+
 import concurrent.futures
 import dataclasses
 import os
@@ -26,8 +27,9 @@ class HeldSource(ArraySource):
 
   def __init__(self, source, images, labels, masks, options):
     # The crop has been made.
-    super().__init__(source.name, images, labels, dataclasses.replace(options, crop=0), source.class_names, masks,
-                     source.mask_names)
+    super().__init__(
+      source.name, images, labels, dataclasses.replace(options, crop=0), source.class_names, masks, source.mask_names
+    )
     self.place = source.place
     self.broken = source.broken
     self._source = source
@@ -67,8 +69,19 @@ def hold(source, options):
   planes = channels + bool(source.mask_names)
   if len(source) * height * width * planes > options.memory_limit_mb * 2**20:
     return source
-  key = (source.name, source.fingerprint(), source.content_fingerprint(), source.image_shape, options.crop, options.fit,
-         options.background, options.on_broken, options.max_pixels, options.max_file_mb, source.mask_names)
+  key = (
+    source.name,
+    source.fingerprint(),
+    source.content_fingerprint(),
+    source.image_shape,
+    options.crop,
+    options.fit,
+    options.background,
+    options.on_broken,
+    options.max_pixels,
+    options.max_file_mb,
+    source.mask_names,
+  )
   held = _HELD.get(key)
   if held is None:
     held = _HELD[key] = _decode_all(source, options)

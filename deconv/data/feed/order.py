@@ -1,4 +1,5 @@
 """The order of the images: a pure function of (seed, step)."""
+
 import functools
 
 import numpy as np
@@ -10,7 +11,7 @@ _SHUFFLE, _FLIP, _VARY = 1, 2, 3
 def _random(seed, stream, *counters):
   # RandomState, not Generator: numpy promises that its numbers never change (NEP 19), so an old run can be resumed.
   words = (seed, stream, *counters)
-  return np.random.RandomState([half for word in words for half in (word & 0xffffffff, (word >> 32) & 0xffffffff)])
+  return np.random.RandomState([half for word in words for half in (word & 0xFFFFFFFF, (word >> 32) & 0xFFFFFFFF)])
 
 
 @functools.lru_cache(maxsize=4)
@@ -26,7 +27,7 @@ def epoch_indices(num_images, batch_size, seed, step):
   Every epoch is a new permutation; its last `num_images % batch_size` images are left out.
   """
   epoch, place = divmod(step, num_images // batch_size)
-  return _permutation(num_images, seed, epoch)[place * batch_size:(place + 1) * batch_size]
+  return _permutation(num_images, seed, epoch)[place * batch_size : (place + 1) * batch_size]
 
 
 def flips(batch_size, seed, step):

@@ -1,4 +1,5 @@
 """Batches made ahead of the step by worker threads or processes, in order."""
+
 import itertools
 
 from absl import flags
@@ -76,6 +77,7 @@ def prefetch(make, first, length, source, options):
   if source.ready:
     return _Made(make, itertools.count(first) if length is None else range(first, first + length))
   import grain
+
   steps = grain.MapDataset.source(_Steps(make, source, first, _ENDLESS if length is None else length))
   if options.worker_kind == 'thread':
     # One element is one batch, so at least as many are in the making as there are threads.
@@ -84,7 +86,8 @@ def prefetch(make, first, length, source, options):
     _parse_flags()
     ahead = max(1, options.prefetch // options.workers)
     batches = steps.to_iter_dataset(grain.ReadOptions(1, 1)).mp_prefetch(
-        grain.MultiprocessingOptions(options.workers, per_worker_buffer_size=ahead))
+      grain.MultiprocessingOptions(options.workers, per_worker_buffer_size=ahead)
+    )
   return _Ahead(iter(batches), source)
 
 

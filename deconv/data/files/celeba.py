@@ -1,4 +1,5 @@
 """CelebA (Liu et al. 2015, aligned and cropped faces), from wherever a copy of it lies."""
+
 import os
 
 from deconv.data.files import folders, prepared, trees
@@ -33,17 +34,21 @@ def open_celeba(options, split):
   path = os.path.expanduser(options.path)
   looked = []
   for place in [path] if path else []:
-    source = _open_prepared(place, options, split, looked) or _open_archive(place, options, split, looked) or (
-        _open_folder(place, options, split, looked))
+    source = (
+      _open_prepared(place, options, split, looked)
+      or _open_archive(place, options, split, looked)
+      or (_open_folder(place, options, split, looked))
+    )
     if source:
       return source
   source = _open_prepared(prepared.default_data_dir(), options, split, looked)
   if source:
     return source
   raise UserError(
-      f'CelebA is not there; looked for {", ".join(looked)}: download img_align_celeba.zip (1.4 GB) and '
-      'list_eval_partition.txt by hand from http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (its Google Drive refuses '
-      'automatic downloads), put both in one folder and set --config.data.path to it; nothing has to be unpacked.')
+    f'CelebA is not there; looked for {", ".join(looked)}: download img_align_celeba.zip (1.4 GB) and '
+    'list_eval_partition.txt by hand from http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (its Google Drive refuses '
+    'automatic downloads), put both in one folder and set --config.data.path to it; nothing has to be unpacked.'
+  )
 
 
 def _open_prepared(data_dir, options, split, looked):
@@ -87,8 +92,10 @@ def _open_tree(tree, places, options, split):
     else:
       names = [name for name in names if partition.get(_file_name(name)) == split]
   if not names:
-    raise NoSuchSplit(f"none of the images in {tree.path} belongs to CelebA's split '{split}': choose another split, "
-                      "such as 'all', or give the complete set.")
+    raise NoSuchSplit(
+      f"none of the images in {tree.path} belongs to CelebA's split '{split}': choose another split, "
+      "such as 'all', or give the complete set."
+    )
   return folders.FileSource('celeba', tree, names, None, options)
 
 

@@ -4,13 +4,23 @@ The rule, everywhere: decode the first frame, turn it as its EXIF says, put tran
 it grey (ITU-R 601 luma) or RGB, cut the centre square, resize it by Pillow's bicubic filter. Pillow widens the filter
 when it shrinks an image, so this is antialiased.
 """
+
 import numpy as np
 
 from deconv.data.files.opening import BrokenImage, opened
 from deconv.options.data import IGNORE
 
-__all__ = ['BrokenImage', 'centre_square', 'decode', 'decode_full', 'fit', 'fit_mask', 'full_size', 'sixteen_bits',
-           'with_channels']
+__all__ = [
+  'BrokenImage',
+  'centre_square',
+  'decode',
+  'decode_full',
+  'fit',
+  'fit_mask',
+  'full_size',
+  'sixteen_bits',
+  'with_channels',
+]
 
 # 16-bit levels as 8 bits: 65535 / 257 = 255.
 _EIGHT_BITS = np.round(np.arange(65536) / 257).astype(np.uint8)
@@ -50,6 +60,7 @@ def full_size(data, options):
 def with_channels(pixels, channels):
   """uint8 (h, w, 1 or 3) as grey (ITU-R 601 luma) or RGB, (h, w, channels)."""
   from PIL import Image
+
   if pixels.shape[-1] == channels:
     return pixels
   image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert('L' if channels == 1 else 'RGB')
@@ -59,6 +70,7 @@ def with_channels(pixels, channels):
 def fit(pixels, options):
   """Crops and resizes decoded pixels, uint8 (h, w) or (h, w, 1 or 3), to (image_size, image_size, channels)."""
   from PIL import Image
+
   if pixels.ndim == 3 and pixels.shape[-1] == 1:
     pixels = pixels[..., 0]
   return _square(Image.fromarray(pixels).convert('L' if options.channels == 1 else 'RGB'), options)
@@ -67,6 +79,7 @@ def fit(pixels, options):
 def fit_mask(mask, options):
   """Crops or pads and resizes a mask, uint8 (h, w), to (image_size, image_size) as `fit` does its image; nearest."""
   from PIL import Image
+
   return _square(Image.fromarray(mask), options, of_mask=True)
 
 
@@ -84,6 +97,7 @@ def centre_square(width, height, crop):
 def _open(data, options):
   """The decoded image, upright, opaque, grey or RGB; BrokenImage when it cannot be decoded to the end."""
   from PIL import ImageOps
+
   with opened(data, options.max_pixels) as image:
     image.load()  # a truncated file shows itself here
     image = ImageOps.exif_transpose(image)
@@ -93,6 +107,7 @@ def _open(data, options):
 
 def _square(image, options, of_mask=False):
   from PIL import Image
+
   resample = Image.Resampling.NEAREST if of_mask else Image.Resampling.BICUBIC
   shape = options.image_shape[:2] if of_mask else options.image_shape
   if options.fit == 'pad':
@@ -110,6 +125,7 @@ def _square(image, options, of_mask=False):
 def _padded(image, side, resample, fill):
   """The image, its longer side scaled to `side`, in the middle of a square of `fill`."""
   from PIL import Image
+
   longer = max(image.size)
   size = tuple(max(1, round(length * side / longer)) for length in image.size)
   if image.size != size:
@@ -124,6 +140,7 @@ def _padded(image, side, resample, fill):
 def _opaque(image, background):
   """The image without transparency, on the background; 16-bit grey becomes 8-bit grey."""
   from PIL import Image
+
   if image.mode.startswith('I'):
     # Pillow would clip to 255 here instead of scaling.
     levels = sixteen_bits(image)

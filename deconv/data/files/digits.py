@@ -1,4 +1,5 @@
 """The 1,797 handwritten digits that come inside scikit-learn (UCI optdigits, its test part): no download."""
+
 import importlib.util
 import os
 
@@ -23,8 +24,7 @@ def open_digits(options, split):
   Raises:
     UserError: no such split, or scikit-learn is not installed.
   """
-  rows = choose_split('digits', split, {
-      'all': slice(None), 'train': slice(NUM_TRAIN), 'test': slice(NUM_TRAIN, None)})
+  rows = choose_split('digits', split, {'all': slice(None), 'train': slice(NUM_TRAIN), 'test': slice(NUM_TRAIN, None)})
   images, labels = read()
   images = np.round(images[rows] * (255 / 16)).astype(np.uint8)
   return ArraySource('digits', images, labels[rows], options, [str(digit) for digit in range(10)])
@@ -41,5 +41,6 @@ def read():
     rows = np.loadtxt(path, delimiter=',', dtype=np.uint8)
     return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1]
   from sklearn import datasets
+
   digits = datasets.load_digits()
   return digits.images, digits.target

@@ -1,4 +1,5 @@
 """Sources whose images are encoded (PNG, JPEG, WebP) and decoded as they are read."""
+
 import numpy as np
 
 from deconv.data.files import decode
@@ -69,8 +70,10 @@ class EncodedSource(Source):
         self._after[broken] = candidate
       return item
     index, reason = min(self.broken_since(0))
-    raise UserError(f'none of the {len(self)} images in {self.place} can be decoded (the first is '
-                    f'{self._title(index)}: {reason}): set --config.data.path to a set of PNG, JPEG or WebP images.')
+    raise UserError(
+      f'none of the {len(self)} images in {self.place} can be decoded (the first is '
+      f'{self._title(index)}: {reason}): set --config.data.path to a set of PNG, JPEG or WebP images.'
+    )
 
   def _decode(self, index):
     return self._item(*self._bytes(index))

@@ -1,4 +1,5 @@
 """Images that are files: in a folder or in a zip archive."""
+
 import hashlib
 import os
 
@@ -7,8 +8,15 @@ from deconv.data.source import choose_split
 from deconv.errors import UserError
 
 # Names of top-level folders that are splits, and the split that they mean.
-SPLIT_FOLDERS = {'train': 'train', 'training': 'train', 'test': 'test', 'testing': 'test', 'val': 'valid',
-                 'valid': 'valid', 'validation': 'valid'}
+SPLIT_FOLDERS = {
+  'train': 'train',
+  'training': 'train',
+  'test': 'test',
+  'testing': 'test',
+  'val': 'valid',
+  'valid': 'valid',
+  'validation': 'valid',
+}
 
 
 class FileSource(encoded.EncodedSource):
@@ -122,7 +130,10 @@ def _without_shared(paths):
   shortest = min(len(path) for path in paths) - 1
   depth = 0
   # A split folder is a split even when it stands alone.
-  while (depth < shortest and paths[0][depth].lower() not in SPLIT_FOLDERS
-         and all(path[depth] == paths[0][depth] for path in paths)):
+  while (
+    depth < shortest
+    and paths[0][depth].lower() not in SPLIT_FOLDERS
+    and all(path[depth] == paths[0][depth] for path in paths)
+  ):
     depth += 1
   return [path[depth:] for path in paths]

@@ -1,4 +1,5 @@
 """How the pixels of a mask file say their class: by numbers, or by colours that a palette names."""
+
 import dataclasses
 import os
 
@@ -23,6 +24,7 @@ class MaskCoding:
     first: the value of class 0.
     source: what says so, for messages.
   """
+
   names: tuple[str, ...]
   colours: tuple = ()
   first: int = 0
@@ -53,15 +55,19 @@ class MaskCoding:
     if self.colours:
       return self._of_colours(pixels, title)
     if pixels.ndim > 2:
-      raise UserError(f'the mask {title} has colours and not class numbers: set --config.data.palette to a text file '
-                      "with a line 'red green blue name' for each class.")
+      raise UserError(
+        f'the mask {title} has colours and not class numbers: set --config.data.palette to a text file '
+        "with a line 'red green blue name' for each class."
+      )
     values = pixels.astype(np.int32) // scale
     wrong = (values != IGNORE) & ((values < self.first) | (values >= self.first + len(self.names)))
     wrong &= values != self.first - 1
     if wrong.any():
       last = self.first + len(self.names) - 1
-      raise UserError(f'the mask {title} has the value {values[wrong][0]}, and {self.source} has {len(self.names)} '
-                      f'classes ({self.first} to {last}; {IGNORE} is none): name all of them there, or mend the mask.')
+      raise UserError(
+        f'the mask {title} has the value {values[wrong][0]}, and {self.source} has {len(self.names)} '
+        f'classes ({self.first} to {last}; {IGNORE} is none): name all of them there, or mend the mask.'
+      )
     return np.where(values == IGNORE, IGNORE, values - self.first).astype(np.uint8)  # one below the first is none, too
 
   def _of_colours(self, pixels, title):
@@ -73,9 +79,11 @@ class MaskCoding:
     if wrong.any():
       row, column = np.argwhere(wrong)[0]
       red, green, blue = pixels[row, column]
-      raise UserError(f'the mask {title} has the colour {red} {green} {blue} (row {row}, column {column}), not '
-                      f'in {self.source}: add it there (with the name ignore where it is no class), and save masks as '
-                      'PNG, never as JPEG.')
+      raise UserError(
+        f'the mask {title} has the colour {red} {green} {blue} (row {row}, column {column}), not '
+        f'in {self.source}: add it there (with the name ignore where it is no class), and save masks as '
+        'PNG, never as JPEG.'
+      )
     return np.array([value for _, value in self.colours], np.uint8)[order][place]
 
 
@@ -104,8 +112,10 @@ def read_palette(path):
     with open(path, encoding='utf-8') as file:
       lines = file.read().splitlines()
   except (OSError, UnicodeDecodeError) as error:
-    raise UserError(f'data.palette: {path} cannot be read as text ({error}): give a file with a line '
-                    "'red green blue name' for each class.") from error
+    raise UserError(
+      f'data.palette: {path} cannot be read as text ({error}): give a file with a line '
+      "'red green blue name' for each class."
+    ) from error
   names, colours = [], {}
   for number, line in enumerate(lines, 1):
     parts = line.split(None, 3)
@@ -113,8 +123,9 @@ def read_palette(path):
       continue
     values = tuple(int(part) for part in parts[:3] if part.isdecimal())
     if len(parts) < 4 or len(values) < 3 or max(values) > 255:
-      raise UserError(f"line {number} of {path} is '{line.strip()}': write 'red green blue name', the first three from "
-                      '0 to 255.')
+      raise UserError(
+        f"line {number} of {path} is '{line.strip()}': write 'red green blue name', the first three from 0 to 255."
+      )
     if values in colours:
       raise UserError(f'line {number} of {path} has the colour of a line above: give each colour once.')
     name = parts[3].strip()

@@ -1,4 +1,5 @@
 """Sources of image files, each with the file of its mask."""
+
 import hashlib
 
 import numpy as np
@@ -30,8 +31,9 @@ def decode_pair(image, mask, coding, title, options):
   image, mask = decode.decode_full(image, options), coding.decode(mask, title, options.max_pixels)
   if image.shape[:2] != mask.shape:
     height, width = image.shape[:2]
-    raise decode.BrokenImage(f'its mask {title} is {mask.shape[1]}x{mask.shape[0]} and the image {width}x{height}: '
-                             'they must be of one size')
+    raise decode.BrokenImage(
+      f'its mask {title} is {mask.shape[1]}x{mask.shape[0]} and the image {width}x{height}: they must be of one size'
+    )
   return image, mask
 
 
@@ -70,9 +72,11 @@ class MaskSource(FileSource):
         continue
       values.update(np.unique(mask).tolist())
     if values == {0, IGNORE} and not self._coding.colours:
-      raise UserError(f'the masks of {self.place} hold only 0 and {IGNORE}, and {IGNORE} means that a pixel has no '
-                      "class: set --config.data.palette to a text file with the lines '0 0 0 NAME' and '255 255 255 "
-                      "NAME'.")
+      raise UserError(
+        f'the masks of {self.place} hold only 0 and {IGNORE}, and {IGNORE} means that a pixel has no '
+        "class: set --config.data.palette to a text file with the lines '0 0 0 NAME' and '255 255 255 "
+        "NAME'."
+      )
 
   def _decode(self, index):
     image, mask = self._pair(index)

@@ -1,4 +1,5 @@
 """The source `masks`: images in one folder, and in another the masks of the same names."""
+
 import os
 
 from deconv.data.files import trees, voc
@@ -34,8 +35,10 @@ def open_masks(options, split):
   elif len(options.class_names) > 1:
     coding = MaskCoding(options.class_names)
   else:
-    raise UserError("data source 'masks' needs the names of the classes 0, 1, ...: --config.data.class_names=\"('a', "
-                    "'b')\", or --config.data.palette=FILE for masks whose colours are the classes.")
+    raise UserError(
+      "data source 'masks' needs the names of the classes 0, 1, ...: --config.data.class_names=\"('a', "
+      "'b')\", or --config.data.palette=FILE for masks whose colours are the classes."
+    )
   if voc.is_voc(options.path):
     return voc.open_lists('masks', options.path, coding, options, split)
   tree = trees.Folder(options.path) if os.path.isdir(options.path) else trees.Zip(options.path)
@@ -51,21 +54,27 @@ def _pairs(tree):
     for place, part in enumerate(parts[:-1]):
       kind = images if part.lower() in _IMAGE_FOLDERS else masks if part.lower() in _MASK_FOLDERS else None
       if kind is not None:
-        key = '/'.join([*parts[:place], *parts[place + 1:]]).rsplit('.', 1)[0]
+        key = '/'.join([*parts[:place], *parts[place + 1 :]]).rsplit('.', 1)[0]
         if key in kind:
           what = 'images have one mask' if kind is images else 'masks have one image'
-          raise UserError(f'{kind[key]} and {name} in {tree.path} differ in folder or ending alone, so that two '
-                          f'{what}: rename or remove one of them.')
+          raise UserError(
+            f'{kind[key]} and {name} in {tree.path} differ in folder or ending alone, so that two '
+            f'{what}: rename or remove one of them.'
+          )
         kind[key] = name
         break
   if not images or not masks:
     missing = 'images' if not images else 'masks'
-    raise UserError(f"there is no folder '{missing}' with PNG, JPEG or WebP files in {tree.path}: put the images into "
-                    'the folder images, the masks into masks, and set --config.data.path to the folder of both.')
+    raise UserError(
+      f"there is no folder '{missing}' with PNG, JPEG or WebP files in {tree.path}: put the images into "
+      'the folder images, the masks into masks, and set --config.data.path to the folder of both.'
+    )
   lonely = sorted(set(images) - set(masks))
   if lonely:
-    raise UserError(f'{len(lonely)} of the {len(images)} images in {tree.path} have no mask, the first '
-                    f'{images[lonely[0]]}: give each a mask of the same name in the folder masks, or remove the image.')
+    raise UserError(
+      f'{len(lonely)} of the {len(images)} images in {tree.path} have no mask, the first '
+      f'{images[lonely[0]]}: give each a mask of the same name in the folder masks, or remove the image.'
+    )
   splits = {'all': sorted(images)}
   for key in splits['all']:
     for part in key.split('/')[:-1]:

@@ -1,4 +1,5 @@
 """MNIST and the sets that share its file format (Fashion-MNIST, KMNIST), from a folder of idx files."""
+
 import gzip
 import itertools
 import os
@@ -21,15 +22,18 @@ def open_mnist(options, split):
   Raises:
     UserError: no such split, files not there or damaged.
   """
-  prefixes = choose_split('mnist', split, {
-      **{name: (prefix,) for name, prefix in _PREFIXES.items()}, 'all': tuple(_PREFIXES.values())})
+  prefixes = choose_split(
+    'mnist', split, {**{name: (prefix,) for name, prefix in _PREFIXES.items()}, 'all': tuple(_PREFIXES.values())}
+  )
   images, labels = [], []
   for prefix in prefixes:
     images.append(read_idx(_find(options.path, prefix, 'images', 3), 3))
     labels.append(read_idx(_find(options.path, prefix, 'labels', 1), 1))
     if len(images[-1]) != len(labels[-1]):
-      raise UserError(f"the '{prefix}' files in {options.path} do not belong together: {len(images[-1])} images, "
-                      f'{len(labels[-1])} labels.')
+      raise UserError(
+        f"the '{prefix}' files in {options.path} do not belong together: {len(images[-1])} images, "
+        f'{len(labels[-1])} labels.'
+      )
   labels = np.concatenate(labels)
   classes = max(10, int(labels.max(initial=0)) + 1)
   return ArraySource('mnist', np.concatenate(images), labels, options, [str(i) for i in range(classes)])
@@ -71,5 +75,7 @@ def _find(folder, prefix, kind, dimensions):
     path = os.path.join(folder, place, f'{prefix}-{kind}{separator}idx{dimensions}-ubyte{end}')
     if os.path.isfile(path):
       return path
-  raise UserError(f'{prefix}-{kind}-idx{dimensions}-ubyte (or .gz) is not in {folder}: put the four idx files of MNIST '
-                  'or Fashion-MNIST there, or set --config.data.path to their folder.')
+  raise UserError(
+    f'{prefix}-{kind}-idx{dimensions}-ubyte (or .gz) is not in {folder}: put the four idx files of MNIST '
+    'or Fashion-MNIST there, or set --config.data.path to their folder.'
+  )

@@ -3,6 +3,7 @@
 Files come from anywhere, and the worst of them must cost no more than its place in the list of broken files. So nobody
 else in `deconv.data` calls `PIL.Image.open`, and whoever reads the file of a picture does it by `read_file`.
 """
+
 import contextlib
 import io
 import os
@@ -91,6 +92,7 @@ def opened(data, max_pixels, formats=FORMATS):
     BrokenImage: the bytes are no picture of these formats, it is too large, or it cannot be decoded.
   """
   from PIL import Image, UnidentifiedImageError
+
   try:
     with Image.open(io.BytesIO(data), formats=formats) as image:
       width, height = image.size

@@ -1,4 +1,5 @@
 """A picture of the user's own: a file of any size, grey or RGB, with or without alpha, 8 or 16 bits."""
+
 import numpy as np
 
 from deconv.data.files import decode, opening
@@ -23,31 +24,37 @@ def read_picture(path, options=DataOptions()):
       point numbers.
   """
   from PIL import ImageOps
+
   try:
     with opening.opened(opening.read_file(path, options.max_bytes), options.max_pixels, opening.OWN_FORMATS) as image:
       image.load()
       image = ImageOps.exif_transpose(image)
       pixels = None if image.mode == 'F' else _pixels(image)
   except opening.BrokenImage as error:
-    raise UserError(f"cannot read '{path}': it is not a picture that can be decoded ({error}); give a PNG or JPEG "
-                    'file') from error
+    raise UserError(
+      f"cannot read '{path}': it is not a picture that can be decoded ({error}); give a PNG or JPEG file"
+    ) from error
   except OSError as error:
     raise UserError(f"cannot read '{path}': {error.strerror or error}; give a PNG or JPEG file") from error
   if pixels is None:
-    raise UserError(f"cannot read '{path}': its values are floating point numbers, of which nobody knows where black "
-                    'and white lie; save it with 8 or 16 bits')
+    raise UserError(
+      f"cannot read '{path}': its values are floating point numbers, of which nobody knows where black "
+      'and white lie; save it with 8 or 16 bits'
+    )
   return pixels
 
 
 def _pixels(image):
   if image.mode.startswith('I'):
     pixels, key = decode.sixteen_bits(image), image.info.get('transparency')
-    return np.stack([pixels, np.where(pixels == key, 0, 65535).astype(np.uint16)] if isinstance(key, int) else [pixels],
-                    axis=-1)
+    return np.stack(
+      [pixels, np.where(pixels == key, 0, 65535).astype(np.uint16)] if isinstance(key, int) else [pixels], axis=-1
+    )
   alpha = image.has_transparency_data
   grey = image.mode in ('1', 'L', 'LA', 'La')
-  pixels = np.asarray(image.convert({(True, True): 'LA', (True, False): 'L', (False, True): 'RGBA',
-                                     (False, False): 'RGB'}[grey, alpha]))
+  pixels = np.asarray(
+    image.convert({(True, True): 'LA', (True, False): 'L', (False, True): 'RGBA', (False, False): 'RGB'}[grey, alpha])
+  )
   return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
@@ -66,10 +73,10 @@ def opaque(image, channels, background):
     background: RGB, 0 to 255.
   """
   pixels, alpha = split_alpha(image)
-  scale = 257. if image.dtype == np.uint16 else 1.
+  scale = 257.0 if image.dtype == np.uint16 else 1.0
   pixels = np.broadcast_to(pixels / scale, (*pixels.shape[:2], 3))
   if alpha is not None:
-    share = alpha / (255. * scale)
+    share = alpha / (255.0 * scale)
     pixels = share * pixels + (1 - share) * np.asarray(background, np.float64)
   if channels == 1:
     pixels = pixels @ np.array(LUMA)[:, None]

@@ -1,4 +1,5 @@
 """Squares cut from whole images at their own resolution: `data.fit='patches'`, for any source."""
+
 import hashlib
 import itertools
 
@@ -59,11 +60,13 @@ class PatchSource(Source):
         self._count_broken(index, reason)
         at = self._end(number) % len(self)
         if self._number(at) == self._number(index):
-          raise UserError(f'none of the images in {self.place} can be decoded ({reason}): set --config.data.path to a '
-                          'set of PNG, JPEG or WebP images.')
+          raise UserError(
+            f'none of the images in {self.place} can be decoded ({reason}): set --config.data.path to a '
+            'set of PNG, JPEG or WebP images.'
+          )
       _, top, left = self._places[at]
       side = self.options.image_size
-      items.append({'image': image[top:top + side, left:left + side]})
+      items.append({'image': image[top : top + side, left : left + side]})
     return items
 
   @property

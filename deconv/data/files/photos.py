@@ -1,4 +1,5 @@
 """The photographs that come inside scikit-learn and scikit-image: no download."""
+
 import functools
 import hashlib
 import importlib.util
@@ -17,26 +18,26 @@ _SKLEARN, _SKIMAGE = ('sklearn', 'datasets', 'images'), ('skimage', 'data')
 # things and a texture that are not in `train`. Left out: drawings, masks, and what is in another one already (the right
 # view of the motorcycle, the piece of the retina).
 PHOTOS = {
-    'china': (_SKLEARN, 'china.jpg', True, 'train'),
-    'flower': (_SKLEARN, 'flower.jpg', True, 'train'),
-    'hubble': (_SKIMAGE, 'hubble_deep_field.jpg', True, 'train'),
-    'immunohistochemistry': (_SKIMAGE, 'ihc.png', True, 'train'),
-    'motorcycle': (_SKIMAGE, 'motorcycle_left.png', True, 'train'),
-    'retina': (_SKIMAGE, 'retina.jpg', True, 'train'),
-    'rocket': (_SKIMAGE, 'rocket.jpg', True, 'train'),
-    'cell': (_SKIMAGE, 'cell.png', False, 'train'),
-    'clock': (_SKIMAGE, 'clock_motion.png', False, 'train'),
-    'grass': (_SKIMAGE, 'grass.png', False, 'train'),
-    'gravel': (_SKIMAGE, 'gravel.png', False, 'train'),
-    'moon': (_SKIMAGE, 'moon.png', False, 'train'),
-    'page': (_SKIMAGE, 'page.png', False, 'train'),
-    'text': (_SKIMAGE, 'text.png', False, 'train'),
-    'astronaut': (_SKIMAGE, 'astronaut.png', True, 'test'),
-    'chelsea': (_SKIMAGE, 'chelsea.png', True, 'test'),
-    'coffee': (_SKIMAGE, 'coffee.png', True, 'test'),
-    'brick': (_SKIMAGE, 'brick.png', False, 'test'),
-    'camera': (_SKIMAGE, 'camera.png', False, 'test'),
-    'coins': (_SKIMAGE, 'coins.png', False, 'test'),
+  'china': (_SKLEARN, 'china.jpg', True, 'train'),
+  'flower': (_SKLEARN, 'flower.jpg', True, 'train'),
+  'hubble': (_SKIMAGE, 'hubble_deep_field.jpg', True, 'train'),
+  'immunohistochemistry': (_SKIMAGE, 'ihc.png', True, 'train'),
+  'motorcycle': (_SKIMAGE, 'motorcycle_left.png', True, 'train'),
+  'retina': (_SKIMAGE, 'retina.jpg', True, 'train'),
+  'rocket': (_SKIMAGE, 'rocket.jpg', True, 'train'),
+  'cell': (_SKIMAGE, 'cell.png', False, 'train'),
+  'clock': (_SKIMAGE, 'clock_motion.png', False, 'train'),
+  'grass': (_SKIMAGE, 'grass.png', False, 'train'),
+  'gravel': (_SKIMAGE, 'gravel.png', False, 'train'),
+  'moon': (_SKIMAGE, 'moon.png', False, 'train'),
+  'page': (_SKIMAGE, 'page.png', False, 'train'),
+  'text': (_SKIMAGE, 'text.png', False, 'train'),
+  'astronaut': (_SKIMAGE, 'astronaut.png', True, 'test'),
+  'chelsea': (_SKIMAGE, 'chelsea.png', True, 'test'),
+  'coffee': (_SKIMAGE, 'coffee.png', True, 'test'),
+  'brick': (_SKIMAGE, 'brick.png', False, 'test'),
+  'camera': (_SKIMAGE, 'camera.png', False, 'test'),
+  'coins': (_SKIMAGE, 'coins.png', False, 'test'),
 }
 
 
@@ -79,8 +80,11 @@ def open_photos(options, split):
     UserError: no such split, or one of the two packages is not installed or has no such file.
   """
   names = [name for name, (_, _, colour, _) in PHOTOS.items() if colour or options.channels == 1]
-  names = choose_split('photos', split, {
-      'all': names, **{part: [name for name in names if PHOTOS[name][3] == part] for part in ('train', 'test')}})
+  names = choose_split(
+    'photos',
+    split,
+    {'all': names, **{part: [name for name in names if PHOTOS[name][3] == part] for part in ('train', 'test')}},
+  )
   for name in names:
     _path(name)
   return PhotoSource(options, names)
@@ -95,8 +99,9 @@ def _path(name):
     raise UserError(f"data source 'photos' is read from {install}: pip install {install}.")
   path = os.path.join(spec.submodule_search_locations[0], *folders, file)
   if not os.path.isfile(path):
-    raise UserError(f"the photograph '{name}' is not at {path}: install a version of {install} that is within "
-                    'requirements.txt.')
+    raise UserError(
+      f"the photograph '{name}' is not at {path}: install a version of {install} that is within requirements.txt."
+    )
   return path
 
 

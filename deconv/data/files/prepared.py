@@ -1,4 +1,5 @@
 """Data sets of tensorflow-datasets that were prepared as array_record, read without TensorFlow."""
+
 import hashlib
 import os
 import re
@@ -11,7 +12,6 @@ from deconv.data.files.mask_coding import MaskCoding
 from deconv.data.files.mask_files import decode_pair, fit_pair
 from deconv.data.source import NoSuchSplit
 from deconv.errors import UserError, did_you_mean
-
 
 # The trimap of oxford_iiit_pet: 1 is the animal, 2 what is around it, 3 the line between them (and hard places).
 PET_CLASSES = 'foreground', 'background', 'border'
@@ -32,6 +32,7 @@ class PreparedSource(encoded.EncodedSource):
 
   def __init__(self, builder, split, options):
     import tensorflow_datasets as tfds
+
     features = dict(builder.info.features.items())
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if not images:
@@ -48,8 +49,9 @@ class PreparedSource(encoded.EncodedSource):
     try:
       self._records = builder.as_data_source(split=split, decoders=decoders)
     except (ValueError, AssertionError) as error:
-      raise UserError(f"split '{split}' of data set '{builder.name}' cannot be read ({error}): write for example "
-                      "'train[:90%]'.") from error
+      raise UserError(
+        f"split '{split}' of data set '{builder.name}' cannot be read ({error}): write for example 'train[:90%]'."
+      ) from error
     self.check()
 
   def __len__(self):
@@ -101,8 +103,10 @@ class PreparedSource(encoded.EncodedSource):
 
 def _mask_coding(name, features, options):
   if _MASK not in features:
-    raise UserError(f"the records of data set '{name}' have no {_MASK}, and data.class_names names classes of masks: "
-                    'choose another data.name, or set data.class_names to ().')
+    raise UserError(
+      f"the records of data set '{name}' have no {_MASK}, and data.class_names names classes of masks: "
+      'choose another data.name, or set data.class_names to ().'
+    )
   if name == 'oxford_iiit_pet':
     return MaskCoding(PET_CLASSES, first=1, source=name)
   return MaskCoding(options.class_names)
@@ -120,16 +124,21 @@ def open_tfds(options, split):
     UserError: no such data set or split, or it is not prepared as array_record.
   """
   if not options.name:
-    raise UserError("data source 'tfds' needs --config.data.name=NAME, a data set of tensorflow-datasets such as "
-                    'cifar10.')
+    raise UserError(
+      "data source 'tfds' needs --config.data.name=NAME, a data set of tensorflow-datasets such as cifar10."
+    )
   builder = find_builder(options.name, options.path)
   command = f'python scripts/prepare_tfds.py {options.name}' + (f' --data_dir={options.path}' if options.path else '')
   if not builder.is_prepared():
-    raise UserError(f"the data set '{options.name}' is not prepared in {builder.data_dir}: run '{command}', or set "
-                    '--config.data.path to the data_dir where it is.')
+    raise UserError(
+      f"the data set '{options.name}' is not prepared in {builder.data_dir}: run '{command}', or set "
+      '--config.data.path to the data_dir where it is.'
+    )
   if not is_readable(builder):
-    raise UserError(f"the data set '{options.name}' in {builder.data_dir} is prepared in a format that only TensorFlow "
-                    f"reads ({builder.info.file_format}): remove it and run '{command}'.")
+    raise UserError(
+      f"the data set '{options.name}' in {builder.data_dir} is prepared in a format that only TensorFlow "
+      f"reads ({builder.info.file_format}): remove it and run '{command}'."
+    )
   check_split(options.name, split, builder.info.splits)
   return PreparedSource(builder, split, options)
 
@@ -156,8 +165,10 @@ def find_builder(name, data_dir):
   try:
     import tensorflow_datasets as tfds
   except ImportError as error:
-    raise UserError('prepared data sets are read by tensorflow-datasets, which cannot be imported '
-                    f'({error}): pip install tensorflow-datasets array-record importlib-resources.') from error
+    raise UserError(
+      'prepared data sets are read by tensorflow-datasets, which cannot be imported '
+      f'({error}): pip install tensorflow-datasets array-record importlib-resources.'
+    ) from error
   data_dir = os.path.expanduser(data_dir or default_data_dir())
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)  # it warns of each folder that is not prepared, which the caller says better
@@ -165,7 +176,9 @@ def find_builder(name, data_dir):
     return tfds.builder(name, data_dir=data_dir)
   except tfds.core.DatasetNotFoundError as error:
     hint = did_you_mean(name, tfds.list_builders(with_community_datasets=False))
-    raise UserError(f"tensorflow-datasets knows no data set '{name}'{hint}, and none of that name is prepared in "
-                    f'{data_dir}: set --config.data.name to one of its names.') from error
+    raise UserError(
+      f"tensorflow-datasets knows no data set '{name}'{hint}, and none of that name is prepared in "
+      f'{data_dir}: set --config.data.name to one of its names.'
+    ) from error
   finally:
     logging.set_verbosity(verbosity)

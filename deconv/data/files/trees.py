@@ -2,6 +2,7 @@
 
 Both can be read from many threads and be pickled into worker processes.
 """
+
 import hashlib
 import os
 import threading
@@ -22,13 +23,15 @@ _HEAD_BYTES = _CONTENT_BYTES // _SAMPLED_FILES
 
 def _is_image(name):
   parts = name.split('/')
-  return (name.lower().endswith(_SUFFIXES) and '__MACOSX' not in parts
-          and not any(part.startswith('.') for part in parts))
+  return (
+    name.lower().endswith(_SUFFIXES) and '__MACOSX' not in parts and not any(part.startswith('.') for part in parts)
+  )
 
 
 def _unreadable(error):
-  raise UserError(f'the folder {error.filename} cannot be read ({error.strerror}): change its permissions or remove '
-                  'it.') from error
+  raise UserError(
+    f'the folder {error.filename} cannot be read ({error.strerror}): change its permissions or remove it.'
+  ) from error
 
 
 class Folder:
@@ -102,7 +105,7 @@ class Zip:
     self._lock = threading.Lock()
     self._opened = None  # (process id, archive, {name: member})
     if os.path.isdir(path):
-      raise UserError(f"{path} is a folder, not a zip archive: use --config.data.source=folder.")
+      raise UserError(f'{path} is a folder, not a zip archive: use --config.data.source=folder.')
     if not os.path.exists(path):
       raise UserError(f'{path} does not exist: set --config.data.path to the zip archive of the images.')
     if not os.path.isfile(path):  # opening a FIFO would wait for ever
@@ -119,8 +122,10 @@ class Zip:
         except MemoryError:
           raise
         except Exception as error:  # BadZipFile, OSError, ValueError, NotImplementedError, struct.error and others
-          raise UserError(f'{self.path} is not a complete zip archive ({error}): fetch it again, or set '
-                          '--config.data.path to another.') from error
+          raise UserError(
+            f'{self.path} is not a complete zip archive ({error}): fetch it again, or set '
+            '--config.data.path to another.'
+          ) from error
         members = {info.filename.replace('\\', '/'): info for info in archive.infolist() if not info.is_dir()}
         self._opened = os.getpid(), archive, members
       return self._opened[1:]

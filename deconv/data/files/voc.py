@@ -1,4 +1,5 @@
 """Data sets in the layout of Pascal VOC: images, masks, and lists of names that are the splits."""
+
 import os
 
 from deconv.data.files import trees
@@ -7,8 +8,29 @@ from deconv.data.files.mask_files import MaskSource
 from deconv.data.source import choose_split
 from deconv.errors import UserError
 
-CLASSES = ('background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
-           'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')
+CLASSES = (
+  'background',
+  'aeroplane',
+  'bicycle',
+  'bird',
+  'boat',
+  'bottle',
+  'bus',
+  'car',
+  'cat',
+  'chair',
+  'cow',
+  'diningtable',
+  'dog',
+  'horse',
+  'motorbike',
+  'person',
+  'pottedplant',
+  'sheep',
+  'sofa',
+  'train',
+  'tvmonitor',
+)
 _LISTS = os.path.join('ImageSets', 'Segmentation')
 _PAGE = 'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/'
 
@@ -32,15 +54,19 @@ def open_voc(options, split):
   """
   path = os.path.expanduser(options.path)
   if not path:
-    raise UserError("data source 'voc' needs --config.data.path=FOLDER, the unpacked VOCdevkit/VOC2012: fetch "
-                    f'VOCtrainval_11-May-2012.tar from {_PAGE}.')
+    raise UserError(
+      "data source 'voc' needs --config.data.path=FOLDER, the unpacked VOCdevkit/VOC2012: fetch "
+      f'VOCtrainval_11-May-2012.tar from {_PAGE}.'
+    )
   if os.path.isfile(path):
     raise UserError(f'{path} is a file: unpack it and set --config.data.path to the folder VOCdevkit/VOC2012.')
   places = [path, *(os.path.join(path, *below) for below in (('VOC2012',), ('VOCdevkit', 'VOC2012')))]
   found = next(filter(is_voc, places), None)
   if found is None:
-    raise UserError(f'there is no {_LISTS} in {", ".join(places)}: fetch VOCtrainval_11-May-2012.tar from {_PAGE}, '
-                    'unpack it and set --config.data.path to its folder VOCdevkit/VOC2012.')
+    raise UserError(
+      f'there is no {_LISTS} in {", ".join(places)}: fetch VOCtrainval_11-May-2012.tar from {_PAGE}, '
+      'unpack it and set --config.data.path to its folder VOCdevkit/VOC2012.'
+    )
   return open_lists('voc', found, MaskCoding(CLASSES, source='Pascal VOC'), options, split)
 
 
@@ -81,10 +107,12 @@ def open_lists(name, path, coding, options, split):
     mask = there.get(('SegmentationClass', stem)) or there.get(('SegmentationClassAug', stem))
     if image is None or mask is None:
       missing = 'image in JPEGImages' if image is None else 'mask in SegmentationClass'
-      raise UserError(f"the list '{split}' of {path} names {stem}, of which there is no {missing}: unpack the archive "
-                      'anew, or mend the list.')
+      raise UserError(
+        f"the list '{split}' of {path} names {stem}, of which there is no {missing}: unpack the archive "
+        'anew, or mend the list.'
+      )
     if ('JPEGImages', stem) in twice:
-      raise UserError(f"{twice['JPEGImages', stem]} and {image} in {path} have one mask: rename or remove one of them.")
+      raise UserError(f'{twice["JPEGImages", stem]} and {image} in {path} have one mask: rename or remove one of them.')
     pairs.append((image, mask))
   if not pairs:
     raise UserError(f"the list '{split}' in {folder} is empty: choose another split or data.path.")

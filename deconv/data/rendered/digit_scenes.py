@@ -1,4 +1,5 @@
 """Handwritten digits pasted on photographs, with masks of their ink: real pictures for segmentation, no download."""
+
 import functools
 import math
 
@@ -12,17 +13,17 @@ CLASSES = ('photo', *map(str, range(10)))
 NUM_TRAIN, NUM_TEST = 4000, 500
 
 _VERSION = 1
-_STREAM = 6                # first word of every seed, so that no other procedural source shares its numbers
+_STREAM = 6  # first word of every seed, so that no other procedural source shares its numbers
 _PHOTOS = 'china', 'flower'
-_CUT = 427                 # columns of a photograph (640x427) from here on are for testing, those before for training
-_CROP = 64, 200            # side in pixels of the piece of a photograph
-_MOST = 4                  # digits in a scene at most
-_BOX = 0.35, 0.7           # side of the square around a digit, as a share of the scene
-_TURN = 0.35               # radians to either side
-_APART = 0.6               # centres are at least so far apart, as a share of the mean of the two sides
-_TRIES = 8                 # places tried for a digit before it is left out; tints of which the most unlike is taken
+_CUT = 427  # columns of a photograph (640x427) from here on are for testing, those before for training
+_CROP = 64, 200  # side in pixels of the piece of a photograph
+_MOST = 4  # digits in a scene at most
+_BOX = 0.35, 0.7  # side of the square around a digit, as a share of the scene
+_TURN = 0.35  # radians to either side
+_APART = 0.6  # centres are at least so far apart, as a share of the mean of the two sides
+_TRIES = 8  # places tried for a digit before it is left out; tints of which the most unlike is taken
 _FAINT, _SOLID = 0.2, 0.6  # shares of ink that are transparent and opaque; half way a pixel becomes the digit's
-_MARGIN = 2                # pixels without ink around the 8x8 of a digit, for the interpolation
+_MARGIN = 2  # pixels without ink around the 8x8 of a digit, for the interpolation
 
 
 def open_digit_scenes(options, split):
@@ -38,8 +39,9 @@ def open_digit_scenes(options, split):
     UserError: no such split, or scikit-learn is not installed.
   """
   total = NUM_TRAIN + NUM_TEST
-  numbers = choose_split('digit_scenes', split, {
-      'train': range(NUM_TRAIN), 'test': range(NUM_TRAIN, total), 'all': range(total)})
+  numbers = choose_split(
+    'digit_scenes', split, {'train': range(NUM_TRAIN), 'test': range(NUM_TRAIN, total), 'all': range(total)}
+  )
   read_material()  # what is missing shows itself here
   render = functools.partial(_item, size=options.image_size, channels=options.channels)
   return RenderedSource('digit_scenes', options, numbers, render, _VERSION, CLASSES)
@@ -75,8 +77,9 @@ def draw_scene(number):
   height, width = backgrounds.shape[1:3]
   first, last = (0, _CUT) if training else (_CUT, width)
   side = random.randint(_CROP[0], _CROP[1] + 1)
-  photo, left, top = (random.randint(low, high) for low, high in (
-      (0, len(backgrounds)), (first, last - side + 1), (0, height - side + 1)))
+  photo, left, top = (
+    random.randint(low, high) for low, high in ((0, len(backgrounds)), (first, last - side + 1), (0, height - side + 1))
+  )
   chosen = (0, digits.NUM_TRAIN) if training else (digits.NUM_TRAIN, len(ink))
   pasted = []
   for _ in range(random.randint(1, _MOST + 1)):
@@ -100,10 +103,11 @@ def render_scene(number, size=64, channels=3):
     (image, mask): uint8 (size, size, channels); uint8 (size, size), 0 where the photograph is seen, else the digit + 1.
   """
   from PIL import Image
+
   backgrounds, ink, labels = read_material()
   (photo, left, top, side), pasted = draw_scene(number)
   random = np.random.RandomState([_STREAM, 1, number])
-  piece = Image.fromarray(backgrounds[photo, top:top + side, left:left + side])
+  piece = Image.fromarray(backgrounds[photo, top : top + side, left : left + side])
   piece = piece.convert('L' if channels == 1 else 'RGB')
   if side != size:
     piece = piece.resize((size, size), Image.Resampling.BICUBIC)
@@ -131,12 +135,19 @@ def cover(ink, x, y, box, angle, size):
     float32 (size, size) from 0 to 1.
   """
   from PIL import Image
+
   padded = np.pad(ink, _MARGIN)
   middle, step = padded.shape[0] / 2, ink.shape[0] / (box * size)  # pixels of the digit to a pixel of the scene
   cosine, sine = step * math.cos(angle), step * math.sin(angle)
   # Pillow takes (a x + b y + c, d x + e y + f) of the scene's pixels, which it measures from their edges.
-  matrix = (cosine, sine, middle - cosine * x * size - sine * y * size,
-            -sine, cosine, middle + sine * x * size - cosine * y * size)
+  matrix = (
+    cosine,
+    sine,
+    middle - cosine * x * size - sine * y * size,
+    -sine,
+    cosine,
+    middle + sine * x * size - cosine * y * size,
+  )
   turned = Image.fromarray(padded).transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
   return np.clip((np.asarray(turned) - _FAINT) / (_SOLID - _FAINT), 0, 1)
 
@@ -144,5 +155,5 @@ def cover(ink, x, y, box, angle, size):
 def _tint(random, seen, channels):
   """A colour (channels,) in [0, 1], far from those in `seen`, to which it is added."""
   candidates = random.uniform(0, 1, (_TRIES, 3))[:, :channels].astype(np.float32)
-  seen.append(candidates[np.argmax(((candidates[:, None] - seen)**2).sum(axis=-1).min(axis=1))])
+  seen.append(candidates[np.argmax(((candidates[:, None] - seen) ** 2).sum(axis=-1).min(axis=1))])
   return seen[-1]

@@ -1,4 +1,5 @@
 """Sources that are rendered from known factors of variation, each image when it is asked for."""
+
 import hashlib
 import math
 
@@ -19,10 +20,24 @@ class FactorSource(Source):
       their own.
     categorical: for each factor, whether its values have no order.
   """
+
   procedural = True
 
-  def __init__(self, name, options, factors, render, version, *, offsets=None, rows=None, skip=(), categorical=(),
-               label=None, class_names=None):
+  def __init__(
+    self,
+    name,
+    options,
+    factors,
+    render,
+    version,
+    *,
+    offsets=None,
+    rows=None,
+    skip=(),
+    categorical=(),
+    label=None,
+    class_names=None,
+  ):
     """Makes the source.
 
     Args:
@@ -69,8 +84,10 @@ class FactorSource(Source):
       UserError: this split is not a whole grid.
     """
     if self._rows is not None or len(self._gaps):
-      raise UserError(f'this split of {self.name} has not all combinations of its factors; data.vary needs one that '
-                      'has, such as data.split=all')
+      raise UserError(
+        f'this split of {self.name} has not all combinations of its factors; data.vary needs one that '
+        'has, such as data.split=all'
+      )
     return np.ravel_multi_index(tuple((np.asarray(factors) - self.factor_offsets).T), self.factor_sizes)
 
   def render(self, factors):

@@ -1,5 +1,6 @@
 """Shaded heads in three dimensions, with pose, light and identity as factors: procedural stand-ins for the rendered
 faces of Kulkarni et al. 2015 (DC-IGN)."""
+
 import functools
 
 import numpy as np
@@ -7,19 +8,19 @@ import numpy as np
 from deconv.data.rendered.factors import FactorSource
 from deconv.data.source import choose_split
 
-POSES = 31            # values of azimuth, elevation and light
-IDENTITIES = 1000     # heads, each with its own form and tone
-_TRAIN = 900          # the first of them are for training
+POSES = 31  # values of azimuth, elevation and light
+IDENTITIES = 1000  # heads, each with its own form and tone
+_TRAIN = 900  # the first of them are for training
 _HELDOUT = 2000
 _VERSION = 2
 
 # Degrees of the first and last value. Azimuth turns the head to its left (the right of the image), elevation raises its
 # face, light is the azimuth of the lamp, in the frame of the camera.
-RANGES = {'azimuth': (-70., 70.), 'elevation': (-35., 35.), 'light': (-80., 80.)}
-_LAMP_ELEVATION = 25.  # degrees above the camera
-_AMBIENT = 0.12       # share of the light that comes from everywhere
-_ZOOM = 1.1           # half the side of the picture, where a head is about 0.8 in radius
-_SUPERSAMPLING = 2    # rays a pixel in each direction
+RANGES = {'azimuth': (-70.0, 70.0), 'elevation': (-35.0, 35.0), 'light': (-80.0, 80.0)}
+_LAMP_ELEVATION = 25.0  # degrees above the camera
+_AMBIENT = 0.12  # share of the light that comes from everywhere
+_ZOOM = 1.1  # half the side of the picture, where a head is about 0.8 in radius
+_SUPERSAMPLING = 2  # rays a pixel in each direction
 
 
 def open_heads(options, split):
@@ -31,19 +32,28 @@ def open_heads(options, split):
   Splits: `train` (900 identities), `test` (2,000 images of 100 other identities, drawn once), `unseen` (the whole
   grid of those 100), `all` (1,000 identities).
   """
-  first, last, rows = choose_split('heads', split, {
-      'all': (0, IDENTITIES, None), 'train': (0, _TRAIN, None), 'unseen': (_TRAIN, IDENTITIES, None),
-      'test': (_TRAIN, IDENTITIES, _heldout())})
+  first, last, rows = choose_split(
+    'heads',
+    split,
+    {
+      'all': (0, IDENTITIES, None),
+      'train': (0, _TRAIN, None),
+      'unseen': (_TRAIN, IDENTITIES, None),
+      'test': (_TRAIN, IDENTITIES, _heldout()),
+    },
+  )
   factors = {'azimuth': POSES, 'elevation': POSES, 'light': POSES, 'shape': last - first}
   render = functools.partial(render_heads, size=options.image_size, channels=options.channels)
-  return FactorSource('heads', options, factors, render, _VERSION, offsets={'shape': first}, rows=rows,
-                      categorical=('shape',))
+  return FactorSource(
+    'heads', options, factors, render, _VERSION, offsets={'shape': first}, rows=rows, categorical=('shape',)
+  )
 
 
 def _heldout():
   random = np.random.RandomState([2, 0])
-  return np.stack([*(random.randint(0, POSES, _HELDOUT) for _ in range(3)),
-                   random.randint(_TRAIN, IDENTITIES, _HELDOUT)], axis=-1)
+  return np.stack(
+    [*(random.randint(0, POSES, _HELDOUT) for _ in range(3)), random.randint(_TRAIN, IDENTITIES, _HELDOUT)], axis=-1
+  )
 
 
 def angles(factors):
@@ -88,8 +98,10 @@ def lamp(azimuth):
 def head(identity):
   """Returns the head of an identity as ellipsoids (parts, 7): centre (3), semi-axes (3), albedo; mirror-symmetric."""
   random = np.random.RandomState([3, identity])
+
   def draw(low, high):
     return random.uniform(low, high)
+
   width, height, depth, skin = draw(0.5, 0.68), draw(0.68, 0.88), draw(0.58, 0.74), draw(0.6, 0.95)
   parts = [(0, 0, 0, width, height, depth, skin)]
   nose, bridge = draw(0.12, 0.3), draw(0.0, 0.1)
@@ -97,8 +109,10 @@ def head(identity):
   spread, level, eye = draw(0.38, 0.5) * width, draw(0.18, 0.3) * height, draw(0.07, 0.12)
   mouth_width, mouth_level = draw(0.3, 0.5) * width, -draw(0.42, 0.55) * height
   ear, ear_level = draw(0.12, 0.24), draw(-0.1, 0.15)
+
   def surface(x, y):  # depth of the face there
-    return depth * np.sqrt(1 - (x / width)**2 - (y / height)**2)
+    return depth * np.sqrt(1 - (x / width) ** 2 - (y / height) ** 2)
+
   for side in (-1, 1):
     parts.append((side * spread, level, surface(spread, level), eye, 0.7 * eye, 0.07, 0.08))
     parts.append((side * width, ear_level, 0, 0.08, ear, 0.6 * ear, 0.9 * skin))
@@ -142,7 +156,7 @@ def render_parts(parts, turn, light, size):
     wins = (root > 0) & (z + np.float32(centre[2]) > nearest[rows, columns])
     # The gradient of |m p|^2 is the normal, not yet of length 1.
     normal = [gram[i, 0] * x + gram[i, 1] * y + gram[i, 2] * z for i in range(3)]
-    length = np.sqrt(normal[0]**2 + normal[1]**2 + normal[2]**2)
+    length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
     lit = sum(np.float32(light[i]) * normal[i] for i in range(3)) / np.maximum(length, np.float32(1e-6))
     value = np.float32(albedo) * (np.float32(_AMBIENT) + np.float32(1 - _AMBIENT) * np.maximum(lit, 0))
     shade[rows, columns] = np.where(wins, value, shade[rows, columns])

@@ -1,4 +1,5 @@
 """A source whose items are made when they are asked for, and kept."""
+
 import hashlib
 
 from deconv.data.source import Source
@@ -20,6 +21,7 @@ class RenderedSource(Source):
       others: part of the fingerprint.
     mask_names: names of the classes of the masks.
   """
+
   procedural = True
 
   def __init__(self, name, options, numbers, render, version, mask_names):

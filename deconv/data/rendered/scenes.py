@@ -4,6 +4,7 @@ Class and appearance are independent: the colour and texture of a shape say noth
 does, so a network has to see a whole shape to name one of its pixels. Shapes stand upright, as most things in
 photographs do, but for a tilt.
 """
+
 import functools
 import math
 
@@ -16,15 +17,15 @@ CLASSES = ('ground', 'disc', 'square', 'triangle', 'ring', 'star')
 NUM_TRAIN, NUM_TEST = 4000, 500
 
 _VERSION = 2
-_STREAM = 5              # first word of every seed, so that no other procedural source shares its numbers
-_MOST = 5                # shapes in a scene at most, 2 at least
-_RADIUS = 0.28, 0.6      # of the circle around a shape; the scene is [-1, 1] x [-1, 1]
-_TILT = np.pi / 9        # a shape stands upright but for an angle of plus or minus so much (20 degrees)
-_APART = 0.55            # centres are at least so far apart, as a share of the sum of the two radii
-_TRIES = 8               # places tried for a shape before it is left out; colours of which the most unlike is taken
-_SAMPLES = 4             # sample points of a pixel at an edge, along each side
-_PERIODS = 0.14, 0.5     # of the textures
-_NOISE = 0.05            # half the width of the uniform noise of a pixel; values are in [0, 1]
+_STREAM = 5  # first word of every seed, so that no other procedural source shares its numbers
+_MOST = 5  # shapes in a scene at most, 2 at least
+_RADIUS = 0.28, 0.6  # of the circle around a shape; the scene is [-1, 1] x [-1, 1]
+_TILT = np.pi / 9  # a shape stands upright but for an angle of plus or minus so much (20 degrees)
+_APART = 0.55  # centres are at least so far apart, as a share of the sum of the two radii
+_TRIES = 8  # places tried for a shape before it is left out; colours of which the most unlike is taken
+_SAMPLES = 4  # sample points of a pixel at an edge, along each side
+_PERIODS = 0.14, 0.5  # of the textures
+_NOISE = 0.05  # half the width of the uniform noise of a pixel; values are in [0, 1]
 
 
 def open_scenes(options, split):
@@ -36,8 +37,9 @@ def open_scenes(options, split):
     UserError: no such split.
   """
   total = NUM_TRAIN + NUM_TEST
-  numbers = choose_split('scenes', split, {
-      'train': range(NUM_TRAIN), 'test': range(NUM_TRAIN, total), 'all': range(total)})
+  numbers = choose_split(
+    'scenes', split, {'train': range(NUM_TRAIN), 'test': range(NUM_TRAIN, total), 'all': range(total)}
+  )
   render = functools.partial(_item, size=options.image_size, channels=options.channels)
   return RenderedSource('scenes', options, numbers, render, _VERSION, CLASSES)
 
@@ -64,7 +66,7 @@ def render_scene(number, size=64, channels=3):
   x = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2 / size) - 1
   x, y = np.broadcast_to(x, (size, size)), np.broadcast_to(x[:, None], (size, size))
 
-  shares = _visible_shares(shapes, x, y, size)                                   # layers h w
+  shares = _visible_shares(shapes, x, y, size)  # layers h w
   mask_shares = np.zeros((len(CLASSES), size, size), np.float32)
   mask_shares[0] = shares[0]
   for (kind, *_), share in zip(shapes, shares[1:]):
@@ -117,7 +119,7 @@ def _visible_shares(shapes, x, y, size):
 
   rows, columns = np.nonzero(edge)
   steps = ((np.arange(_SAMPLES) + 0.5) / _SAMPLES * 2 - 1).astype(np.float32) / size
-  u = (x[rows, columns][:, None, None] + steps).repeat(_SAMPLES, 1)              # pixels samples samples
+  u = (x[rows, columns][:, None, None] + steps).repeat(_SAMPLES, 1)  # pixels samples samples
   v = (y[rows, columns][:, None, None] + steps[:, None]).repeat(_SAMPLES, 2)
   layer = np.zeros(u.shape, np.int64)
   for number, shape in enumerate(shapes, 1):
@@ -130,9 +132,11 @@ def _visible_shares(shapes, x, y, size):
 def _window(shape, size):
   """The pixels that a shape can touch, as slices of rows and of columns."""
   _, x, y, radius, _ = shape
+
   def span(centre):
     first, last = ((centre + side * radius + 1) / 2 * size for side in (-1, 1))
     return slice(max(0, int(np.floor(first)) - 1), min(size, int(np.ceil(last)) + 1))
+
   return span(y), span(x)
 
 
@@ -193,7 +197,7 @@ def _colours(random, seen, channels):
     candidates, offset = candidates[:, :1], offset[:1]
   mean = candidates[0]
   if seen:
-    mean = candidates[np.argmax(((candidates[:, None] - seen)**2).sum(axis=-1).min(axis=1))]
+    mean = candidates[np.argmax(((candidates[:, None] - seen) ** 2).sum(axis=-1).min(axis=1))]
   seen.append(mean)
   offset *= random.uniform(0.02, 0.07) * np.sqrt(channels) / np.linalg.norm(offset)
   return np.clip([mean - offset, mean + offset], 0, 1).astype(np.float32)

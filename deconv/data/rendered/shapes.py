@@ -1,4 +1,5 @@
 """White shapes on black in the manner of dSprites (Matthey et al. 2017), rendered here."""
+
 import functools
 
 import numpy as np
@@ -10,10 +11,10 @@ SHAPES = ('square', 'ellipse', 'heart')
 # Those of dSprites, except that its 40 angles hold both 0 and 2 pi, which are one image.
 FACTORS = {'shape': 3, 'scale': 6, 'rotation': 40, 'x': 32, 'y': 32}
 
-_REACH = 0.36         # no point of a shape of scale 1 is farther than this from its centre, where the image is [-1, 1]
-_SQUARE = 0.21        # half of its side
+_REACH = 0.36  # no point of a shape of scale 1 is farther than this from its centre, where the image is [-1, 1]
+_SQUARE = 0.21  # half of its side
 _ELLIPSE = 0.32, 0.16  # semi-axes
-_HEART = 0.5          # its height is 1.1 times, its width 1.2 times this
+_HEART = 0.5  # its height is 1.1 times, its width 1.2 times this
 _HELDOUT = 4096
 _VERSION = 1
 
@@ -30,11 +31,24 @@ def open_shapes(options, split):
   """
   sizes = tuple(FACTORS.values())
   heldout = np.random.RandomState(1).permutation(np.prod(sizes))[:_HELDOUT]
-  rows, skip = choose_split('shapes', split, {
-      'all': (None, ()), 'train': (None, heldout), 'test': (np.stack(np.unravel_index(heldout, sizes), axis=-1), ())})
+  rows, skip = choose_split(
+    'shapes',
+    split,
+    {'all': (None, ()), 'train': (None, heldout), 'test': (np.stack(np.unravel_index(heldout, sizes), axis=-1), ())},
+  )
   render = functools.partial(render_shapes, size=options.image_size, channels=options.channels)
-  return FactorSource('shapes', options, FACTORS, render, _VERSION, rows=rows, skip=skip, categorical=('shape',),
-                      label='shape', class_names=SHAPES)
+  return FactorSource(
+    'shapes',
+    options,
+    FACTORS,
+    render,
+    _VERSION,
+    rows=rows,
+    skip=skip,
+    categorical=('shape',),
+    label='shape',
+    class_names=SHAPES,
+  )
 
 
 def render_shapes(factors, size=64, channels=1):
@@ -49,7 +63,7 @@ def render_shapes(factors, size=64, channels=1):
     uint8 (n, size, size, channels).
   """
   shape, scale, rotation, x, y = np.asarray(factors).T
-  n, pixel = len(shape), 2. / size
+  n, pixel = len(shape), 2.0 / size
   scale = (0.5 + 0.5 * scale / (FACTORS['scale'] - 1)).astype(np.float32)
   angle = (rotation * (2 * np.pi / FACTORS['rotation'])).astype(np.float32)
   room = 1 - _REACH
@@ -60,9 +74,9 @@ def render_shapes(factors, size=64, channels=1):
   left, top = (np.clip(np.floor((place + 1) / pixel - window / 2).astype(int), 0, size - window) for place in (x, y))
   steps = (np.arange(window) + 0.5) * pixel - 1
   u = ((left * pixel - x)[:, None] + steps)[:, None, :].astype(np.float32)  # n 1 window
-  v = ((top * pixel - y)[:, None] + steps)[:, :, None].astype(np.float32)   # n window 1
+  v = ((top * pixel - y)[:, None] + steps)[:, :, None].astype(np.float32)  # n window 1
   cosine, sine = (f(angle)[:, None, None] / scale[:, None, None] for f in (np.cos, np.sin))
-  u, v = cosine * u + sine * v, cosine * v - sine * u                       # in the frame of the shape, scale 1
+  u, v = cosine * u + sine * v, cosine * v - sine * u  # in the frame of the shape, scale 1
 
   distance = np.empty((n, window, window), np.float32)
   for i, name in enumerate(SHAPES):
@@ -74,7 +88,8 @@ def render_shapes(factors, size=64, channels=1):
   images = np.zeros((n, size, size), np.uint8)
   place = np.arange(window)
   images[np.arange(n)[:, None, None], (top[:, None] + place)[:, :, None], (left[:, None] + place)[:, None, :]] = (
-      np.round(255 * coverage))
+    np.round(255 * coverage)
+  )
   return np.repeat(images[..., None], channels, axis=-1)
 
 
@@ -87,8 +102,8 @@ def _square(u, v):
 
 def _ellipse(u, v):
   a, b = (np.float32(axis) for axis in _ELLIPSE)
-  value = np.sqrt((u / a)**2 + (v / b)**2)
-  slope = np.sqrt((u / a**2)**2 + (v / b**2)**2) / np.maximum(value, np.float32(1e-3))
+  value = np.sqrt((u / a) ** 2 + (v / b) ** 2)
+  slope = np.sqrt((u / a**2) ** 2 + (v / b**2) ** 2) / np.maximum(value, np.float32(1e-3))
   return (value - 1) / np.maximum(slope, np.float32(1e-3))
 
 

@@ -1,4 +1,5 @@
 """Joint augmentation of images and their masks, on the device and inside of the step: one warp, then colours."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,13 +37,15 @@ def augment(images, masks, keys, options):
   """
   height, width, channels = images.shape[1:]
   if options.crop > min(height, width):
-    raise UserError(f'augment.crop is {options.crop}, larger than the images ({height}x{width}): set at most '
-                    f'{min(height, width)}.')
+    raise UserError(
+      f'augment.crop is {options.crop}, larger than the images ({height}x{width}): set at most {min(height, width)}.'
+    )
   if channels == 1 and (options.saturation or options.hue):
     raise UserError('augment.saturation and augment.hue need colours: set both to 0, or --config.data.channels=3.')
   if options.warps:
     images, masks = jax.vmap(lambda image, mask, key: warp(image, mask, coordinates(key, image.shape[:2], options)))(
-        images, masks, keys)
+      images, masks, keys
+    )
   elif options.flip:
     mirrored = jax.vmap(_mirrored)(keys)[:, None, None]
     images = jnp.where(mirrored[..., None], images[:, :, ::-1], images)
@@ -74,14 +77,16 @@ def coordinates(key, shape, options):
   start = jnp.where(room >= 0, jnp.minimum(jnp.floor(drawn * (whole + 1)), whole), room / 2)
 
   # Places in the enlarged image, from its middle.
-  rows, columns = (start[axis] + np.arange(window[axis], dtype=np.float32) + 0.5 - scale * sizes[axis] / 2
-                   for axis in (0, 1))
+  rows, columns = (
+    start[axis] + np.arange(window[axis], dtype=np.float32) + 0.5 - scale * sizes[axis] / 2 for axis in (0, 1)
+  )
   place = jnp.stack(jnp.broadcast_arrays(rows[:, None], columns[None, :]))
   if options.elastic_sigma:
     drawn = jax.random.normal(jax.random.fold_in(key, _ELASTIC), (2, _GRID, _GRID), jnp.float32)
     shifts = options.elastic_sigma * drawn
-    place += jnp.einsum('ri,aij,cj->arc', cubic_weights(window[0]), shifts, cubic_weights(window[1]),
-                        precision=jax.lax.Precision.HIGHEST)
+    place += jnp.einsum(
+      'ri,aij,cj->arc', cubic_weights(window[0]), shifts, cubic_weights(window[1]), precision=jax.lax.Precision.HIGHEST
+    )
   if options.rotate_degrees:
     angle = jnp.deg2rad(_draw(key, 'rotate', -options.rotate_degrees, options.rotate_degrees))
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
@@ -148,8 +153,12 @@ def cubic_weights(number, points=_GRID):
   t = (place - first)[:, None]
   slopes = np.gradient(np.eye(points), axis=0)
   values, following = np.eye(points)[first], np.eye(points)[first + 1]
-  return ((1 + 2 * t) * (1 - t)**2 * values + t**2 * (3 - 2 * t) * following + t * (1 - t)**2 * slopes[first]
-          + t**2 * (t - 1) * slopes[first + 1]).astype(np.float32)
+  return (
+    (1 + 2 * t) * (1 - t) ** 2 * values
+    + t**2 * (3 - 2 * t) * following
+    + t * (1 - t) ** 2 * slopes[first]
+    + t**2 * (t - 1) * slopes[first + 1]
+  ).astype(np.float32)
 
 
 def recolour(image, key, options):
@@ -166,7 +175,7 @@ def recolour(image, key, options):
   if options.hue:
     angle = 2 * np.pi * _draw(key, 'hue', -options.hue, options.hue)
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
-    turn = jnp.array([[1., 0., 0.], [0., cosine, -sine], [0., sine, cosine]], jnp.float32)
+    turn = jnp.array([[1.0, 0.0, 0.0], [0.0, cosine, -sine], [0.0, sine, cosine]], jnp.float32)
     to_rgb, to_yiq = np.linalg.inv(_YIQ).astype(np.float32), _YIQ.astype(np.float32)
     image = jnp.einsum('hwc,dc->hwd', image, to_rgb @ turn @ to_yiq, precision=jax.lax.Precision.HIGHEST)
   return jnp.clip(image, -1, 1).astype(dtype)

@@ -1,4 +1,5 @@
 """Luminance and chrominance of images in [-1, 1], where -1 is level 0 and 1 is level 255."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,7 @@ LUMA = 0.299, 0.587, 0.114  # of red, green, blue (ITU-R BT.601)
 _FULL = np.array([LUMA, [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]])
 # MATLAB's rgb2ycbcr: levels 16 to 235 (Y) and 16 to 240, for red, green, blue in 0 to 255.
 _STUDIO = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
-_OFFSETS = {'studio': (_STUDIO, np.array([16., 128., 128.])), 'full': (_FULL, np.array([0., 128., 128.]))}
+_OFFSETS = {'studio': (_STUDIO, np.array([16.0, 128.0, 128.0])), 'full': (_FULL, np.array([0.0, 128.0, 128.0]))}
 
 
 def to_ycbcr(images, swing='studio'):
@@ -30,7 +31,8 @@ def to_ycbcr(images, swing='studio'):
   shift = matrix.sum(axis=1) + offset / 127.5 - 1
   # Colours are defined by their values: no bfloat16 products on accelerators.
   return jnp.matmul(images, jnp.asarray(matrix.T, images.dtype), precision=jax.lax.Precision.HIGHEST) + of_rank(
-      jnp.asarray(shift, images.dtype), images.ndim)
+    jnp.asarray(shift, images.dtype), images.ndim
+  )
 
 
 def from_ycbcr(images, swing='studio'):
@@ -39,7 +41,8 @@ def from_ycbcr(images, swing='studio'):
   shift = matrix.sum(axis=1) + offset / 127.5 - 1
   inverse = np.linalg.inv(matrix)
   return jnp.matmul(images, jnp.asarray(inverse.T, images.dtype), precision=jax.lax.Precision.HIGHEST) - of_rank(
-      jnp.asarray(inverse @ shift, images.dtype), images.ndim)
+    jnp.asarray(inverse @ shift, images.dtype), images.ndim
+  )
 
 
 def luminance(images, swing='studio'):

@@ -3,6 +3,7 @@
 A degradation is a sum of parts, each off by default, in the order in which a camera would make them: grey, blur, fewer
 pixels, photon noise, Gaussian noise, salt and pepper, the levels of a file, JPEG, a hole.
 """
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +15,7 @@ from deconv.ops.resample import downsample
 from deconv.options.degrade import HOLES
 from deconv.rng import stream
 
-_STROKES = 3          # each of _CORNERS - 1 straight pieces: few, or a brush for a small share would be a hair
+_STROKES = 3  # each of _CORNERS - 1 straight pieces: few, or a brush for a small share would be a hair
 _CORNERS = 3
 
 
@@ -46,8 +47,11 @@ def degrade(images, keys, options):
     x = _each(keys, 'poisson', lambda key, x: poisson_noise(x, key, options.poisson_peak), x)
   sigma = jnp.full(len(x), options.noise_sigma, jnp.float32)
   if options.noise_sigma_max > options.noise_sigma:
-    sigma = _each(keys, 'sigma', lambda key: jax.random.uniform(
-        key, (), jnp.float32, minval=options.noise_sigma, maxval=options.noise_sigma_max))
+    sigma = _each(
+      keys,
+      'sigma',
+      lambda key: jax.random.uniform(key, (), jnp.float32, minval=options.noise_sigma, maxval=options.noise_sigma_max),
+    )
   if max(options.noise_sigma, options.noise_sigma_max):
     noise = _each(keys, 'noise', lambda key: jax.random.normal(key, x.shape[1:], jnp.float32))
     x = x + noise * sigma[:, None, None, None] / 127.5
@@ -60,8 +64,11 @@ def degrade(images, keys, options):
   if options.jpeg_quality:
     quality = jnp.full(len(x), options.jpeg_quality, jnp.int32)
     if options.jpeg_quality_max > options.jpeg_quality:
-      quality = _each(keys, 'quality', lambda key: jax.random.randint(
-          key, (), options.jpeg_quality, options.jpeg_quality_max + 1, jnp.int32))
+      quality = _each(
+        keys,
+        'quality',
+        lambda key: jax.random.randint(key, (), options.jpeg_quality, options.jpeg_quality_max + 1, jnp.int32),
+      )
     x = jpeg.jpeg(x, quality)
   hole = None
   if options.has_hole:
@@ -73,7 +80,7 @@ def degrade(images, keys, options):
 def gaussian_blur(images, sigma):
   """(b, h, w, c) blurred by a Gaussian of `sigma` pixels, cut off at four of them; border pixels are repeated."""
   reach = max(1, int(4 * sigma + 0.5))
-  taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma)**2)
+  taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
   return blur(images, taps / taps.sum())
 
 
@@ -123,13 +130,13 @@ def draw_hole(key, height, width, kind, share):
     along = ends - starts
     place = jnp.sum((pixels - starts) * along, -1) / jnp.maximum(jnp.sum(along**2, -1), 1e-6)
     nearest = starts + jnp.clip(place, 0.0, 1.0)[..., None] * along
-    distance = jnp.min(jnp.sum((pixels - nearest)**2, -1), axis=0)
+    distance = jnp.min(jnp.sum((pixels - nearest) ** 2, -1), axis=0)
     count = int(np.clip(round(share * height * width), 1, height * width))
     hole = distance <= jnp.sort(distance.ravel())[count - 1]
   elif kind == 'pixels':
     hole = jax.random.uniform(key, (height, width), jnp.float32) < share
   else:
-    raise ValueError(f"kind must be one of {', '.join(HOLES[1:])}, not {kind!r}")
+    raise ValueError(f'kind must be one of {", ".join(HOLES[1:])}, not {kind!r}')
   return hole[..., None].astype(jnp.float32)
 
 

@@ -8,6 +8,7 @@ rather than after. So most coefficients are the same and some fall on the other 
 qualities from 5 to 95, pixels are within 0.7 levels of Pillow's on average, and the PSNR of the loss within 0.05 dB.
 Not differentiable: rounding has no slope.
 """
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,10 +17,18 @@ from deconv.data.transforms.colour import from_ycbcr, to_ycbcr
 from deconv.ops.resize import resize_bilinear
 
 # ITU-T T.81, tables K.1 and K.2.
-LUMINANCE = np.array([
-    [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55], [14, 13, 16, 24, 40, 57, 69, 56],
-    [14, 17, 22, 29, 51, 87, 80, 62], [18, 22, 37, 56, 68, 109, 103, 77], [24, 35, 55, 64, 81, 104, 113, 92],
-    [49, 64, 78, 87, 103, 121, 120, 101], [72, 92, 95, 98, 112, 100, 103, 99]])
+LUMINANCE = np.array(
+  [
+    [16, 11, 10, 16, 24, 40, 51, 61],
+    [12, 12, 14, 19, 26, 58, 60, 55],
+    [14, 13, 16, 24, 40, 57, 69, 56],
+    [14, 17, 22, 29, 51, 87, 80, 62],
+    [18, 22, 37, 56, 68, 109, 103, 77],
+    [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101],
+    [72, 92, 95, 98, 112, 100, 103, 99],
+  ]
+)
 CHROMINANCE = np.full((8, 8), 99)
 CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 

@@ -1,4 +1,5 @@
 """The two scales of pixels: uint8 in [0, 255] on the host, floats in [-1, 1] in the network."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,5 @@
 """The eight flips and quarter turns of a square, on the device: they change no pixel's value."""
+
 import jax
 import jax.numpy as jnp
 

@@ -1,4 +1,5 @@
 """The section `model` of the tasks that train a variational autoencoder."""
+
 import dataclasses
 
 from deconv.errors import UserError
@@ -19,6 +20,7 @@ class VaeMlpOptions(ModelOptions):
     depth: number of hidden layers.
     activation: relu | tanh | elu | leaky_relu | gelu | silu.
   """
+
   name: str = 'vae_mlp'
   latent_size: int = 20
   hidden: int = 500
@@ -44,6 +46,7 @@ class VaeConvOptions(ModelOptions):
     blocks: residual blocks at each resolution below the image's.
     activation: relu | tanh | elu | leaky_relu | gelu | silu.
   """
+
   name: str = 'vae_conv'
   latent_size: int = 32
   width: int = 32
@@ -70,6 +73,7 @@ class DcignOptions(ModelOptions):
     padding: same (image side a multiple of 16) | valid (as published: 150x150).
     dense_init: how dense layers start: authors (N(0, 0.01)) | fan_in (variance 1 / fan_in).
   """
+
   name: str = 'dcign'
   upsample: str = 'resize_nearest'
   preset: str = 'paper'
@@ -85,8 +89,9 @@ class DcignOptions(ModelOptions):
 
   def check_experiment(self, experiment):
     if experiment.objective.likelihood == 'gaussian_learned':
-      raise UserError('dcign has no numbers that all pixels share; choose another objective.likelihood than '
-                      'gaussian_learned')
+      raise UserError(
+        'dcign has no numbers that all pixels share; choose another objective.likelihood than gaussian_learned'
+      )
 
 
 MODELS = by_name(VaeMlpOptions, VaeConvOptions, DcignOptions)

@@ -1,4 +1,5 @@
 """The section `model` of the task gan."""
+
 import dataclasses
 
 from deconv.errors import UserError
@@ -9,8 +10,10 @@ PRESETS = ('paper', 'code')
 
 def _refuse_unpooling(options):
   if options.upsample == 'unpool':
-    raise UserError(f"{options.name} cannot upsample by 'unpool': its generator has no max pooling before it, whose "
-                    'switches it would need; choose another model.upsample')
+    raise UserError(
+      f"{options.name} cannot upsample by 'unpool': its generator has no max pooling before it, whose "
+      'switches it would need; choose another model.upsample'
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +28,7 @@ class DcganOptions(ModelOptions):
     leak: slope of the discriminator's LeakyReLU below zero.
     batch_norm_momentum: decay of the running statistics per step.
   """
+
   name: str = 'dcgan'
   preset: str = 'paper'
   latent_size: int = 100
@@ -51,6 +55,7 @@ class Gan28Options(ModelOptions):
     leak: slope of LeakyReLU below zero.
     dropout: share of discriminator features dropped.
   """
+
   name: str = 'gan28'
   latent_size: int = 100
   width: int = 64
@@ -74,6 +79,7 @@ class MlpGanOptions(ModelOptions):
     depth: number of hidden layers.
     leak: slope of LeakyReLU below zero.
   """
+
   name: str = 'mlp_gan'
   latent_size: int = 100
   hidden: int = 128

@@ -1,4 +1,5 @@
 """What the section `model` of every network has."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -6,8 +7,20 @@ from deconv.errors import UserError, did_you_mean
 from deconv.options.options import Options
 
 # Keys of deconv.layers.KINDS: what can double the resolution.
-UPSAMPLE_KINDS = ('deconv', 'deconv2', 'deconv3', 'deconv4', 'deconv5', 'resize_nearest', 'resize_bilinear', 'subpixel',
-                  'unpool', 'bilinear_deconv', 'bilinear_deconv_fixed', 'blur')
+UPSAMPLE_KINDS = (
+  'deconv',
+  'deconv2',
+  'deconv3',
+  'deconv4',
+  'deconv5',
+  'resize_nearest',
+  'resize_bilinear',
+  'subpixel',
+  'unpool',
+  'bilinear_deconv',
+  'bilinear_deconv_fixed',
+  'blur',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +34,7 @@ class ModelOptions(Options):
   Raises:
     UserError: a field out of range, or an unknown kind of upsampling.
   """
+
   SECTION: ClassVar[str] = 'model'
   KINDS: ClassVar[tuple[str, ...]] = UPSAMPLE_KINDS
   name: str = ''
@@ -29,13 +43,16 @@ class ModelOptions(Options):
   def __post_init__(self):
     super().__post_init__()
     if self.upsample not in self.KINDS:
-      raise UserError(f"no kind of upsampling is called '{self.upsample}'{did_you_mean(self.upsample, self.KINDS)}: "
-                      f"model.upsample is one of {', '.join(self.KINDS)}.")
+      raise UserError(
+        f"no kind of upsampling is called '{self.upsample}'{did_you_mean(self.upsample, self.KINDS)}: "
+        f'model.upsample is one of {", ".join(self.KINDS)}.'
+      )
 
   def _no_upsampling(self, why):
     if self.upsample != 'deconv':
-      raise UserError(f"model.upsample='{self.upsample}' has no effect on model.name='{self.name}', which {why}; leave "
-                      'it at deconv')
+      raise UserError(
+        f"model.upsample='{self.upsample}' has no effect on model.name='{self.name}', which {why}; leave it at deconv"
+      )
 
 
 def by_name(*classes):

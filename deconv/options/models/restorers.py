@@ -1,4 +1,5 @@
 """The section `model` of the task restoration."""
+
 import dataclasses
 
 from deconv.errors import UserError
@@ -14,13 +15,16 @@ class RestorerOptions(ModelOptions):
   Class attributes:
     ENLARGES: whether the network is for degrade.scale of 2 and more; None where any will do.
   """
+
   ENLARGES = None
 
   def check_experiment(self, experiment):
     scale = experiment.degrade.scale
     if self.ENLARGES and scale < 2:
-      raise UserError(f"model.name='{self.name}' enlarges by 2 or more, not by {scale}; set degrade.scale, or choose a "
-                      'model such as rednet')
+      raise UserError(
+        f"model.name='{self.name}' enlarges by 2 or more, not by {scale}; set degrade.scale, or choose a "
+        'model such as rednet'
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +36,7 @@ class ConvDeconvOptions(RestorerOptions):
     kernel_size: side of every window.
     residual: 'bicubic': the network adds to the bicubic enlargement | 'none': it makes the image.
   """
+
   name: str = 'conv_deconv'
   widths: tuple[int, ...] = (32, 64, 32)
   kernel_size: int = 3
@@ -47,8 +52,9 @@ class ConvDeconvOptions(RestorerOptions):
   def check_experiment(self, experiment):
     scale = experiment.degrade.scale
     if scale < 2 or scale & (scale - 1):
-      raise UserError(f"model.name='conv_deconv' enlarges by 2, 4, 8, ..., not by {scale}; change the scale or the "
-                      'model')
+      raise UserError(
+        f"model.name='conv_deconv' enlarges by 2, 4, 8, ..., not by {scale}; change the scale or the model"
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +66,7 @@ class SrcnnOptions(RestorerOptions):
     kernel_sizes: sides of the three windows; (9, 5, 5) in the paper's long version.
     residual: as for ConvDeconvOptions.
   """
+
   name: str = 'srcnn'
   widths: tuple[int, ...] = (64, 32)
   kernel_sizes: tuple[int, ...] = (9, 1, 5)
@@ -71,8 +78,9 @@ class SrcnnOptions(RestorerOptions):
     if len(self.kernel_sizes) != len(self.widths) + 1:
       raise UserError(f'model.kernel_sizes={self.kernel_sizes} must be one more than model.widths={self.widths}')
     if min((*self.widths, *self.kernel_sizes)) < 1:
-      raise UserError(f'model.kernel_sizes={self.kernel_sizes} and model.widths={self.widths} must be at least 1; '
-                      'change them')
+      raise UserError(
+        f'model.kernel_sizes={self.kernel_sizes} and model.widths={self.widths} must be at least 1; change them'
+      )
     self._one_of(residual=RESIDUALS)
 
 
@@ -87,6 +95,7 @@ class FsrcnnOptions(RestorerOptions):
     kernel_size: side of the last layer's window.
     residual: as for ConvDeconvOptions.
   """
+
   ENLARGES = True
   name: str = 'fsrcnn'
   width: int = 56
@@ -111,6 +120,7 @@ class EspcnOptions(RestorerOptions):
     kernel_size: side of the last layer's window; subpixel 3 has the weights of deconv 3 * scale.
     residual: as for ConvDeconvOptions.
   """
+
   ENLARGES = True
   name: str = 'espcn'
   upsample: str = 'subpixel'
@@ -138,6 +148,7 @@ class RedNetOptions(RestorerOptions):
     skip_step: every so many convolutions a skip to the mirrored deconvolution.
     stride: 2: the first convolution halves the size, the last layer doubles it by model.upsample.
   """
+
   name: str = 'rednet'
   depth: int = 30
   width: int = 64
@@ -152,8 +163,10 @@ class RedNetOptions(RestorerOptions):
     if self.stride not in (1, 2):
       raise UserError(f'model.stride={self.stride} must be 1 or 2; change it')
     if self.stride == 1 and self.upsample != 'deconv':
-      raise UserError(f"model.upsample='{self.upsample}' has no effect on model.name='rednet' with model.stride=1, "
-                      'which keeps the size; leave it at deconv, or set model.stride=2')
+      raise UserError(
+        f"model.upsample='{self.upsample}' has no effect on model.name='rednet' with model.stride=1, "
+        'which keeps the size; leave it at deconv, or set model.stride=2'
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +179,7 @@ class ContextEncoderOptions(RestorerOptions):
     bottleneck: units between encoder and decoder; 0 = fully connected within each channel.
     batch_norm_momentum: decay of the running statistics per step.
   """
+
   name: str = 'context_encoder'
   output: str = 'image'
   width: int = 64
@@ -194,6 +208,7 @@ class AutoencoderOptions(RestorerOptions):
     max_width: upper limit of the channels.
     code: channels of the code, at 1 / 2**depth of the resolution.
   """
+
   name: str = 'autoencoder'
   depth: int = 3
   width: int = 32
@@ -207,5 +222,6 @@ class AutoencoderOptions(RestorerOptions):
     self._at_least(width=1, max_width=1)
 
 
-MODELS = by_name(ConvDeconvOptions, SrcnnOptions, FsrcnnOptions, EspcnOptions, RedNetOptions, ContextEncoderOptions,
-                 AutoencoderOptions)
+MODELS = by_name(
+  ConvDeconvOptions, SrcnnOptions, FsrcnnOptions, EspcnOptions, RedNetOptions, ContextEncoderOptions, AutoencoderOptions
+)

@@ -1,4 +1,5 @@
 """The section `model` of the task segmentation."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ class SegmenterOptions(ModelOptions):
     has_side_scores: whether its decoder has coarser maps, whose scores deep supervision trains.
     weights: file of weights that its encoder starts from, where there is such a field; '' = none.
   """
+
   KINDS: ClassVar[tuple[str, ...]] = ('paper', *UPSAMPLE_KINDS)
   has_side_scores: ClassVar[bool] = True
   weights: ClassVar[str] = ''
@@ -30,8 +32,10 @@ class SegmenterOptions(ModelOptions):
 
   def _refuse_unpooling(self, what, why):
     if self.upsample == 'unpool':
-      raise UserError(f"{what} cannot upsample by 'unpool': {why}; choose another model.upsample, or one of the models "
-                      'deconvnet, segnet and unet')
+      raise UserError(
+        f"{what} cannot upsample by 'unpool': {why}; choose another model.upsample, or one of the models "
+        'deconvnet, segnet and unet'
+      )
 
   def upsample_kind(self, own):
     """Returns the kind of Upsample that `upsample` names; 'paper' is the network's `own`."""
@@ -51,6 +55,7 @@ class VggOptions(SegmenterOptions):
     pixels: what the encoder sees: signed ([-1, 1]) | imagenet (torchvision) | caffe (BGR less mean).
     weights: .npz or .safetensors with VGG-16's weights to start from; '' = at random.
   """
+
   PATHS: ClassVar[tuple[str, ...]] = ('weights',)
   depth: int = 4
   width: int = 16
@@ -64,14 +69,18 @@ class VggOptions(SegmenterOptions):
     super().__post_init__()
     stages = self.stages
     if self.depth < 1 or self.width < 1 or len(stages) != self.depth or min(stages) < 1:
-      raise UserError(f'{self.name}: model.depth={self.depth} and model.width={self.width} must be at least 1, and '
-                      f'model.convs={stages} must have one number of at least 1 for each of the {self.depth} stages, '
-                      'or be ()')
+      raise UserError(
+        f'{self.name}: model.depth={self.depth} and model.width={self.width} must be at least 1, and '
+        f'model.convs={stages} must have one number of at least 1 for each of the {self.depth} stages, '
+        'or be ()'
+      )
     self._one_of(pixels=PIXELS)
     self._share('batch_norm_momentum')
     if self.weights and dict(depth=self.depth, width=self.width, convs=stages) != VGG16:
-      raise UserError(f'model.weights is of VGG-16: set model.depth=5, model.width=64 and model.convs=(2, 2, 3, 3, 3); '
-                      f'they are {self.depth}, {self.width} and {stages}')
+      raise UserError(
+        f'model.weights is of VGG-16: set model.depth=5, model.width=64 and model.convs=(2, 2, 3, 3, 3); '
+        f'they are {self.depth}, {self.width} and {stages}'
+      )
 
   @property
   def stages(self):
@@ -80,8 +89,10 @@ class VggOptions(SegmenterOptions):
 
   def check_experiment(self, experiment):
     if self.pixels != 'signed' and experiment.data.channels != 3:
-      raise UserError(f"model.pixels='{self.pixels}' is a scale of RGB images, but data.channels is "
-                      f"{experiment.data.channels}; choose 'signed'")
+      raise UserError(
+        f"model.pixels='{self.pixels}' is a scale of RGB images, but data.channels is "
+        f"{experiment.data.channels}; choose 'signed'"
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +108,7 @@ class FcnOptions(VggOptions):
     learned: upsample='paper': the bilinear kernels are trained on (paper) | stay fixed (its code).
     scaled_skips: features of the n-th skip times 0.01**n before their score (FCN-8s at-once).
   """
+
   EFFECT: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {'learned': {'upsample': ('paper',)}}
   has_side_scores: ClassVar[bool] = False
   name: str = 'fcn'
@@ -113,12 +125,20 @@ class FcnOptions(VggOptions):
     if self.padding not in ('same', 'wide'):
       raise UserError(f"model.padding of fcn is '{self.padding}'; choose one of: same, wide")
     if not 0 <= self.skips < self.depth:
-      raise UserError(f'fcn: model.skips={self.skips} must be from 0 to model.depth - 1 = {self.depth - 1}: each is '
-                      'the score of a finer pooling (0, 1, 2 are FCN-32s, 16s, 8s)')
-    if self.fc_width < 1 or self.fc_kernel < 1 or self.fc_kernel % 2 == 0 or (
-        self.padding == 'wide' and self.fc_kernel > 7):
-      raise UserError(f"fcn: model.fc_kernel={self.fc_kernel} must be odd (and at most 7 with padding='wide'), and "
-                      f'model.fc_width={self.fc_width} at least 1')
+      raise UserError(
+        f'fcn: model.skips={self.skips} must be from 0 to model.depth - 1 = {self.depth - 1}: each is '
+        'the score of a finer pooling (0, 1, 2 are FCN-32s, 16s, 8s)'
+      )
+    if (
+      self.fc_width < 1
+      or self.fc_kernel < 1
+      or self.fc_kernel % 2 == 0
+      or (self.padding == 'wide' and self.fc_kernel > 7)
+    ):
+      raise UserError(
+        f"fcn: model.fc_kernel={self.fc_kernel} must be odd (and at most 7 with padding='wide'), and "
+        f'model.fc_width={self.fc_width} at least 1'
+      )
     self._share('dropout')
     self._refuse_unpooling('fcn', 'it upsamples class scores, which were never pooled')
 
@@ -131,6 +151,7 @@ class DeconvNetOptions(VggOptions):
     fc_kernel: side of the windows of fc6 and its counterpart (paper: 7).
     fc_width: channels of fc6 and fc7 (paper: 4096).
   """
+
   name: str = 'deconvnet'
   fc_kernel: int = 3
   fc_width: int = 256
@@ -138,13 +159,15 @@ class DeconvNetOptions(VggOptions):
   def __post_init__(self):
     super().__post_init__()
     if self.fc_kernel < 1 or self.fc_width < 1:
-      raise UserError(f'deconvnet: model.fc_kernel={self.fc_kernel} and model.fc_width={self.fc_width} must be at '
-                      'least 1')
+      raise UserError(
+        f'deconvnet: model.fc_kernel={self.fc_kernel} and model.fc_width={self.fc_width} must be at least 1'
+      )
 
 
 @dataclasses.dataclass(frozen=True)
 class SegNetOptions(VggOptions):
   """SegNet (Badrinarayanan et al. 2017; deconv/models/segnet.py). The fields of VggOptions."""
+
   name: str = 'segnet'
 
 
@@ -156,6 +179,7 @@ class UNetOptions(VggOptions):
     padding: same | valid (as published: the map is smaller than the image, 572 -> 388).
     dropout: share of features dropped at the end of the contracting path (paper: 0.5).
   """
+
   name: str = 'unet'
   padding: str = 'same'
   dropout: float = 0.0
@@ -171,8 +195,10 @@ class UNetOptions(VggOptions):
   def check_experiment(self, experiment):
     super().check_experiment(experiment)
     if experiment.objective.deep_supervision and self.padding == 'valid':
-      raise UserError("unet with padding='valid' has no scores of coarser maps: set objective.deep_supervision=0, or "
-                      "model.padding='same'")
+      raise UserError(
+        "unet with padding='valid' has no scores of coarser maps: set objective.deep_supervision=0, or "
+        "model.padding='same'"
+      )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +212,7 @@ class LinkNetOptions(SegmenterOptions):
     stem: plain (a 3x3 convolution) | paper (7x7 of stride 2, pooling): two of the halvings.
     batch_norm_momentum: decay of the running statistics per step.
   """
+
   name: str = 'linknet'
   depth: int = 4
   width: int = 16
@@ -198,8 +225,10 @@ class LinkNetOptions(SegmenterOptions):
     self._one_of(stem=('plain', 'paper'))
     least = 3 if self.stem == 'paper' else 1
     if self.depth < least or self.width < 1 or self.blocks < 1:
-      raise UserError(f"linknet with stem='{self.stem}': model.depth={self.depth} must be at least {least}, "
-                      f'model.width={self.width} and model.blocks={self.blocks} at least 1')
+      raise UserError(
+        f"linknet with stem='{self.stem}': model.depth={self.depth} must be at least {least}, "
+        f'model.width={self.width} and model.blocks={self.blocks} at least 1'
+      )
     self._share('batch_norm_momentum')
     self._refuse_unpooling('linknet', 'its encoder halves by strides and leaves no switches')
 

@@ -1,4 +1,5 @@
 """The section `objective` of the task gan."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ class GanObjective(Options):
   Raises:
     UserError: an unknown name, or a factor that is not above 0.
   """
+
   SECTION: ClassVar[str] = 'objective'
   name: str = 'non_saturating'
   update_order: str = 'disc_then_gen'

@@ -1,4 +1,5 @@
 """The section `objective` of the task restoration."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -36,6 +37,7 @@ class RestorationObjective(Options):
   Raises:
     UserError: a field out of range, no loss that compares with the truth, or a field for holes where there are none.
   """
+
   SECTION: ClassVar[str] = 'objective'
   TERMS: ClassVar[tuple[str, ...]] = ('l2', 'l1', 'charbonnier', 'ssim', 'total_variation')
   HOLE_FIELDS: ClassVar[tuple[str, ...]] = ('adversarial', 'outside', 'ring')
@@ -60,8 +62,12 @@ class RestorationObjective(Options):
   def __post_init__(self):
     super().__post_init__()
     self._one_of(colour=COLOURS, adversarial_name=LOSSES)
-    self._at_least(**dict.fromkeys((*self.TERMS, 'shave', 'outside', 'ring', 'ring_weight', 'adversarial',
-                                    'last_learning_rate_scale'), 0), disc_width=1)
+    self._at_least(
+      **dict.fromkeys(
+        (*self.TERMS, 'shave', 'outside', 'ring', 'ring_weight', 'adversarial', 'last_learning_rate_scale'), 0
+      ),
+      disc_width=1,
+    )
     if not any(getattr(self, name) for name in self.TERMS[:-1]):
       raise UserError('no loss compares the result with the truth; set objective.l2, l1, charbonnier or ssim above 0')
     self._above_zero('charbonnier_eps', 'disc_learning_rate_scale')
@@ -74,14 +80,20 @@ class RestorationObjective(Options):
   def check_experiment(self, experiment):
     channels = 1 if self.colour == 'grey' else 3
     if experiment.data.channels != channels:
-      raise UserError(f"objective.colour='{self.colour}' needs data.channels={channels}, not "
-                      f'{experiment.data.channels}; change one of them')
+      raise UserError(
+        f"objective.colour='{self.colour}' needs data.channels={channels}, not "
+        f'{experiment.data.channels}; change one of them'
+      )
     inside, least = experiment.data.image_size - 2 * self.shave, _SSIM_SIDE if self.ssim else 1
     if inside < least:
-      raise UserError(f'objective.shave={self.shave} leaves {inside} pixels of data.image_size='
-                      f'{experiment.data.image_size}, and the loss needs {least}; change one of them')
+      raise UserError(
+        f'objective.shave={self.shave} leaves {inside} pixels of data.image_size='
+        f'{experiment.data.image_size}, and the loss needs {least}; change one of them'
+      )
     for field in self.HOLE_FIELDS:
       neutral = default(type(self), field)
       if getattr(self, field) != neutral and not experiment.degrade.has_hole:
-        raise UserError(f'objective.{field}={getattr(self, field)} is for holes, and the degradation makes none; '
-                        f'leave it at {neutral:g}')
+        raise UserError(
+          f'objective.{field}={getattr(self, field)} is for holes, and the degradation makes none; '
+          f'leave it at {neutral:g}'
+        )

@@ -1,4 +1,5 @@
 """The section `objective` of the task segmentation."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -32,10 +33,14 @@ class SegmentationObjective(Options):
   Raises:
     UserError: a value out of its range, or one without effect.
   """
+
   SECTION: ClassVar[str] = 'objective'
   TERMS: ClassVar[tuple[str, ...]] = ('cross_entropy', 'dice', 'focal', 'lovasz')
-  SETTINGS: ClassVar[dict[str, str]] = {'focal_gamma': 'focal', 'lovasz_per_image': 'lovasz',
-                                        'border_sigma': 'border_weight'}
+  SETTINGS: ClassVar[dict[str, str]] = {
+    'focal_gamma': 'focal',
+    'lovasz_per_image': 'lovasz',
+    'border_sigma': 'border_weight',
+  }
   cross_entropy: float = 1.0
   dice: float = 0.0
   focal: float = 0.0
@@ -51,12 +56,15 @@ class SegmentationObjective(Options):
     super().__post_init__()
     weights = [getattr(self, name) for name in self.TERMS]
     if min(weights) < 0 or not any(weights):
-      raise UserError(f'objective.{", ".join(self.TERMS)} are {", ".join(map(str, weights))}; set at least one above 0 '
-                      'and none below')
+      raise UserError(
+        f'objective.{", ".join(self.TERMS)} are {", ".join(map(str, weights))}; set at least one above 0 and none below'
+      )
     self._one_of(class_weights=CLASS_WEIGHTS)
     if self.focal_gamma < 0 or self.border_weight < 0 or self.border_sigma <= 0:
-      raise UserError('objective.focal_gamma and border_weight must be at least 0 and border_sigma above 0, not '
-                      f'{self.focal_gamma}, {self.border_weight} and {self.border_sigma}')
+      raise UserError(
+        'objective.focal_gamma and border_weight must be at least 0 and border_sigma above 0, not '
+        f'{self.focal_gamma}, {self.border_weight} and {self.border_sigma}'
+      )
     if self.deep_supervision < 0:
       raise UserError(f'objective.deep_supervision={self.deep_supervision} must be at least 0; change it')
     for field, weight in self.SETTINGS.items():
@@ -71,8 +79,12 @@ class SegmentationObjective(Options):
   def check_experiment(self, experiment):
     names = experiment.data.class_names
     if not 2 <= len(names) <= IGNORE:
-      raise UserError(f"task='segmentation' needs the names of 2 to {IGNORE} classes in data.class_names, in the "
-                      f'order of the numbers in the masks; it has {len(names)}')
+      raise UserError(
+        f"task='segmentation' needs the names of 2 to {IGNORE} classes in data.class_names, in the "
+        f'order of the numbers in the masks; it has {len(names)}'
+      )
     if self.deep_supervision and not experiment.model.has_side_scores:
-      raise UserError(f"model.name='{experiment.model.name}' has no scores of coarser maps to supervise; set "
-                      'objective.deep_supervision=0, or choose unet, linknet, segnet or deconvnet')
+      raise UserError(
+        f"model.name='{experiment.model.name}' has no scores of coarser maps to supervise; set "
+        'objective.deep_supervision=0, or choose unet, linknet, segnet or deconvnet'
+      )

@@ -1,4 +1,5 @@
 """The section `objective` of the tasks that train a variational autoencoder: vae, factor_vae, inverse_graphics."""
+
 import dataclasses
 from typing import ClassVar
 
@@ -31,10 +32,13 @@ class AutoencoderObjective(Options):
   Raises:
     UserError: a field out of range, or one without effect.
   """
+
   SECTION: ClassVar[str] = 'objective'
-  EFFECT: ClassVar = {'binarization_seed': {'likelihood': ('bernoulli',)},
-                      'noise_scale': {'likelihood': ('gaussian_fixed',)},
-                      'mixtures': {'likelihood': ('logistic_mixture',)}}
+  EFFECT: ClassVar = {
+    'binarization_seed': {'likelihood': ('bernoulli',)},
+    'noise_scale': {'likelihood': ('gaussian_fixed',)},
+    'mixtures': {'likelihood': ('logistic_mixture',)},
+  }
   NAMES: ClassVar[tuple[str, ...]] = ('elbo',)
   name: str = 'elbo'
   likelihood: str = 'bernoulli'
@@ -53,8 +57,9 @@ class AutoencoderObjective(Options):
     self._between(binarization_seed=(0, 2**32 - 1))
     self._above_zero('noise_scale')
     if self.likelihood != 'bernoulli' and self.binarization != 'grey':
-      raise UserError(f"objective.likelihood='{self.likelihood}' scores grey levels; set objective.binarization to "
-                      'grey')
+      raise UserError(
+        f"objective.likelihood='{self.likelihood}' scores grey levels; set objective.binarization to grey"
+      )
 
   def _check_name(self):
     self._one_of(name=self.NAMES)
@@ -76,12 +81,20 @@ class VaeObjective(AutoencoderObjective):
     dip_off_diagonal: dip_i, dip_ii: weight of the squared covariances of two latents.
     dip_diagonal: dip_i, dip_ii: weight of the squared distance of the variances from 1.
   """
+
   EFFECT: ClassVar = {
-      **AutoencoderObjective.EFFECT, 'beta': {'name': ('elbo', 'beta_tc')}, 'warmup_steps': {'name': ('elbo',)},
-      'free_bits': {'name': ('elbo',)}, 'gamma': {'name': ('capacity',)}, 'capacity_nats': {'name': ('capacity',)},
-      'capacity_steps': {'name': ('capacity',)}, 'tc_sampling': {'name': ('beta_tc',)},
-      'dataset_size': {'name': ('beta_tc',)}, 'dip_off_diagonal': {'name': ('dip_i', 'dip_ii')},
-      'dip_diagonal': {'name': ('dip_i', 'dip_ii')}}
+    **AutoencoderObjective.EFFECT,
+    'beta': {'name': ('elbo', 'beta_tc')},
+    'warmup_steps': {'name': ('elbo',)},
+    'free_bits': {'name': ('elbo',)},
+    'gamma': {'name': ('capacity',)},
+    'capacity_nats': {'name': ('capacity',)},
+    'capacity_steps': {'name': ('capacity',)},
+    'tc_sampling': {'name': ('beta_tc',)},
+    'dataset_size': {'name': ('beta_tc',)},
+    'dip_off_diagonal': {'name': ('dip_i', 'dip_ii')},
+    'dip_diagonal': {'name': ('dip_i', 'dip_ii')},
+  }
   NAMES: ClassVar[tuple[str, ...]] = BOUNDS
   beta: float = 1.0
   warmup_steps: int = 0
@@ -96,17 +109,28 @@ class VaeObjective(AutoencoderObjective):
 
   def __post_init__(self):
     super().__post_init__()
-    self._at_least(beta=0, warmup_steps=0, free_bits=0, gamma=0, capacity_nats=0, capacity_steps=1, dataset_size=0,
-                   dip_off_diagonal=0, dip_diagonal=0)
+    self._at_least(
+      beta=0,
+      warmup_steps=0,
+      free_bits=0,
+      gamma=0,
+      capacity_nats=0,
+      capacity_steps=1,
+      dataset_size=0,
+      dip_off_diagonal=0,
+      dip_diagonal=0,
+    )
     self._one_of(tc_sampling=('weighted', 'stratified'))
     if self.tc_sampling == 'stratified' and not self.dataset_size:
-      raise UserError("objective.tc_sampling='stratified' needs the number of training images; "
-                      'set objective.dataset_size')
+      raise UserError(
+        "objective.tc_sampling='stratified' needs the number of training images; set objective.dataset_size"
+      )
 
 
 @dataclasses.dataclass(frozen=True)
 class OneBoundObjective(AutoencoderObjective):
   """A task whose name already says the bound. The fields of AutoencoderObjective."""
+
   TASK: ClassVar[str] = ''
 
   def _check_name(self):
@@ -124,6 +148,7 @@ class FactorVaeObjective(OneBoundObjective):
     disc_hidden: discriminator: units of each hidden layer.
     disc_depth: discriminator: number of hidden layers.
   """
+
   TASK: ClassVar[str] = 'factor_vae'
   tc_weight: float = 35.0
   disc_learning_rate_scale: float = 1.0
@@ -145,6 +170,7 @@ class InverseGraphicsObjective(OneBoundObjective):
     clamp: inactive latents become their mean over the batch (mean, the paper) | its first image's (first, the code).
     invariance: weight of the gradient that pulls inactive latents to their mean (paper: 1/100).
   """
+
   TASK: ClassVar[str] = 'inverse_graphics'
   binarization: str = 'grey'
   clamp: str = 'mean'
@@ -158,8 +184,11 @@ class InverseGraphicsObjective(OneBoundObjective):
   def check_experiment(self, experiment):
     factors = len(experiment.data.vary)
     if not factors:
-      raise UserError("task='inverse_graphics' trains on batches in which one factor varies; set data.vary to their "
-                      'weights, such as (1, 1, 1, 10)')
+      raise UserError(
+        "task='inverse_graphics' trains on batches in which one factor varies; set data.vary to their "
+        'weights, such as (1, 1, 1, 10)'
+      )
     if factors > experiment.model.latent_size:
-      raise UserError(f'model.latent_size={experiment.model.latent_size} must be at least the number of factors, '
-                      f'{factors}')
+      raise UserError(
+        f'model.latent_size={experiment.model.latent_size} must be at least the number of factors, {factors}'
+      )

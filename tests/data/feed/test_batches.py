@@ -1,4 +1,5 @@
 """Batches: order, slices of processes, workers, flips, broken files, evaluation."""
+
 import dataclasses
 import logging
 import multiprocessing
@@ -20,8 +21,9 @@ SMALL = DataOptions(image_size=4, channels=1)
 def array_source(count, options=SMALL, labels=True):
   images = np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 4, 4, 1)).copy()
   images[:, :, 0] += 100  # the left column, so that a mirrored image is another one
-  return ArraySource('numbers', images, np.arange(count) if labels else None, options,
-                     [str(i) for i in range(count)] if labels else None)
+  return ArraySource(
+    'numbers', images, np.arange(count) if labels else None, options, [str(i) for i in range(count)] if labels else None
+  )
 
 
 @pytest.fixture
@@ -130,8 +132,12 @@ def test_close_ends_the_threads(folder):
 
 @pytest.mark.parametrize('kind', ['memory', 'thread', 'process'])
 def test_a_broken_file_is_an_error_if_so_wanted(folder, kind):
-  options = dataclasses.replace(folder, on_broken='error', worker_kind='thread' if kind == 'memory' else kind,
-                                memory_limit_mb=100 if kind == 'memory' else 0)
+  options = dataclasses.replace(
+    folder,
+    on_broken='error',
+    worker_kind='thread' if kind == 'memory' else kind,
+    memory_limit_mb=100 if kind == 'memory' else 0,
+  )
   with pytest.raises(UserError, match='(a/004|b/021).png .*cannot be decoded'):
     take(TrainBatches(open_source(options), 5, 0, options).iterate(), 5)
 

@@ -1,4 +1,5 @@
 """Which data are held in memory, and that they are decoded once."""
+
 import collections
 import dataclasses
 
@@ -103,8 +104,9 @@ def test_what_is_held_asks_its_source_for_the_rest(tmp_path):
 
 
 def test_whole_images_are_counted_where_patches_are_held(tmp_path):
-  path = pictures.write_folder(tmp_path / 'images', {f'{i}.png': pictures.encode(pictures.smooth(12, 8, i))
-                                                     for i in range(3)})
+  path = pictures.write_folder(
+    tmp_path / 'images', {f'{i}.png': pictures.encode(pictures.smooth(12, 8, i)) for i in range(3)}
+  )
   options = DataOptions(source='folder', path=path, image_size=4, channels=3, fit='patches')
   held = TrainBatches(open_source(options), 4, 0, options).source
   assert isinstance(held, memory.HeldSource) and (len(held), held.num_full) == (18, 3)
@@ -113,5 +115,6 @@ def test_whole_images_are_counted_where_patches_are_held(tmp_path):
 def test_sources_with_factors_are_not_held():
   class WithFactors(Counting):
     factor_names, factor_sizes, factor_offsets = ('a',), (9,), (0,)
+
   source = WithFactors(9)
   assert memory.hold(source, OPTIONS) is source

@@ -1,11 +1,12 @@
 """The order of the images."""
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 
 from deconv.data.feed import order
 
-SEEDS = st.integers(-2**63, 2**63 - 1)
+SEEDS = st.integers(-(2**63), 2**63 - 1)
 
 
 @given(st.integers(1, 60), st.data(), SEEDS, st.integers(0, 5))
@@ -13,8 +14,9 @@ SEEDS = st.integers(-2**63, 2**63 - 1)
 def test_every_image_at_most_once_an_epoch(num_images, data, seed, epoch):
   batch_size = data.draw(st.integers(1, num_images))
   steps = num_images // batch_size
-  seen = np.concatenate([
-      order.epoch_indices(num_images, batch_size, seed, epoch * steps + step) for step in range(steps)])
+  seen = np.concatenate(
+    [order.epoch_indices(num_images, batch_size, seed, epoch * steps + step) for step in range(steps)]
+  )
   assert len(seen) == steps * batch_size == len(set(seen.tolist()))
   assert seen.min() >= 0 and seen.max() < num_images
   if num_images % batch_size == 0:
@@ -54,7 +56,5 @@ def test_a_permutation_cannot_be_spoilt():
   assert order.epoch_indices(10, 5, 0, 0).tolist() == ORDER[0]
 
 
-ORDER = [[2, 0, 1, 6, 7],
-         [7, 6, 5, 1, 0],
-         [9, 8, 3, 5, 2]]
+ORDER = [[2, 0, 1, 6, 7], [7, 6, 5, 1, 0], [9, 8, 3, 5, 2]]
 FLIPS = [1, 0, 1, 1, 1, 1, 0, 0, 0, 1, 1, 0]

@@ -1,4 +1,5 @@
 """Files that mean harm, or that have come to some."""
+
 import binascii
 import os
 import socket

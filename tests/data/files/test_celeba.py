@@ -1,4 +1,5 @@
 """CelebA from each place and form in which a copy lies."""
+
 import os
 
 import numpy as np
@@ -35,6 +36,7 @@ def assert_splits(path, faces):
 
 def open_face(data):
   from deconv.data.files import decode
+
   return decode.decode(data, options(''))
 
 
@@ -44,8 +46,9 @@ def test_archive_with_the_official_partition(tmp_path):
   assert_splits(tmp_path / 'img_align_celeba.zip', faces)
 
 
-@pytest.mark.parametrize('place', [
-    'img_align_celeba', 'celeba/img_align_celeba', 'img_align_celeba/img_align_celeba', ''])
+@pytest.mark.parametrize(
+  'place', ['img_align_celeba', 'celeba/img_align_celeba', 'img_align_celeba/img_align_celeba', '']
+)
 def test_folder_with_a_comma_separated_partition(tmp_path, place):
   faces = archives.celeb_a(str(tmp_path / 'made'))
   root = tmp_path / 'root'
@@ -87,8 +90,15 @@ def test_nowhere(tmp_path, default_data_dir):
   with pytest.raises(UserError) as caught:
     open_source(options(tmp_path))
   message = str(caught.value)
-  for place in (f'{tmp_path}/celeb_a', f'{tmp_path}/img_align_celeba.zip', f'{tmp_path}/img_align_celeba/000001.jpg',
-                f'{default_data_dir}/celeb_a', 'mmlab.ie.cuhk.edu.hk', 'by hand', 'data.path'):
+  for place in (
+    f'{tmp_path}/celeb_a',
+    f'{tmp_path}/img_align_celeba.zip',
+    f'{tmp_path}/img_align_celeba/000001.jpg',
+    f'{default_data_dir}/celeb_a',
+    'mmlab.ie.cuhk.edu.hk',
+    'by hand',
+    'data.path',
+  ):
     assert place in message
   with pytest.raises(UserError, match='looked for .*/default/celeb_a: download'):
     open_source(options(''))

@@ -1,4 +1,5 @@
 """Decoding, transparency, rotation, crop and resize of one image."""
+
 import io
 
 from hypothesis import given, settings
@@ -40,8 +41,11 @@ def bicubic_matrix(size, new):
   scale = size / new
   stretch = max(scale, 1.0)
   distance = np.abs((np.arange(new)[:, None] + 0.5) * scale - (np.arange(size)[None] + 0.5)) / stretch
-  weights = np.where(distance < 1, 1.5 * distance**3 - 2.5 * distance**2 + 1,
-                     np.where(distance < 2, -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2, 0))
+  weights = np.where(
+    distance < 1,
+    1.5 * distance**3 - 2.5 * distance**2 + 1,
+    np.where(distance < 2, -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2, 0),
+  )
   return weights / weights.sum(1, keepdims=True)
 
 
@@ -65,7 +69,9 @@ def flat(mode):
   return Image.new('RGB', (12, 10), COLOUR).convert(mode)
 
 
-@pytest.mark.parametrize('name,data,expected,tolerance', [
+@pytest.mark.parametrize(
+  'name,data,expected,tolerance',
+  [
     ('rgb png', pictures.encode(flat('RGB')), COLOUR, 0),
     ('rgba png', pictures.encode(flat('RGBA')), COLOUR, 0),
     ('palette png', pictures.encode(flat('RGB').quantize(4)), COLOUR, 0),
@@ -80,7 +86,9 @@ def flat(mode):
     ('progressive jpeg', pictures.encode(flat('RGB'), 'JPEG', progressive=True), COLOUR, 5),
     ('webp', pictures.encode(flat('RGB'), 'WEBP', lossless=True), COLOUR, 0),
     ('webp with alpha', pictures.encode(flat('RGBA'), 'WEBP', lossless=True), COLOUR, 0),
-], ids=lambda value: value if isinstance(value, str) else '')
+  ],
+  ids=lambda value: value if isinstance(value, str) else '',
+)
 def test_every_kind_of_file(name, data, expected, tolerance):
   found = decode.decode(data, options())
   assert found.shape == (8, 8, 3) and found.dtype == np.uint8, name
@@ -124,9 +132,14 @@ def test_background_does_not_bleed_from_hidden_colours():
 
 # What brings the stored picture upright, by EXIF orientation, written with numpy.
 UPRIGHT = {
-    1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
-    5: lambda a: a.transpose(1, 0, 2), 6: lambda a: np.rot90(a, -1), 7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda a: np.rot90(a),
+  1: lambda a: a,
+  2: lambda a: a[:, ::-1],
+  3: lambda a: a[::-1, ::-1],
+  4: lambda a: a[::-1],
+  5: lambda a: a.transpose(1, 0, 2),
+  6: lambda a: np.rot90(a, -1),
+  7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+  8: lambda a: np.rot90(a),
 }
 
 
@@ -140,17 +153,26 @@ def test_exif_rotation(orientation, kind):
   found = decode.decode(pictures.encode(stored, kind, **save), options(crop=8))
   upright = UPRIGHT[orientation](stored)
   top, left = (upright.shape[0] - 8) // 2, (upright.shape[1] - 8) // 2
-  np.testing.assert_allclose(found.astype(int), upright[top:top + 8, left:left + 8], atol=0 if kind == 'PNG' else 6)
+  np.testing.assert_allclose(found.astype(int), upright[top : top + 8, left : left + 8], atol=0 if kind == 'PNG' else 6)
 
 
-WHOLE = {kind: pictures.encode(np.random.RandomState(0).randint(0, 256, (40, 40, 3)).astype(np.uint8), kind)
-         for kind in ('PNG', 'JPEG', 'WEBP')}
+WHOLE = {
+  kind: pictures.encode(np.random.RandomState(0).randint(0, 256, (40, 40, 3)).astype(np.uint8), kind)
+  for kind in ('PNG', 'JPEG', 'WEBP')
+}
 
 
-@pytest.mark.parametrize('data', [
-    b'', b'this is text\n' * 50, b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff\xe0' + bytes(100),
-    *(whole[:len(whole) // 2] for whole in WHOLE.values())],
-    ids=['empty', 'text', 'png header', 'jpeg header', 'half a png', 'half a jpeg', 'half a webp'])
+@pytest.mark.parametrize(
+  'data',
+  [
+    b'',
+    b'this is text\n' * 50,
+    b'\x89PNG\r\n\x1a\n',
+    b'\xff\xd8\xff\xe0' + bytes(100),
+    *(whole[: len(whole) // 2] for whole in WHOLE.values()),
+  ],
+  ids=['empty', 'text', 'png header', 'jpeg header', 'half a png', 'half a jpeg', 'half a webp'],
+)
 def test_broken_bytes(data):
   with pytest.raises(decode.BrokenImage):
     decode.decode(data, options())

@@ -1,4 +1,5 @@
 """The embedded digits."""
+
 import subprocess
 import sys
 
@@ -40,7 +41,9 @@ def test_any_size(size, channels):
 
 def test_starts_without_the_slow_imports():
   """A run on digits must not pay for scikit-learn, grain or tensorflow-datasets."""
-  code = ('import sys; from deconv import data; options = data.DataOptions(); source = data.open_source(options); '
-          'next(data.TrainBatches(source, 8, 0, options).iterate()); '
-          'print([name for name in ("sklearn", "grain", "tensorflow_datasets", "tensorflow") if name in sys.modules])')
+  code = (
+    'import sys; from deconv import data; options = data.DataOptions(); source = data.open_source(options); '
+    'next(data.TrainBatches(source, 8, 0, options).iterate()); '
+    'print([name for name in ("sklearn", "grain", "tensorflow_datasets", "tensorflow") if name in sys.modules])'
+  )
   assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'

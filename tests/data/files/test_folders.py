@@ -1,4 +1,5 @@
 """Folders and archives of image files: what is found, which split and class it is in, what happens to broken files."""
+
 import concurrent.futures
 import logging
 import os
@@ -33,10 +34,22 @@ def numbers(source):
 
 def test_a_tree_with_unicode_names_and_what_is_no_image(make):
   grey = [data for _, data in sorted(pictures.numbered(6).items())]
-  source = open_source(make({
-      'b/ü/東京.PNG': grey[2], 'a.jpeg': pictures.encode(pictures.smooth(20, 12), 'JPEG'), 'b/c.webp': grey[1],
-      'z ö.png': grey[3], 'readme.txt': b'text', '.hidden.png': b'x', '.thumbs/a.png': b'x', 'b/._c.png': b'x',
-      '__MACOSX/b/c.png': b'x', 'b/notes.png.txt': b'x'}))
+  source = open_source(
+    make(
+      {
+        'b/ü/東京.PNG': grey[2],
+        'a.jpeg': pictures.encode(pictures.smooth(20, 12), 'JPEG'),
+        'b/c.webp': grey[1],
+        'z ö.png': grey[3],
+        'readme.txt': b'text',
+        '.hidden.png': b'x',
+        '.thumbs/a.png': b'x',
+        'b/._c.png': b'x',
+        '__MACOSX/b/c.png': b'x',
+        'b/notes.png.txt': b'x',
+      }
+    )
+  )
   assert len(source) == 4 and not source.broken
   assert numbers(source)[1:] == [1, 2, 3]  # sorted by path: a, b/c, b/ü, z
   assert source.num_classes is None and 'label' not in source[0]
@@ -44,8 +57,10 @@ def test_a_tree_with_unicode_names_and_what_is_no_image(make):
 
 
 def test_subfolders_are_labels(make):
-  files = {f'shared/set/{name}/deep/{index}.png': data for index, (name, data) in enumerate(
-      zip(['dog', 'cat', 'cat', 'eel'], pictures.numbered(4).values()))}
+  files = {
+    f'shared/set/{name}/deep/{index}.png': data
+    for index, (name, data) in enumerate(zip(['dog', 'cat', 'cat', 'eel'], pictures.numbered(4).values()))
+  }
   source = open_source(make(files))
   assert source.class_names == ('cat', 'dog', 'eel') and source.num_classes == 3
   assert numbers(source) == [1, 2, 0, 3] and [source[i]['label'] for i in range(4)] == [0, 0, 1, 2]
@@ -60,12 +75,18 @@ def test_one_subfolder_or_images_beside_subfolders_are_no_labels(make, names):
 
 def test_folders_named_like_splits_are_splits_with_the_same_classes(make):
   data = iter(pictures.numbered(5).values())
-  files = {name: next(data) for name in ['x/train/b/0.png', 'x/train/c/1.png', 'x/Test/c/2.png', 'x/val/a/3.png',
-                                         'x/val/b/4.png']}
+  files = {
+    name: next(data)
+    for name in ['x/train/b/0.png', 'x/train/c/1.png', 'x/Test/c/2.png', 'x/val/a/3.png', 'x/val/b/4.png']
+  }
   options = make(files)
   found = {split: open_source(options, split) for split in ('train', 'test', 'valid', 'all')}
   assert {split: numbers(source) for split, source in found.items()} == {
-      'train': [0, 1], 'test': [2], 'valid': [3, 4], 'all': [2, 0, 1, 3, 4]}
+    'train': [0, 1],
+    'test': [2],
+    'valid': [3, 4],
+    'all': [2, 0, 1, 3, 4],
+  }
   assert {source.class_names for source in found.values()} == {('a', 'b', 'c')}
   assert found['test'][0]['label'] == 2
   fingerprints = {source.fingerprint() for source in found.values()}
@@ -87,8 +108,11 @@ def test_without_split_folders_train_is_everything(make):
 
 
 BROKEN = {
-    '000000.png': b'not an image', '000003.png': b'',
-    '000004.jpg': pictures.encode(pictures.smooth(64, 64), 'JPEG')[:400], '000007.png': b'\x89PNG\r\n\x1a\n'}
+  '000000.png': b'not an image',
+  '000003.png': b'',
+  '000004.jpg': pictures.encode(pictures.smooth(64, 64), 'JPEG')[:400],
+  '000007.png': b'\x89PNG\r\n\x1a\n',
+}
 
 
 def test_broken_files_are_replaced_by_the_next_counted_and_named_once(make, caplog):
@@ -114,7 +138,7 @@ def test_broken_files_are_an_error_if_so_wanted(make):
 
 def test_nothing_but_broken_files(make, caplog):
   with pytest.raises(UserError, match='none of the 30 images .* can be decoded .*000000.png'):
-    open_source(make({name: b'text' for name in pictures.numbered(30)}))
+    open_source(make(dict.fromkeys(pictures.numbered(30), b'text')))
   assert not caplog.records  # the sentence is enough
 
 
@@ -129,10 +153,15 @@ def test_wrong_paths(tmp_path):
   archive = pictures.write_zip(tmp_path / 'a.zip', pictures.numbered(1))
   text = pictures.write_folder(tmp_path / 'b', {'text.zip': b'no archive'}) + '/text.zip'
   for source, path, message in [
-      ('folder', '', 'data.path=FOLDER'), ('folder', '/no/such', 'does not exist'), ('folder', archive, 'source=zip'),
-      ('folder', folder + '/000000.png', 'is not a folder'), ('zip', '', 'data.path=FILE.zip'),
-      ('zip', '/no/such.zip', 'does not exist'), ('zip', folder, 'source=folder'),
-      ('zip', text, 'complete zip archive')]:
+    ('folder', '', 'data.path=FOLDER'),
+    ('folder', '/no/such', 'does not exist'),
+    ('folder', archive, 'source=zip'),
+    ('folder', folder + '/000000.png', 'is not a folder'),
+    ('zip', '', 'data.path=FILE.zip'),
+    ('zip', '/no/such.zip', 'does not exist'),
+    ('zip', folder, 'source=folder'),
+    ('zip', text, 'complete zip archive'),
+  ]:
     with pytest.raises(UserError, match=message):
       open_source(DataOptions(source=source, path=path))
 
@@ -151,7 +180,7 @@ def test_an_archive_of_a_later_version(tmp_path):
     data = file.read()
   place = data.index(b'PK\x01\x02') + 6  # the version that is needed, in the list of members
   with open(path, 'wb') as file:
-    file.write(data[:place] + b'\x89' + data[place + 1:])
+    file.write(data[:place] + b'\x89' + data[place + 1 :])
   with pytest.raises(UserError, match='not a complete zip archive .zip file version 13.7'):
     open_source(DataOptions(source='zip', path=path))
 
@@ -169,8 +198,9 @@ def test_a_damaged_member_is_a_broken_file(tmp_path):
 
 def test_names_with_backslashes(tmp_path):
   """Some archivers of Windows write them."""
-  path = pictures.write_zip(tmp_path / 'a.zip', {f'{"ab"[i % 2]}\\{name}': data for i, (name, data) in enumerate(
-      pictures.numbered(4).items())})
+  path = pictures.write_zip(
+    tmp_path / 'a.zip', {f'{"ab"[i % 2]}\\{name}': data for i, (name, data) in enumerate(pictures.numbered(4).items())}
+  )
   source = open_source(DataOptions(source='zip', path=path, image_size=8, channels=3))
   assert source.class_names == ('a', 'b') and numbers(source) == [0, 2, 1, 3]
 
@@ -183,8 +213,11 @@ def test_an_archive_is_read_in_place(tmp_path):
 
 
 def test_threads_and_pickles_read_the_same(make):
-  source = open_source(make({f'{i % 3}/{name}': pictures.encode(pictures.smooth(40, 30, i)) for i, name in enumerate(
-      pictures.numbered(60))}))
+  source = open_source(
+    make(
+      {f'{i % 3}/{name}': pictures.encode(pictures.smooth(40, 30, i)) for i, name in enumerate(pictures.numbered(60))}
+    )
+  )
   alone = [source[index] for index in range(60)]
   copy = pickle.loads(pickle.dumps(source))
   with concurrent.futures.ThreadPoolExecutor(8) as pool:

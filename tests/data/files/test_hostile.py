@@ -1,4 +1,5 @@
 """No file costs more than its place in the list of broken files: kinds of files, limits, formats, links, threads."""
+
 import concurrent.futures
 import dataclasses
 import hashlib
@@ -116,8 +117,9 @@ def test_the_limit_of_pixels_holds_for_every_source(tmp_path):
     assert len(patches) == 2
     with pytest.raises(UserError, match='large.png in .* cannot be decoded .13300 x 13300'):
       open_source(dataclasses.replace(options, on_broken='error'))[2]
-  masks = {f'{kind}/{i}.png': pictures.encode(np.full((8, 8), i, np.uint8)) for kind in ('images', 'masks')
-           for i in range(2)}
+  masks = {
+    f'{kind}/{i}.png': pictures.encode(np.full((8, 8), i, np.uint8)) for kind in ('images', 'masks') for i in range(2)
+  }
   masks['masks/1.png'] = hostile.huge_png()
   options = DataOptions(source='masks', path=pictures.write_folder(tmp_path / 'set', masks), class_names=('a', 'b'))
   source = open_source(options)
@@ -187,8 +189,9 @@ def test_formats_that_are_not_on_the_list_are_not_tried(tmp_path, monkeypatch):
     assert decode.decode(pictures.encode(Image.fromarray(pixels[..., 0]), kind), OPTIONS).shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize('make', [hostile.huge_png, hostile.large_text_png, hostile.bad_chunk_png,
-                                  hostile.bad_checksum_png, lambda: b''])
+@pytest.mark.parametrize(
+  'make', [hostile.huge_png, hostile.large_text_png, hostile.bad_chunk_png, hostile.bad_checksum_png, lambda: b'']
+)
 def test_an_own_picture_that_is_broken_is_one_sentence(tmp_path, make):
   (tmp_path / 'a.png').write_bytes(make())
   with pytest.raises(UserError, match='^cannot read .*a.png.: it is not a picture that can be decoded [^\n]*$'):
@@ -230,6 +233,7 @@ def test_a_transparent_level_of_sixteen_bits(tmp_path):
 
 # Broken files that are many, and threads that find them.
 
+
 def test_threads_find_broken_files_while_others_ask_for_them(tmp_path):
   source = open_source(folder(tmp_path, pictures.numbered(1)))
   interval = sys.getswitchinterval()
@@ -248,8 +252,9 @@ def test_threads_find_broken_files_while_others_ask_for_them(tmp_path):
 
 def test_four_threads_stream_a_folder_of_which_two_fifths_are_empty(tmp_path):
   data = pictures.numbered(1)['000000.png']
-  options = folder(tmp_path, {f'{i:05d}.png': b'' if i % 5 < 2 else data for i in range(2000)}, memory_limit_mb=0,
-                   workers=4)
+  options = folder(
+    tmp_path, {f'{i:05d}.png': b'' if i % 5 < 2 else data for i in range(2000)}, memory_limit_mb=0, workers=4
+  )
   source = open_source(options)
   batches = TrainBatches(source, 50, 0, options).iterate()
   try:
@@ -262,6 +267,7 @@ def test_four_threads_stream_a_folder_of_which_two_fifths_are_empty(tmp_path):
 
 class Lookups(dict):
   """A dict that counts how often it is asked."""
+
   number = 0
 
   def __contains__(self, key):
@@ -285,6 +291,7 @@ def test_an_archive_that_is_nearly_all_broken(tmp_path):
 
 
 # Fingerprints.
+
 
 def test_the_fingerprint_of_names_is_what_older_runs_have_recorded(tmp_path):
   files = {f'{"ab"[i % 2]}/{i}.png': data for i, data in enumerate(pictures.numbered(4).values())}
@@ -316,8 +323,11 @@ def test_the_content_counts(tmp_path, monkeypatch, of):
 
 
 def test_the_content_of_masks_counts(tmp_path):
-  files = {f'{kind}/{i}.png': pictures.encode(np.full((8, 8), i, np.uint8), 'BMP') for kind in ('images', 'masks')
-           for i in range(2)}
+  files = {
+    f'{kind}/{i}.png': pictures.encode(np.full((8, 8), i, np.uint8), 'BMP')
+    for kind in ('images', 'masks')
+    for i in range(2)
+  }
   options = DataOptions(source='masks', path=pictures.write_folder(tmp_path / 'a', files), class_names=('a', 'b'))
   changed = {**files, 'masks/1.png': pictures.encode(np.zeros((8, 8), np.uint8), 'BMP')}
   other = dataclasses.replace(options, path=pictures.write_folder(tmp_path / 'b', changed))

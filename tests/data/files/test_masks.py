@@ -1,4 +1,5 @@
 """Pairs of images and masks: that they stay together, how masks say their classes, and what is wrong with files."""
+
 import dataclasses
 import pickle
 
@@ -50,7 +51,7 @@ def open_tree(tmp_path, files, **fields):
 def assert_together(item):
   """Every pixel whose neighbours are of its class is nearest to the colour of this class."""
   mask = item['mask']
-  nearest = np.argmin(((item['image'][..., None, :].astype(int) - COLOURS)**2).sum(axis=-1), axis=-1)
+  nearest = np.argmin(((item['image'][..., None, :].astype(int) - COLOURS) ** 2).sum(axis=-1), axis=-1)
   inside = (ndimage.minimum_filter(mask, 3) == ndimage.maximum_filter(mask, 3)) & (mask != 255)
   assert inside.sum() > 10
   np.testing.assert_array_equal(nearest[inside], mask[inside])
@@ -94,6 +95,7 @@ def test_255_is_no_class(tmp_path):
     mask = mask.copy()
     mask[10:14] = 255
     return mask
+
   source = open_tree(tmp_path, tree(2, bordered))
   assert (source.load_full(0)['mask'][10:14] == 255).all() and set(np.unique(source[0]['mask'])) <= {0, 1, 2, 255}
 
@@ -122,10 +124,16 @@ def test_colours_of_a_palette_file(tmp_path):
     open_tree(tmp_path, tree(3, code), palette=str(wrong), class_names=())
 
 
-@pytest.mark.parametrize('text,message', [
-    ('0 0 sky', "line 1 of .* is '0 0 sky': write"), ('0 0 300 sky\n', 'line 1'),
+@pytest.mark.parametrize(
+  'text,message',
+  [
+    ('0 0 sky', "line 1 of .* is '0 0 sky': write"),
+    ('0 0 300 sky\n', 'line 1'),
     ('0 0 0 a\n0 0 0 b', 'line 2 .* line above'),
-    ('0 0 0 a\n', 'names 1 classes'), ('\n1 -2 3 a', 'line 2')])
+    ('0 0 0 a\n', 'names 1 classes'),
+    ('\n1 -2 3 a', 'line 2'),
+  ],
+)
 def test_mistakes_in_a_palette_file(tmp_path, text, message):
   (tmp_path / 'palette.txt').write_text(text)
   with pytest.raises(UserError, match=message):
@@ -200,7 +208,7 @@ def test_missing_masks_and_folders(tmp_path):
 def test_grey_masks_of_few_bits_say_what_is_in_the_file(tmp_path, bits):
   """Pillow enlarges 2 and 4 bits of grey to 0 to 255."""
   values = np.arange(64).reshape(8, 8) % min(2**bits, 16)
-  names = tuple('abcdefghijklmnop')[:values.max() + 1]
+  names = tuple('abcdefghijklmnop')[: values.max() + 1]
   files = {'images/a.png': pictures.encode(pictures.smooth(8, 8)), 'masks/a.png': hostile.grey_png(values, bits)}
   np.testing.assert_array_equal(open_tree(tmp_path, files, class_names=names).load_full(0)['mask'], values)
   files['masks/a.png'] = pictures.encode(Image.fromarray(values.astype(np.uint8)))
@@ -214,7 +222,7 @@ def test_grey_masks_of_few_bits_say_what_is_in_the_file(tmp_path, bits):
 def test_two_images_of_one_mask_are_a_mistake(tmp_path):
   files = tree(3)
   for name in ('images/001.jpg', 'imgs/001.png', 'masks/001.webp'):
-    first = f"{'masks' if 'masks' in name else 'images'}/001"
+    first = f'{"masks" if "masks" in name else "images"}/001'
     with pytest.raises(UserError, match=f'{first}.* and .*001.* in .* differ in folder or ending alone'):
       open_tree(tmp_path / name[:4] / name[-3:], {**files, name: files['images/001.png']})
   files = {**voc_tree(), 'VOCdevkit/VOC2012/JPEGImages/2007_000002.jpg': b'', 'VOCdevkit/VOC2012/JPEGImages/b.jpg': b''}
@@ -230,14 +238,14 @@ def test_an_archive_with_damaged_masks_is_read_as_far_as_it_goes(tmp_path):
   with open(path, 'rb') as file:
     data = file.read()
   place = data.index(b'masks/000.png') + 40
-  (tmp_path / 'a.zip').write_bytes(data[:place] + bytes(8) + data[place + 8:])
+  (tmp_path / 'a.zip').write_bytes(data[:place] + bytes(8) + data[place + 8 :])
   source = open_source(dataclasses.replace(OPTIONS, path=path))
   assert_together(source[0])
   assert set(source.broken) == {0}
 
 
 def test_masks_of_the_wrong_kind(tmp_path):
-  with pytest.raises(UserError, match="masks/000.png has the value 3, and data.class_names has 3 classes .0 to 2; 255"):
+  with pytest.raises(UserError, match='masks/000.png has the value 3, and data.class_names has 3 classes .0 to 2; 255'):
     open_tree(tmp_path / 'a', tree(2, lambda mask: mask + np.uint8(1) * (mask == 2)))
   with pytest.raises(UserError, match='masks/000.png has colours and not class numbers: set --config.data.palette'):
     open_tree(tmp_path / 'b', tree(2, lambda mask: COLOURS[mask]))

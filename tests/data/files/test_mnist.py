@@ -1,4 +1,5 @@
 """The idx files of MNIST and its relatives."""
+
 import gzip
 
 import numpy as np
@@ -53,13 +54,17 @@ def test_missing(tmp_path):
     open_source(options(tmp_path), 'valid')
 
 
-@pytest.mark.parametrize('name,data,message', [
+@pytest.mark.parametrize(
+  'name,data,message',
+  [
     ('train-images-idx3-ubyte', pictures.idx(IMAGES[:8])[:-1], 'header says 6272'),
     ('train-images-idx3-ubyte', b'', 'not an idx file'),
     ('train-images-idx3-ubyte', b'<html>not found</html>', 'not an idx file'),
     ('train-labels-idx1-ubyte', pictures.idx(IMAGES), 'not an idx file'),
     ('train-labels-idx1-ubyte', pictures.idx(LABELS), '8 images, 12 labels'),
-    ('train-images-idx3-ubyte', gzip.compress(pictures.idx(IMAGES))[:500], 'damaged gzip')])
+    ('train-images-idx3-ubyte', gzip.compress(pictures.idx(IMAGES))[:500], 'damaged gzip'),
+  ],
+)
 def test_damaged(tmp_path, name, data, message):
   path = pictures.write_folder(tmp_path, {**files(), name: data})
   with pytest.raises(UserError, match=message):

@@ -1,4 +1,5 @@
 """Pictures of the user's own, against Pillow's compositing and grey levels."""
+
 import numpy as np
 from PIL import Image
 import pytest

@@ -1,4 +1,5 @@
 """Patches of whole images: the grid, small and broken images, files."""
+
 import io
 import logging
 
@@ -22,8 +23,9 @@ def folder(path, **sizes):
 
 
 def opened(path, **fields):
-  return open_source(DataOptions(**{
-      'source': 'folder', 'path': str(path), 'channels': 3, 'image_size': 16, 'fit': 'patches', **fields}))
+  return open_source(
+    DataOptions(**{'source': 'folder', 'path': str(path), 'channels': 3, 'image_size': 16, 'fit': 'patches', **fields})
+  )
 
 
 def test_grid_covers_the_image_evenly():
@@ -35,7 +37,7 @@ def test_grid_covers_the_image_evenly():
     for stride in (1, 5, 16):
       starts = patches._starts(length, 16, stride)
       assert starts[0] == 0 and starts[-1] == length - 16
-      assert len(starts) == 1 or 1 <= np.diff(starts).min() and np.diff(starts).max() <= stride
+      assert len(starts) == 1 or (np.diff(starts).min() >= 1 and np.diff(starts).max() <= stride)
 
 
 def test_patches_are_pixels_of_the_files(tmp_path):
@@ -43,7 +45,7 @@ def test_patches_are_pixels_of_the_files(tmp_path):
   assert [len(source), source.num_full] == [6 + 2 + 2, 3]
   first = picture(32, 48, 0)
   for index, (top, left) in enumerate([(0, 0), (0, 16), (0, 32), (16, 0), (16, 16), (16, 32)]):
-    np.testing.assert_array_equal(source[index]['image'], first[top:top + 16, left:left + 16])
+    np.testing.assert_array_equal(source[index]['image'], first[top : top + 16, left : left + 16])
   np.testing.assert_array_equal(source[7]['image'], picture(20, 16, 1)[4:])
   mirrored = np.concatenate([picture(9, 30, 2), picture(9, 30, 2)[:1:-1]])[:16]
   np.testing.assert_array_equal(source[9]['image'], mirrored[:, 14:])
@@ -76,7 +78,7 @@ def test_sizes_are_read_as_the_pixels_are_turned(tmp_path, ending):
 def test_broken_files(tmp_path):
   folder(tmp_path, a=(16, 32), b=(16, 32), c=(16, 16))
   whole = (tmp_path / 'b.png').read_bytes()
-  (tmp_path / 'b.png').write_bytes(whole[:len(whole) // 2])  # its head is whole
+  (tmp_path / 'b.png').write_bytes(whole[: len(whole) // 2])  # its head is whole
   (tmp_path / 'd.png').write_bytes(b'no image')
   source = opened(tmp_path)
   assert len(source) == 5
@@ -91,7 +93,7 @@ def test_broken_files(tmp_path):
 def test_a_truncated_file_does_not_end_training_from_workers(tmp_path, kind, caplog):
   folder(tmp_path, a=(32, 32), b=(32, 48), c=(32, 32))
   whole = (tmp_path / 'b.png').read_bytes()
-  (tmp_path / 'b.png').write_bytes(whole[:len(whole) // 2])  # its head is whole, so its patches are on the list
+  (tmp_path / 'b.png').write_bytes(whole[: len(whole) // 2])  # its head is whole, so its patches are on the list
   fields = dict(memory_limit_mb=0, workers=2, worker_kind=kind)
   source = opened(tmp_path, **fields)
   batches = TrainBatches(source, 7, 0, source.options)

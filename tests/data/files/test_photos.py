@@ -1,4 +1,5 @@
 """The embedded photographs."""
+
 import os
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Prepared data sets of tensorflow-datasets."""
+
 import dataclasses
 import json
 import pickle
@@ -30,8 +31,14 @@ def options(data_dir):
 
 
 def test_splits_and_parts_of_them(options):
-  for split, length in [('train', 20), ('test', 10), ('train+test', 30), ('all', 30), ('train[:25%]', 5),
-                        ('train[15:]+test[:2]', 7)]:
+  for split, length in [
+    ('train', 20),
+    ('test', 10),
+    ('train+test', 30),
+    ('all', 30),
+    ('train[:25%]', 5),
+    ('train[15:]+test[:2]', 7),
+  ]:
     assert len(open_source(options, split)) == length
   first, rest = open_source(options, 'train[:5]'), open_source(options, 'train[5:]')
   whole = open_source(options, 'train')
@@ -69,7 +76,9 @@ def test_pickle(options):
   np.testing.assert_array_equal(copy[3]['image'], source[3]['image'])
 
 
-@pytest.mark.parametrize('fields,message', [
+@pytest.mark.parametrize(
+  'fields,message',
+  [
     ({'name': ''}, 'data.name=NAME'),
     ({'name': 'mnits'}, "no data set 'mnits' .did you mean 'mnist'"),
     ({'name': 'cifar10'}, "'cifar10' is not prepared in .*scripts/prepare_tfds.py cifar10 --data_dir="),
@@ -77,7 +86,9 @@ def test_pickle(options):
     ({'split': 'valid'}, "no split 'valid': it has test, train and all"),
     ({'split': 'train+valid[:3]'}, "no split 'valid'"),
     ({'split': 'train[a:b]'}, 'cannot be read'),
-    ({'split': 'train[:0]'}, 'cannot be read .*0 length')])
+    ({'split': 'train[:0]'}, 'cannot be read .*0 length'),
+  ],
+)
 def test_mistakes(options, fields, message):
   with pytest.raises(UserError, match=message) as error:
     open_source(dataclasses.replace(options, **fields))
@@ -102,8 +113,9 @@ def test_a_copy_that_only_tensorflow_reads(options, tmp_path):
 def test_trimaps_of_the_pets(data_dir):
   """Trimap values 1, 2, 3 become 0, 1, 2; in the archive of the tests they go on along the rows."""
   names = ('foreground', 'background', 'border')
-  options = DataOptions(source='tfds', name='oxford_iiit_pet', path=data_dir, image_size=16, channels=3,
-                        class_names=names)
+  options = DataOptions(
+    source='tfds', name='oxford_iiit_pet', path=data_dir, image_size=16, channels=3, class_names=names
+  )
   source = open_source(options, 'all')
   assert source.mask_names == names
   for index in range(4):
@@ -117,7 +129,7 @@ def test_trimaps_of_the_pets(data_dir):
   np.testing.assert_array_equal(items[1]['mask'], source[0]['mask'])
   assert TrainBatches(source, 2, 0, options).at(0)['mask'].shape == (2, 16, 16)
   assert 'mask' not in open_source(dataclasses.replace(options, class_names=()), 'all')[0]
-  with pytest.raises(UserError, match="masks of oxford_iiit_pet have the classes foreground, background, border"):
+  with pytest.raises(UserError, match='masks of oxford_iiit_pet have the classes foreground, background, border'):
     open_source(dataclasses.replace(options, class_names=('cat', 'dog')), 'all')
   with pytest.raises(UserError, match="'mnist' have no segmentation_mask"):
     open_source(dataclasses.replace(options, name='mnist', class_names=names), 'train')

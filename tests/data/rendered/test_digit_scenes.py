@@ -1,4 +1,5 @@
 """Digits on photographs: where the ink is, and that training and test share neither digits nor pixels."""
+
 import dataclasses
 
 import numpy as np
@@ -12,7 +13,7 @@ from deconv.errors import UserError
 OPTIONS = DataOptions(source='digit_scenes', image_size=32, channels=3)
 
 
-@pytest.mark.parametrize('angle', [0., 0.3])
+@pytest.mark.parametrize('angle', [0.0, 0.3])
 def test_cover_is_the_enlarged_ink(angle):
   """Against scipy's cubic spline in the same places, which differs a little from Pillow's cubic."""
   ink = digit_scenes.read_material()[1][3]
@@ -40,9 +41,16 @@ def test_mask_is_where_the_digit_is_and_the_rest_is_the_photograph():
       expected[one >= 0.5] = labels[digit] + 1
       covered = np.maximum(covered, one)
     np.testing.assert_array_equal(mask, expected)
-    piece = backgrounds[photo, top:top + side, left:left + side].astype(float)
-    zoomed = np.stack([ndimage.zoom(ndimage.gaussian_filter(piece[..., i], 0.4 * side / 64), 64 / side, order=1,
-                                    grid_mode=True, mode='nearest') for i in range(3)], -1)
+    piece = backgrounds[photo, top : top + side, left : left + side].astype(float)
+    zoomed = np.stack(
+      [
+        ndimage.zoom(
+          ndimage.gaussian_filter(piece[..., i], 0.4 * side / 64), 64 / side, order=1, grid_mode=True, mode='nearest'
+        )
+        for i in range(3)
+      ],
+      -1,
+    )
     difference = np.abs(image - zoomed).mean(axis=-1)
     assert difference[covered == 0].mean() < 12 < difference[covered == 1].mean()
 
@@ -62,8 +70,9 @@ def test_classes_and_sizes():
 def test_training_and_test_share_neither_digits_nor_pixels():
   for numbers, digits, columns in ((range(4000), (0, 1500), (0, 427)), (range(4000, 4500), (1500, 1797), (427, 640))):
     drawn = [digit_scenes.draw_scene(number) for number in numbers[::5]]
-    assert all(columns[0] <= left and left + side <= columns[1] and top + side <= 427
-               for (_, left, top, side), _ in drawn)
+    assert all(
+      columns[0] <= left and left + side <= columns[1] and top + side <= 427 for (_, left, top, side), _ in drawn
+    )
     assert all(digits[0] <= row[0] < digits[1] for _, pasted in drawn for row in pasted)
     assert {len(pasted) for _, pasted in drawn} == {1, 2, 3, 4}
 

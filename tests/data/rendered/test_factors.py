@@ -1,4 +1,5 @@
 """Sources with factors: random access, splits, and batches in which one factor varies."""
+
 import dataclasses
 import functools
 
@@ -16,7 +17,7 @@ OPTIONS = data.DataOptions(image_size=4)
 def paint(factors, size):
   """Images that hold their factors."""
   images = np.zeros((len(factors), size, size, 1), np.uint8)
-  images[:, 0, :factors.shape[1], 0] = factors
+  images[:, 0, : factors.shape[1], 0] = factors
   return images
 
 
@@ -64,8 +65,12 @@ def test_shapes_are_never_in_both_splits():
 
 
 def test_fingerprint_tells_splits_and_versions_apart():
-  found = {make().fingerprint(), make(offsets={'a': 1}).fingerprint(), make(rows=[[0, 0, 0]]).fingerprint(),
-           FactorSource('painted', OPTIONS, {'a': 3, 'b': 4, 'c': 5}, paint, 2).fingerprint()}
+  found = {
+    make().fingerprint(),
+    make(offsets={'a': 1}).fingerprint(),
+    make(rows=[[0, 0, 0]]).fingerprint(),
+    FactorSource('painted', OPTIONS, {'a': 3, 'b': 4, 'c': 5}, paint, 2).fingerprint(),
+  }
   assert len(found) == 4 and make().fingerprint() in found
 
 
@@ -106,7 +111,7 @@ def test_train_batches_carry_factors():
 
 
 def test_one_factor_varies_in_each_batch():
-  options = dataclasses.replace(OPTIONS, vary=(1., 0., 3.))
+  options = dataclasses.replace(OPTIONS, vary=(1.0, 0.0, 3.0))
   batches = data.TrainBatches(make(offsets={'a': 2}), 6, 0, options)
   counts = np.zeros(3)
   for step in range(200):
@@ -132,8 +137,8 @@ def test_varying_factors_by_weight():
 
 def test_wrong_weights():
   with pytest.raises(UserError, match=r'needs one for each factor of painted \(a, b, c\)'):
-    data.TrainBatches(make(), 4, 0, dataclasses.replace(OPTIONS, vary=(1., 1.)))
+    data.TrainBatches(make(), 4, 0, dataclasses.replace(OPTIONS, vary=(1.0, 1.0)))
   with pytest.raises(UserError, match='needs one for each factor of digits'):
-    data.TrainBatches(data.open_source(data.DataOptions()), 4, 0, data.DataOptions(vary=(1.,)))
+    data.TrainBatches(data.open_source(data.DataOptions()), 4, 0, data.DataOptions(vary=(1.0,)))
   with pytest.raises(UserError, match='data.vary'):
-    data.DataOptions(vary=(0., 0.))
+    data.DataOptions(vary=(0.0, 0.0))

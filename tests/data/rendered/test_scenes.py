@@ -1,4 +1,5 @@
 """Scenes: masks against shapes of another description, and what the splits and sizes promise."""
+
 import dataclasses
 import pickle
 
@@ -102,7 +103,7 @@ def supersampled_layers(number):
   covered = [scenes._depth(shape, x, y) > 0 for shape in scenes.draw_shapes(number)]
   visible, hidden = [], 0
   for layer, area in enumerate(covered):
-    above = np.any(covered[layer + 1:], axis=0) if covered[layer + 1:] else np.zeros_like(area)
+    above = np.any(covered[layer + 1 :], axis=0) if covered[layer + 1 :] else np.zeros_like(area)
     visible.append((area & ~above).sum() / area.sum())
     hidden += (area & above).sum() > 10
   return {'visible': visible, 'hidden': hidden}

@@ -1,4 +1,5 @@
 """The shapes against areas, symmetries and a brute-force rendering."""
+
 import numpy as np
 import pytest
 
@@ -8,7 +9,7 @@ CENTRE = [5, 0, 16, 16]  # the largest scale, no rotation, near the middle
 
 
 def render(*rows, size=64):
-  return shapes.render_shapes(np.array(rows), size)[..., 0] / 255.
+  return shapes.render_shapes(np.array(rows), size)[..., 0] / 255.0
 
 
 def place(index):
@@ -23,7 +24,7 @@ def area(image):
 @pytest.mark.parametrize('size', [32, 64])
 @pytest.mark.parametrize('scale', [0, 5])
 def test_areas(size, scale):
-  factor = (0.5 + 0.1 * scale)**2
+  factor = (0.5 + 0.1 * scale) ** 2
   heart = shapes._HEART**2 * (0.5 + np.pi / 8)  # a square of diagonal 1 and two half discs on its sides
   for shape, expected in enumerate([4 * shapes._SQUARE**2, np.pi * np.prod(shapes._ELLIPSE), heart]):
     found = [area(image) for image in render(*[[shape, scale, rotation, 9, 20] for rotation in range(40)], size=size)]
@@ -34,12 +35,14 @@ def test_areas(size, scale):
 @pytest.mark.parametrize('rotation', [0, 3, 17])
 def test_coverage_by_brute_force(rotation):
   """Share of 16 x 16 points of each pixel that lie inside, for the two shapes whose inside is one inequality."""
-  fine = ((np.arange(64 * 16) + 0.5) / (64 * 8) - 1)
+  fine = (np.arange(64 * 16) + 0.5) / (64 * 8) - 1
   angle = rotation * 2 * np.pi / 40
   x, y = fine[None, :] - place(9), fine[:, None] - place(20)
   u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
-  inside = [np.maximum(abs(u), abs(v)) < shapes._SQUARE,
-            (u / shapes._ELLIPSE[0])**2 + (v / shapes._ELLIPSE[1])**2 < 1]
+  inside = [
+    np.maximum(abs(u), abs(v)) < shapes._SQUARE,
+    (u / shapes._ELLIPSE[0]) ** 2 + (v / shapes._ELLIPSE[1]) ** 2 < 1,
+  ]
   for shape in range(2):
     exact = inside[shape].reshape(64, 16, 64, 16).mean(axis=(1, 3))
     found = render([shape, 5, rotation, 9, 20])[0]
@@ -85,5 +88,5 @@ def test_every_image_is_a_function_of_its_factors_alone():
   rows = np.stack([random.randint(0, size, 20) for size in shapes.FACTORS.values()], axis=-1)
   together = shapes.render_shapes(rows, 48)
   for i in range(20):
-    assert np.array_equal(together[i], shapes.render_shapes(rows[i:i + 1], 48)[0])
+    assert np.array_equal(together[i], shapes.render_shapes(rows[i : i + 1], 48)[0])
   assert len({image.tobytes() for image in together}) == 20

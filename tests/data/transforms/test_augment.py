@@ -1,4 +1,5 @@
 """Augmentation against scipy's interpolation, and the invariants of each field."""
+
 import dataclasses
 
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from deconv.data.transforms import augment
 from deconv.errors import UserError
 from deconv.options.augment import AugmentOptions
 
-ALL = AugmentOptions(flip=True, scale_min=0.6, scale_max=1.6, rotate_degrees=40., elastic_sigma=2.)
+ALL = AugmentOptions(flip=True, scale_min=0.6, scale_max=1.6, rotate_degrees=40.0, elastic_sigma=2.0)
 
 
 def batch(size=4, height=14, width=10, channels=3):
@@ -34,8 +35,9 @@ def test_defaults_return_the_input():
   assert again[0] is images and again[1] is masks
 
 
-@pytest.mark.parametrize('options', [
-    ALL, AugmentOptions(rotate_degrees=180.), AugmentOptions(crop=8, scale_min=0.6, scale_max=0.6)])
+@pytest.mark.parametrize(
+  'options', [ALL, AugmentOptions(rotate_degrees=180.0), AugmentOptions(crop=8, scale_min=0.6, scale_max=0.6)]
+)
 def test_warp_is_scipys(options):
   """Bilinear with mirrored borders is map_coordinates of order 1, the nearest pixel that of order 0."""
   images, masks, keys = batch()
@@ -78,11 +80,14 @@ def test_crops_and_mirroring_are_exact(seed, side):
   cropped, mask = run(images, masks, jax.random.split(jax.random.key(seed), 1), AugmentOptions(flip=True, crop=side))
   assert cropped.shape == (1, side, side, 3) and mask.shape == (1, side, side)
   ways = [(top, left, way) for top in range(10 - side) for left in range(9 - side) for way in (1, -1)]
-  found = [place for place in ways if np.array_equal(
-      images[0, place[0]:place[0] + side, place[1]:place[1] + side][:, ::place[2]], cropped[0])]
+  found = [
+    place
+    for place in ways
+    if np.array_equal(images[0, place[0] : place[0] + side, place[1] : place[1] + side][:, :: place[2]], cropped[0])
+  ]
   assert len(found) == 1
   [(top, left, way)] = found
-  np.testing.assert_array_equal(mask[0], masks[0, top:top + side, left:left + side][:, ::way])
+  np.testing.assert_array_equal(mask[0], masks[0, top : top + side, left : left + side][:, ::way])
 
 
 def test_every_place_is_drawn():
@@ -99,7 +104,7 @@ def test_every_place_is_drawn():
 
 def test_ranges_of_scale_and_angle():
   """The scale is the length of a step in the map, the angle its direction."""
-  options = AugmentOptions(scale_min=0.5, scale_max=2., rotate_degrees=30.)
+  options = AugmentOptions(scale_min=0.5, scale_max=2.0, rotate_degrees=30.0)
   keys = jax.random.split(jax.random.key(1), 400)
   place = np.asarray(places(keys, (8, 8), options), np.float64)
   step = place[:, :, 0, 1] - place[:, :, 0, 0]
@@ -108,7 +113,7 @@ def test_ranges_of_scale_and_angle():
   assert abs(np.log(scale).mean()) < 0.1
   assert -30.001 < angle.min() < -28 and 28 < angle.max() < 30.001 and abs(angle.mean()) < 3
   # What is shown of an enlarged image lies inside of it, and a smaller one lies in the middle.
-  still = AugmentOptions(scale_min=2., scale_max=2.)
+  still = AugmentOptions(scale_min=2.0, scale_max=2.0)
   place = np.asarray(places(keys, (8, 8), still))
   assert place.min() >= -0.5 and place.max() <= 7.5 and place.min() < 0.5 and place.max() > 6.5
   small = AugmentOptions(scale_min=0.5, scale_max=0.5)
@@ -123,7 +128,7 @@ def test_elastic_is_a_cubic_through_the_grid():
     spline = interpolate.CubicHermiteSpline([0, 1, 2], values, slopes)
     assert weights @ values == pytest.approx(spline(np.linspace(0, 2, number)), abs=1e-6)
   keys = jax.random.split(jax.random.key(0), 500)
-  options = AugmentOptions(elastic_sigma=3.)
+  options = AugmentOptions(elastic_sigma=3.0)
   shifts = np.asarray(places(keys, (9, 9), options)) - np.mgrid[:9, :9]
   corners = shifts[:, :, ::4, ::4]
   assert corners.std() == pytest.approx(3, abs=0.1) and abs(corners.mean()) < 0.1
@@ -173,15 +178,31 @@ def test_saturation_and_hue_keep_the_luma_and_greys():
 
 def test_levels_are_clipped_and_types_kept():
   images, masks, keys = batch()
-  changed, moved = run(images.astype(jnp.bfloat16), masks.astype(jnp.uint8), keys, AugmentOptions(
-      scale_max=1.3, brightness=1., contrast=1.))
+  changed, moved = run(
+    images.astype(jnp.bfloat16),
+    masks.astype(jnp.uint8),
+    keys,
+    AugmentOptions(scale_max=1.3, brightness=1.0, contrast=1.0),
+  )
   assert changed.dtype == jnp.bfloat16 and moved.dtype == jnp.uint8
   assert float(jnp.abs(changed).max()) <= 1
 
 
-@pytest.mark.parametrize('fields', [
-    dict(scale_min=0.), dict(scale_min=1.5), dict(rotate_degrees=-1.), dict(rotate_degrees=200.), dict(crop=-1),
-    dict(elastic_sigma=-1.), dict(brightness=2.), dict(contrast=1.5), dict(saturation=-.1), dict(hue=0.7)])
+@pytest.mark.parametrize(
+  'fields',
+  [
+    dict(scale_min=0.0),
+    dict(scale_min=1.5),
+    dict(rotate_degrees=-1.0),
+    dict(rotate_degrees=200.0),
+    dict(crop=-1),
+    dict(elastic_sigma=-1.0),
+    dict(brightness=2.0),
+    dict(contrast=1.5),
+    dict(saturation=-0.1),
+    dict(hue=0.7),
+  ],
+)
 def test_values_that_mean_nothing(fields):
   with pytest.raises(UserError, match=f'augment.{list(fields)[0]}'):
     AugmentOptions(**fields)

@@ -1,4 +1,5 @@
 """Luminance and chrominance, against scikit-image and Pillow."""
+
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image

@@ -1,4 +1,5 @@
 """Degradations: their statistics, their order, their seeds, and what each means elsewhere."""
+
 import dataclasses
 import functools
 
@@ -26,8 +27,18 @@ def images(number=2, side=16, channels=3, seed=3):
 
 
 EVERYTHING = DegradeOptions(
-    scale=2, grey=True, blur_sigma=0.7, noise_sigma=5, noise_sigma_max=20, poisson_peak=30, salt_pepper=0.02,
-    levels='rounded', jpeg_quality=40, jpeg_quality_max=90, hole='box')
+  scale=2,
+  grey=True,
+  blur_sigma=0.7,
+  noise_sigma=5,
+  noise_sigma_max=20,
+  poisson_peak=30,
+  salt_pepper=0.02,
+  levels='rounded',
+  jpeg_quality=40,
+  jpeg_quality_max=90,
+  hole='box',
+)
 
 
 def test_defaults_do_nothing():
@@ -53,7 +64,7 @@ def test_parts_do_not_share_their_numbers():
   """Setting one part changes nothing of what another draws."""
   x, k = images(), keys(2)
   alone = run(x, k, DegradeOptions(hole='box'))['hole']
-  np.testing.assert_array_equal(alone, run(x, k, DegradeOptions(hole='box', noise_sigma=9, salt_pepper=.3))['hole'])
+  np.testing.assert_array_equal(alone, run(x, k, DegradeOptions(hole='box', noise_sigma=9, salt_pepper=0.3))['hole'])
 
 
 def test_ways_of_down_sampling_are_those_that_there_are():
@@ -84,8 +95,10 @@ def test_gaussian_noise_has_its_sigma():
 
 def test_levels():
   white = jnp.ones((1, 64, 64, 1))
-  raw, clipped, rounded = (run(white, keys(1), DegradeOptions(noise_sigma=25, levels=levels))['input']
-                           for levels in ('raw', 'clipped', 'rounded'))
+  raw, clipped, rounded = (
+    run(white, keys(1), DegradeOptions(noise_sigma=25, levels=levels))['input']
+    for levels in ('raw', 'clipped', 'rounded')
+  )
   assert raw.max() > 1.3
   np.testing.assert_array_equal(clipped, jnp.minimum(raw, 1))
   np.testing.assert_allclose((rounded + 1) * 127.5, np.round((clipped + 1) * 127.5), atol=1e-4)
@@ -167,17 +180,28 @@ def test_the_hole_is_where_the_small_image_lacks_pixels():
   np.testing.assert_array_equal(result['input'][:, 2:6, 2:6], 0)
 
 
-@pytest.mark.parametrize('fields,message', [
-    (dict(down='cubic'), r"degrade.down is 'cubic' \(did you mean 'bicubic'\?\); choose one of: bicubic, area, "
-     'nearest'),
+@pytest.mark.parametrize(
+  'fields,message',
+  [
+    (
+      dict(down='cubic'),
+      r"degrade.down is 'cubic' \(did you mean 'bicubic'\?\); choose one of: bicubic, area, "
+      'nearest',
+    ),
     (dict(hole='circle'), "degrade.hole is 'circle'.*; choose one of: none, centre, box, strokes, pixels"),
     (dict(levels='8bit'), "degrade.levels is '8bit'; choose one of: raw, clipped, rounded"),
-    (dict(scale=0), 'degrade.scale=0 must be from 1 to 64'), (dict(scale=1.5), 'degrade.scale=1.5: .* a whole number'),
+    (dict(scale=0), 'degrade.scale=0 must be from 1 to 64'),
+    (dict(scale=1.5), 'degrade.scale=1.5: .* a whole number'),
     (dict(jpeg_quality=101), 'degrade.jpeg_quality=101 must be from 0 to 100'),
-    (dict(jpeg_quality_max=50), 'set that to at least 1'), (dict(salt_pepper=-0.1), 'degrade.salt_pepper=-0.1'),
-    (dict(noise_sigma=-1), 'degrade.noise_sigma=-1.0'), (dict(poisson_peak=-1), 'degrade.poisson_peak=-1.0'),
+    (dict(jpeg_quality_max=50), 'set that to at least 1'),
+    (dict(salt_pepper=-0.1), 'degrade.salt_pepper=-0.1'),
+    (dict(noise_sigma=-1), 'degrade.noise_sigma=-1.0'),
+    (dict(poisson_peak=-1), 'degrade.poisson_peak=-1.0'),
     (dict(blur_sigma=101), 'degrade.blur_sigma=101.0 must be from 0 to 100'),
-    (dict(hole_value=2), 'degrade.hole_value=2.0 must be from -1 to 1'), (dict(hole_share=0.0), 'above 0 and below 1')])
+    (dict(hole_value=2), 'degrade.hole_value=2.0 must be from -1 to 1'),
+    (dict(hole_share=0.0), 'above 0 and below 1'),
+  ],
+)
 def test_mistakes(fields, message):
   with pytest.raises(UserError, match=message):
     DegradeOptions(**fields)

@@ -1,4 +1,5 @@
 """JPEG on the device, against files that Pillow writes and reads."""
+
 import io
 
 import jax
@@ -22,7 +23,7 @@ def pillow(levels, quality):
 @pytest.mark.parametrize('size', [(64, 96), (57, 83)])
 @pytest.mark.parametrize('channels', [1, 3])
 def test_equals_pillows_but_for_rounding(size, channels):
-  levels = datasets.load_sample_image('flower.jpg')[200:200 + size[0], 250:250 + size[1]][..., :channels]
+  levels = datasets.load_sample_image('flower.jpg')[200 : 200 + size[0], 250 : 250 + size[1]][..., :channels]
   batch = jnp.asarray(np.stack([levels] * len(QUALITIES)) / 127.5 - 1, jnp.float32)
   found = (np.asarray(jax.jit(jpeg.jpeg)(batch, jnp.array(QUALITIES))) + 1) * 127.5
   np.testing.assert_allclose(found, np.round(found), atol=1e-4)  # a decoder gives whole levels
@@ -32,7 +33,7 @@ def test_equals_pillows_but_for_rounding(size, channels):
     difference = np.abs(mine - theirs)
     assert difference.mean() < 0.7 and np.mean(difference > 1.5) < 0.15
     # What is lost is the same to 0.05 dB: tables, blocks and chroma are right.
-    loss, mine = (10 * np.log10(255**2 / np.mean((x - levels)**2)) for x in (theirs, mine))
+    loss, mine = (10 * np.log10(255**2 / np.mean((x - levels) ** 2)) for x in (theirs, mine))
     assert abs(loss - mine) < 0.05
     losses.append(loss)
   assert losses == sorted(losses)

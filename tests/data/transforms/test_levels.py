@@ -1,4 +1,5 @@
 """The two scales of pixels."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,5 @@
 """Flips and quarter turns."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
