@@ -75,9 +75,11 @@ def max_unpool(
     switches: integers of the shape of y, as from max_pool.
     output_size: spatial size of the result: that of max_pool's input. By default pooled * strides, which fits windows
       without overlap that cover the input exactly.
-    window, strides, padding: those of the max_pool that made the switches. With a window the work is done without a
-      scatter, and values whose switch lies outside of their window are dropped. Without it any switches do, by a slower
-      scatter-add; `output_size` is then required, and switches outside of the plane are dropped.
+    window: that of the max_pool that made the switches. With a window no scatter is needed, and a value whose switch
+      lies outside of its window is dropped. Without it any switches are accepted, by a slower scatter-add;
+      `output_size` is then required, and a value whose switch lies outside of the plane is dropped.
+    strides: those of that max_pool; without effect if there is no window.
+    padding: that of that max_pool; without effect if there is no window.
 
   Returns:
     (batch, *output_size, channels), the dtype of y.
@@ -124,7 +126,9 @@ def avg_pool(
 
   Args:
     x: (batch, *spatial, channels), floating.
-    window, strides, padding: as in max_pool.
+    window: as in max_pool.
+    strides: as in max_pool.
+    padding: as in max_pool.
     count_padding: divide by the whole window (PyTorch's count_include_pad=True) or by its pixels inside of x.
 
   Returns:
@@ -156,8 +160,11 @@ def avg_unpool(
 
   Args:
     y: (batch, *pooled, channels), floating.
-    window, strides, padding, count_padding: as in avg_pool.
+    window: as in avg_pool.
+    strides: as in avg_pool.
+    padding: as in avg_pool.
     output_size: spatial size of the result, that of avg_pool's input; by default pooled * strides.
+    count_padding: as in avg_pool.
 
   Returns:
     (batch, *output_size, channels), the dtype of y.
