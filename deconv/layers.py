@@ -1,8 +1,8 @@
 """Flax Linen layers over deconv.ops: Conv, ConvTranspose, and Upsample with a choice of kinds.
 
-Parameters are float32 and named `kernel` and `bias`; `dtype` is the type that is computed in (None: the widest of input
-and parameters). Kernels have the layout of deconv.ops: (*window, c_in / groups, c_out) for a convolution and
-(*window, c_in, c_out / groups) for a transposed one.
+Parameters are float32 and named `kernel` and `bias`. `dtype` is the type of the computation (None: the widest type of
+input and parameters). Kernels have the layout of deconv.ops: (*window, c_in / groups, c_out) for a convolution and
+(*window, c_in, c_out / groups) for a transposed convolution.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,10 +22,10 @@ Initializer = Callable[..., jax.Array]
 
 
 def normal(stddev: float) -> Initializer:
-  """Normal kernels of one standard deviation; the values are those of flax.linen.initializers.normal.
+  """Initialises kernels from N(0, stddev^2), with the values of flax.linen.initializers.normal.
 
-  Drawn flat: on a CPU the compiler takes four times as long over the same draw in four dimensions, and a network has a
-  draw for each of its kernels.
+  The numbers are drawn in one dimension and reshaped. On a CPU the compiler takes four times as long for a draw in four
+  dimensions, and a network has one draw per kernel.
   """
 
   def init(key, shape, dtype=jnp.float32):
@@ -42,18 +42,19 @@ default_kernel_init = normal(0.02)
 def fan_in_normal(
   scale: float = 1.0, strides: int | Sequence[int] = 1, groups: int = 1, transposed: bool = False
 ) -> Initializer:
-  """Normal kernels of variance `scale / fan_in`, with the fan-in that an output pixel really has.
+  """Initialises kernels from N(0, scale / fan_in), with the true fan-in of an output pixel.
 
-  A pixel of a convolution sums window * c_in / groups products. A pixel of a transposed convolution with stride s sums
-  only one in s products of each dimension of the window (on average, where the stride does not divide it):
-  variance_scaling of JAX knows neither the stride nor the groups, and reads the fan-in of kernels in PyTorch's layout
-  from the wrong axis.
+  An output pixel of a convolution sums window * c_in / groups products. An output pixel of a transposed convolution
+  with stride s sums one in s of these products per dimension of the window (on average, if the stride does not divide
+  the window). JAX's variance_scaling knows neither stride nor groups. For kernels in PyTorch's layout it reads the
+  fan-in from the wrong axis.
 
   Args:
-    scale: 1 keeps the variance of white inputs; 2 does so after a ReLU (He et al. 2015).
-    strides: those of the transposed convolution; without effect for a convolution, whose stride drops whole outputs.
-    groups: feature groups of the transposed convolution; the kernel of a convolution shows them in its shape.
-    transposed: the kernel is (*window, c_in, c_out / groups) instead of (*window, c_in / groups, c_out).
+    scale: 1 keeps the variance of white inputs; 2 keeps it after a ReLU (He et al. 2015).
+    strides: strides of the transposed convolution. They have no effect for a convolution, whose stride drops whole
+      outputs.
+    groups: channel groups of the transposed convolution. The kernel of a convolution shows them in its shape.
+    transposed: the kernel has the shape (*window, c_in, c_out / groups) instead of (*window, c_in / groups, c_out).
 
   Returns:
     init(key, shape, dtype).
@@ -70,15 +71,18 @@ def fan_in_normal(
 
 
 class _Convolution(nn.Module):
-  """What a convolution and its transpose have in common.
+  """Fields that a convolution and a transposed convolution share.
 
   Attributes:
     features: channels of the output.
-    kernel_size: side of the window, or one side for each spatial dimension.
-    strides, padding, dilation, groups: as in deconv.ops.conv.
-    use_bias: adds a bias for each channel.
-    dtype: type that is computed in.
-    kernel_init: initialiser (key, shape, dtype), or None: variance 2 / fan_in (fan_in_normal).
+    kernel_size: side of the window, or one side per spatial dimension.
+    strides: as in deconv.ops.conv.
+    padding: as in deconv.ops.conv.
+    dilation: as in deconv.ops.conv.
+    groups: as in deconv.ops.conv.
+    use_bias: whether each output channel has a bias.
+    dtype: type of the computation.
+    kernel_init: initialiser (key, shape, dtype), or None for variance 2 / fan_in (fan_in_normal).
   """
 
   features: int
@@ -95,7 +99,7 @@ class _Convolution(nn.Module):
 class Conv(_Convolution):
   """Convolution (batch, *spatial, c_in) -> (batch, *spatial', features) by deconv.ops.conv.
 
-  Attributes: see _Convolution.
+  Its fields are those of _Convolution.
   """
 
   @nn.compact
@@ -110,10 +114,11 @@ class Conv(_Convolution):
 class ConvTranspose(_Convolution):
   """Transposed convolution (batch, *spatial, c_in) -> (batch, *spatial', features) by deconv.ops.conv_transpose.
 
-  The adjoint of the convolution with the same arguments; 'SAME' multiplies the size by the strides exactly.
+  It is the adjoint of the convolution with the same arguments. 'SAME' multiplies the size by exactly the strides. Its
+  fields are those of _Convolution, and:
 
-  Attributes: see _Convolution, and
-    output_padding: as in PyTorch.
+  Attributes:
+    output_padding: pixels added at the high border of the output, as in PyTorch.
   """
 
   output_padding: int | Sequence[int] = 0
@@ -144,14 +149,14 @@ class ConvTranspose(_Convolution):
 
 
 class Upsample(nn.Module):
-  """Multiplies the spatial size by `factor` exactly and maps c_in channels to `features`, by one of many kinds.
+  """Multiplies the spatial size by exactly `factor` and maps c_in channels to `features`, by the operator `kind`.
 
-  "What if the decoder used X instead" is the field `kind`. Every kind has at most the parameters `kernel` and `bias`:
+  Every kind has at most the parameters `kernel` and `bias`:
 
   | kind                 | what it is | kernel |
   |----------------------|------------|--------|
   | deconv               | transposed convolution of side kernel_size, stride factor | (k, k, c_in, features) |
-  | deconv2 ... deconv5  | the same with that side whatever kernel_size says | the same |
+  | deconv2 ... deconv5  | the same with that side instead of kernel_size | the same |
   | resize_nearest       | nearest-neighbour resize, convolution (Odena et al. 2016) | (k', k', c_in, features) |
   | resize_bilinear      | bilinear resize, convolution | the same |
   | subpixel             | convolution, depth_to_space (Shi et al. 2016) | (k', k', c_in, factor^2 features) |
@@ -160,21 +165,21 @@ class Upsample(nn.Module):
   | bilinear_deconv_fixed | 1x1 convolution if c_in != features, fixed bilinear | (1, 1, c_in, features) or none |
   | blur                 | deconv, then a fixed triangle filter that removes the frequencies k / factor | as deconv |
 
-  f' is 2 factor - factor % 2. k' is kernel_size rounded down to an odd number, because a convolution of stride 1 wants
-  a middle tap: with kernel_size 4 and factor 2, `deconv` and `resize_nearest` (k' = 3) both compute each output pixel
-  from 2x2 input pixels. Transposed convolutions are placed as PyTorch's with padding ceil((k - factor) / 2) and the
-  output padding that fills up the size (5x5/2: padding 2, output_padding 1; 4x4/2: 1, 0), the placement of the authors
-  of DCGAN. `subpixel` starts as nearest-neighbour upsampling (Aitken et al. 2017).
+  f' is 2 factor - factor % 2. k' is kernel_size rounded down to an odd number, because a convolution with stride 1
+  needs a middle tap. With kernel_size 4 and factor 2, `deconv` and `resize_nearest` (k' = 3) both compute each output
+  pixel from 2x2 input pixels. Transposed convolutions have PyTorch's padding ceil((k - factor) / 2) and the output
+  padding that completes the size (5x5/2: padding 2, output_padding 1; 4x4/2: 1, 0). This is the placement of the
+  authors of DCGAN. `subpixel` starts as nearest-neighbour upsampling (Aitken et al. 2017).
 
   Attributes:
     features: channels of the output.
     kind: a key of KINDS.
-    kernel_size: side of the window of the kinds that say so above.
+    kernel_size: side of the window, for the kinds that use it in the table.
     factor: output size over input size, an int >= 1.
-    use_bias: adds a bias for each channel.
-    dtype: type that is computed in.
-    kernel_init: initialiser of the kernel (of the mixing of channels for the bilinear kinds), or None: variance 2 /
-      fan_in with the fan-in of the kind (fan_in_normal).
+    use_bias: whether each output channel has a bias.
+    dtype: type of the computation.
+    kernel_init: initialiser of the kernel (for the bilinear kinds: of the matrix that mixes the channels), or None for
+      variance 2 / fan_in with the fan-in of the kind (fan_in_normal).
   """
 
   features: int
@@ -187,18 +192,18 @@ class Upsample(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, switches: jax.Array | None = None) -> jax.Array:
-    """Upsamples.
+    """Upsamples an image.
 
     Args:
       x: (batch, *spatial, c_in).
-      switches: for kind 'unpool', of the shape of x: the second output of deconv.ops.max_pool with window `factor` on
-        an input of exactly the output's size. Other kinds ignore it.
+      switches: the second output of deconv.ops.max_pool with window `factor`, on an input of exactly the output's size.
+        They have the shape of x. Only kind 'unpool' uses them.
 
     Returns:
       (batch, *(spatial * factor), features).
 
     Raises:
-      UserError: an unknown kind, a size below 1, or 'unpool' without switches.
+      UserError: the kind is unknown, a size is below 1, or kind 'unpool' got no switches.
     """
     if self.kind not in KINDS:
       near = nearest(self.kind, KINDS)

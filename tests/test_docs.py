@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import inspect
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import sys
 
 import pytest
 
+from deconv import layers, ops
 from deconv.errors import UserError
 from deconv.options import fields_of
 from deconv.options.experiment import TASKS
@@ -199,6 +201,18 @@ def test_a_command_that_cannot_be_given_is_found(words, monkeypatch):
   monkeypatch.chdir(ROOT)
   with pytest.raises((AssertionError, UserError)):
     check_command(words.split())
+
+
+def test_the_reference_has_every_operator_and_layer():
+  page = (DOCS / 'api' / 'ops.md').read_text()
+  assert sorted(re.findall(r'^::: deconv\.ops\.\w+\.(\w+)$', page, re.MULTILINE)) == sorted(ops.__all__)
+  page = (DOCS / 'api' / 'layers.md').read_text()
+  assert set(re.findall(r'^::: deconv\.layers\.(\w+)$', page, re.MULTILINE)) == {
+    name
+    for name, member in inspect.getmembers(layers)
+    if inspect.isroutine(member) or inspect.isclass(member)
+    if member.__module__ == 'deconv.layers' and member.__name__ == name and not name.startswith('_')
+  }
 
 
 # Code.

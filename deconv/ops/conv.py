@@ -31,9 +31,10 @@ def conv_transpose(
     x: (batch, *spatial, c_in), with 1, 2 or 3 spatial dimensions.
     kernel: (*window, c_in, c_out / groups).
     strides: Output pixels between two neighbouring input pixels: an int, or one per spatial dimension.
-    padding: Output pixels cut from each border, as `arguments.pad_pairs` reads it; 'SAME': output = input * stride, the
-      adjoint of a SAME convolution.
-    output_padding: Pixels added at the high border of the output, below max(stride, dilation). Not with 'SAME'.
+    padding: Output pixels cut from each border ("Padding" in docs/operators.md says how it is read). With 'SAME',
+      output = input * stride, the adjoint of a SAME convolution.
+    output_padding: Pixels added at the high border of the output, fewer than max(stride, dilation). Not allowed with
+      'SAME'.
     dilation: Distance between the taps of the kernel in the output.
     groups: Channel groups that do not mix; c_in must be divisible by it.
 
@@ -42,7 +43,7 @@ def conv_transpose(
     `out = (n - 1) * stride - low - high + dilation * (k - 1) + output_padding + 1` in each dimension.
 
   Raises:
-    ValueError: Shapes that do not fit together, an output that would be empty, an output padding that is too large.
+    ValueError: The shapes do not fit together, the output would be empty, or the output padding is too large.
   """
   geometry = conv_transpose_geometry(x.shape, kernel.shape, strides, padding, output_padding, dilation, groups)
   x, kernel = _promote(x, kernel)
@@ -66,7 +67,8 @@ def conv(
     x: (batch, *spatial, c_in), with 1, 2 or 3 spatial dimensions.
     kernel: (*window, c_in / groups, c_out).
     strides: An int, or one per spatial dimension.
-    padding: Zeros at the borders, as `arguments.pad_pairs` reads it; 'SAME': output = ceil(input / stride).
+    padding: Zeros at the borders ("Padding" in docs/operators.md says how it is read). With 'SAME',
+      output = ceil(input / stride).
     dilation: Distance between the taps of the kernel in the input.
     groups: Channel groups that do not mix; c_in and c_out must be divisible by it.
 
@@ -74,7 +76,7 @@ def conv(
     (batch, *out, c_out) with `out = (n + low + high - dilation * (k - 1) - 1) // stride + 1` in each dimension.
 
   Raises:
-    ValueError: Shapes that do not fit together, or an output that would be empty.
+    ValueError: The shapes do not fit together, or the output would be empty.
   """
   geometry = conv_geometry(x.shape, kernel.shape, strides, padding, dilation, groups)
   x, kernel = _promote(x, kernel)

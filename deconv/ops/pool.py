@@ -28,17 +28,19 @@ def max_pool(
 
   Args:
     x: (batch, *spatial, channels).
-    window: side of the window, an int or one for each spatial dimension.
-    strides: steps of the window, by default the window itself (no overlap).
-    padding: pixels around x, as `arguments.pad_pairs` reads it; smaller than the window. Padding never wins.
+    window: side of the window, an int or one per spatial dimension.
+    strides: steps of the window. The default is the window itself (no overlap).
+    padding: pixels around x, fewer than the window ("Padding" in docs/operators.md says how it is read). Padding never
+      wins.
 
   Returns:
-    y: (batch, *pooled, channels), pooled = (size + low + high - window) // strides + 1. NaN wins, as in PyTorch.
-    switches: int32 of the shape of y, flat indices into the unpadded plane; the first in row-major order on ties.
-    The gradient of y goes to the switches alone.
+    The pair (y, switches). y has the shape (batch, *pooled, channels) with
+    pooled = (size + low + high - window) // strides + 1. NaN wins, as in PyTorch. switches is int32 of the shape of y:
+    flat indices into the unpadded plane, the first one in row-major order on ties. The gradient of y goes to the
+    switches alone.
 
   Raises:
-    ValueError: arguments that do not fit the shape of x; the message names them and the sizes.
+    ValueError: an argument does not fit the shape of x; the message names it and the sizes.
   """
   windows = _Windows('max_pool', x.shape, window, strides, padding)
   parts, inside = windows.slices(x), windows.inside()
@@ -65,10 +67,9 @@ def max_unpool(
 ) -> jax.Array:
   """Puts every value at the pixel that its switch names, zeros elsewhere (Zeiler and Fergus 2014; Noh et al. 2015).
 
-  Where two windows chose the same pixel their values are added. That is deterministic in any order of execution, and
-  makes unpooling the exact adjoint of picking the pixels at the switches: its gradient is a gather at the switches.
-  (PyTorch lets one of them win, which one is undefined, and its gradient ignores the loser; for windows that do not
-  overlap both are equal.)
+  If two windows chose the same pixel, their values are added. The sum is deterministic in any order of execution. It
+  makes unpooling the exact adjoint of picking the pixels at the switches, so its gradient is a gather at the switches.
+  (PyTorch keeps one of the values, and it is undefined which one. For windows that do not overlap both are equal.)
 
   Args:
     y: (batch, *pooled, channels).
@@ -85,7 +86,7 @@ def max_unpool(
     (batch, *output_size, channels), the dtype of y.
 
   Raises:
-    ValueError: arguments that do not fit the shapes; the message names them and the sizes.
+    ValueError: an argument does not fit the shapes; the message names it and the sizes.
   """
   if y.shape != switches.shape:
     raise ValueError(f'max_unpool: switches of shape {switches.shape} do not fit y of shape {y.shape}')
@@ -135,7 +136,7 @@ def avg_pool(
     (batch, *pooled, channels), the dtype of x; summed in float32 at least.
 
   Raises:
-    ValueError: arguments that do not fit the shape of x, or an image of integers.
+    ValueError: an argument does not fit the shape of x, or the image is of integers.
   """
   check_floating('avg_pool', x)
   windows = _Windows('avg_pool', x.shape, window, strides, padding)
@@ -155,8 +156,8 @@ def avg_unpool(
 ) -> jax.Array:
   """Average unpooling: spreads every value evenly over its window, the adjoint of avg_pool.
 
-  The sum of the image stays; avg_pool of the result is the input divided by the number of pixels of a window (when they
-  do not overlap). Repeating the values unchanged is resize_nearest.
+  The sum of the image stays the same. If windows do not overlap, avg_pool of the result is the input divided by the
+  number of pixels of a window. resize_nearest repeats the values unchanged instead.
 
   Args:
     y: (batch, *pooled, channels), floating.
@@ -170,7 +171,7 @@ def avg_unpool(
     (batch, *output_size, channels), the dtype of y.
 
   Raises:
-    ValueError: arguments that do not fit the shape of y, or values that are integers.
+    ValueError: an argument does not fit the shape of y, or the values are integers.
   """
   check_floating('avg_unpool', y, 'y')
   output_size = _unpooled_size(y, window, strides) if output_size is None else output_size
