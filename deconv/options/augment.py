@@ -14,17 +14,18 @@ class AugmentOptions(Options):
 
   Attributes:
     flip: mirror left and right with probability 1/2.
-    scale_min: least factor of enlargement.
-    scale_max: greatest; the factor is uniform in its logarithm. The window that is kept, of the size of the image or of
-      `crop`, is drawn from the enlarged image, and lies in the middle where that is smaller.
-    rotate_degrees: the greatest angle, to either side; uniform.
-    crop: side in pixels of the square window that is kept and trained on; 0 is the height and width of the image.
-    elastic_sigma: standard deviation in pixels of the shifts, across and along, of the points of a 3x3 grid over the
-      window; in between they are interpolated by cubics (Ronneberger et al. 2015, section 3.1: 10 pixels).
-    brightness: the greatest shift of all levels, as a share of the range from black to white; uniform, as below.
-    contrast: the greatest change of the factor by which levels differ from the image's mean luma.
-    saturation: the greatest change of the factor by which colours differ from their luma.
-    hue: the greatest turn of the colours about the grey axis, in turns: 0.5 is the complement.
+    scale_min: smallest factor of enlargement.
+    scale_max: largest factor of enlargement. The factor is uniform in its logarithm. A window of the size of the image,
+      or of `crop`, is cut from the enlarged image at a random place; if the enlarged image is smaller, it is centred in
+      the window.
+    rotate_degrees: largest angle of rotation, in degrees; the angle is uniform, to either side.
+    crop: side of the square window that is trained on, in pixels; 0 = height and width of the image.
+    elastic_sigma: standard deviation of an elastic deformation, in pixels. The points of a 3x3 grid over the window are
+      shifted in both directions; cubics interpolate between them (Ronneberger et al. 2015, section 3.1: 10 pixels).
+    brightness: largest shift of all levels, as a share of the range from black to white; uniform, as the next three.
+    contrast: levels are scaled about the image's mean luma, by a factor from 1 - contrast to 1 + contrast.
+    saturation: colours are scaled about their luma, by a factor from 1 - saturation to 1 + saturation.
+    hue: largest rotation of the colours about the grey axis, in turns; 0.5 gives the complement.
 
   Raises:
     UserError: a field has a value that means nothing.

@@ -19,31 +19,32 @@ class DataOptions(Options):
     path: folder or archive of the data set; for `tfds` its data_dir ('' is tfds' own default).
     name: for `tfds`, the data set's name, such as 'cifar10'.
     split: split that is trained on.
-    eval_split: split that is evaluated on; '' is none. Where the source has no split of the default name, a warning
-      says so and nothing is evaluated.
-    image_size: height and width in pixels of what the network sees.
-    fit: how an image of another shape becomes a square: its centre is cut out ('crop'), or its longer side is scaled to
-      image_size and the rest is padded ('pad'), images with `background`, masks with 255; or it becomes many, squares
-      of image_size on a grid, at the image's own resolution ('patches').
-    patch_stride: 'patches': pixels from one to the next, at most; 0 is image_size, so that they hardly overlap.
+    eval_split: split that is evaluated on; '' = none. If the source does not have the default split, a warning says so
+      and nothing is evaluated.
+    image_size: height and width of the images that the network sees, in pixels.
+    fit: how an image becomes a square. 'crop' cuts out its centre. 'pad' scales its longer side to image_size and fills
+      the rest with `background` (masks: with 255). 'patches' makes many squares of image_size on a grid, at the image's
+      own resolution.
+    patch_stride: for 'patches': largest distance from one patch to the next, in pixels; 0 = image_size, so that patches
+      hardly overlap.
     channels: 1 (grey) or 3 (RGB).
-    crop: side in pixels of the centre crop before the resize; 0 is the largest square.
-    background: RGB, 0 to 255, under transparent pixels.
-    max_pixels: a picture with more pixels is a file that cannot be decoded. The default is that of Pillow, 256 MiB of
-      decoded RGB; Pillow itself decodes none of more than twice as many.
-    max_file_mb: the same of a file, or a member of an archive, of more MiB; the default is the size of `max_pixels`
-      without compression.
-    on_broken: a file that cannot be decoded is passed over, counted and named once ('skip') or ends the run ('error').
-    memory_limit_mb: decoded data sets up to this many MiB are held in memory and gathered by index.
-    workers: threads or processes that decode what is not in memory.
+    crop: side of the centre crop before the resize, in pixels; 0 = the largest square.
+    background: colour under transparent pixels: red, green, blue, each 0 to 255.
+    max_pixels: a picture with more pixels is treated as a broken file. The default is that of Pillow, which is 256 MiB
+      of decoded RGB. Pillow itself refuses more than twice as many.
+    max_file_mb: a file, or a member of an archive, of more MiB is treated as a broken file. The default is the size of
+      `max_pixels` without compression.
+    on_broken: what a broken file does: 'skip' replaces it, counts it and names it once; 'error' ends the run.
+    memory_limit_mb: a data set of at most this many MiB after decoding is held in memory.
+    workers: threads or processes that decode a data set that is not held in memory.
     worker_kind: 'thread' or 'process'.
-    prefetch: batches made ahead of the step.
+    prefetch: batches that are made before the step needs them.
     flip: mirror each image with probability 1/2.
-    class_names: segmentation: names of the classes 0, 1, ... of a mask; () where there are no masks.
-    palette: `masks`: text file with a line 'red green blue name' for each class, for masks whose colours are the
-      classes; '' where the pixels of a mask are class numbers.
-    vary: for sources with factors, one weight for each of them: every batch varies a single factor, drawn by these
-      weights, and 'varies' says which; () is batches as usual.
+    class_names: segmentation: names of the classes 0, 1, ... of a mask; () = no masks.
+    palette: `masks`: text file with a line 'red green blue name' per class, for masks that are coloured by class; '' =
+      the pixels of a mask are class numbers.
+    vary: for sources with factors: one weight per factor. Each batch then varies a single factor, drawn by these
+      weights, and 'varies' says which one. () = ordinary batches.
 
   Raises:
     UserError: a field has a value that means nothing.

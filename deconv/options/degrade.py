@@ -18,21 +18,22 @@ class DegradeOptions(Options):
 
   Attributes:
     scale: down-sampling factor, a whole number; 1 is off.
-    down: how: 'bicubic' (antialiased, MATLAB's imresize), 'area' or 'nearest'; see `deconv.ops.resample`.
-    grey: colour images become their BT.601 luma (0 to 255).
+    down: how: 'bicubic' (antialiased, as MATLAB's imresize), 'area' or 'nearest'; see `deconv.ops.resample`.
+    grey: colour images become grey, by their BT.601 luma (0 to 255).
     blur_sigma: standard deviation in pixels of a Gaussian blur, before the down-sampling; 0 is off.
     noise_sigma: standard deviation of Gaussian noise, in levels of 255; 0 is off.
-    noise_sigma_max: if above noise_sigma, each image's own is drawn uniformly from noise_sigma to this.
+    noise_sigma_max: if above noise_sigma: each image draws its own standard deviation uniformly from noise_sigma to
+      this.
     poisson_peak: photons at white: a pixel v in [0, 1] becomes Poisson(v peak) / peak; 0 is off.
     salt_pepper: share of the pixels that become black or white, half of them each.
-    levels: what becomes of values outside of black and white, and between levels: 'raw' (left: the noise of the
-      literature), 'clipped', or 'rounded' (clipped and rounded to 256 levels, as in a file).
-    jpeg_quality: 1 to 100 as libjpeg's; 0 is off. Implies 'rounded'.
-    jpeg_quality_max: if above jpeg_quality, each image's own is drawn uniformly from jpeg_quality to this.
-    hole: 'none'; 'centre', a rectangle in the middle; 'box', the same anywhere; 'strokes', lines of a brush; 'pixels',
-      each on its own.
-    hole_share: share of the area that is missing; of 'pixels' the probability.
-    hole_value: what is put there, in [-1, 1].
+    levels: what happens to values that a file could not hold: 'raw' keeps them, as in the literature on noise;
+      'clipped' limits them to black and white; 'rounded' also rounds them to 256 levels.
+    jpeg_quality: quality of a JPEG compression, 1 to 100 as in libjpeg; 0 = off. It implies 'rounded'.
+    jpeg_quality_max: if above jpeg_quality: each image draws its own quality uniformly from jpeg_quality to this.
+    hole: what is missing: 'none'; 'centre', a rectangle in the middle; 'box', a rectangle anywhere; 'strokes', lines of
+      a brush; 'pixels', single pixels.
+    hole_share: share of the area that is missing; for 'pixels' the probability of each pixel.
+    hole_value: value of the missing pixels, in [-1, 1].
 
   Raises:
     UserError: a field has a value that means nothing.

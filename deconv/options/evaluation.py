@@ -14,18 +14,20 @@ class EvalOptions(Options):
   Attributes:
     every: steps between evaluations; 0 = only at the end.
     batch_size: images per batch.
-    evaluators: what is measured beyond a step's sums, keys of deconv.evaluators.EVALUATORS.
-    num_samples: generated images that an evaluation draws.
-    use_ema: evaluate and sample the averaged parameters where there are any.
-    importance_samples: vae: codes per image for the estimate of log p(x) ('nll'); 0 = no estimate.
-    importance_chunk: vae: how many of them are decoded at once; memory grows with it times batch_size.
-    whole_images: segmentation, restoration: held-out images also predicted at their own size, by tiles; 0 = none.
-    tile_overlap: whole images, --image: share of a tile's side by which its neighbours overlap it.
-    flips: whole images, --image: averaged with what is made of them mirrored.
-    quarter_turns: restoration, whole images, --image: and with what is made of them turned; with both it is the
-      self-ensemble of eight (Lim et al. 2017).
-    scales: segmentation, whole images: sizes whose probabilities are averaged, as multiples.
-    batch_stats: gan: normalise samples by the running statistics ('running') or by those of their own batch ('batch').
+    evaluators: what is measured in addition to the task's own metrics: keys of deconv.evaluators.EVALUATORS.
+    num_samples: images that an evaluation generates.
+    use_ema: evaluate and sample with the averaged parameters, if there are any.
+    importance_samples: vae: codes per image for the estimate of log p(x), the metric 'nll'; 0 = no estimate.
+    importance_chunk: vae: codes that are decoded at once; memory grows with importance_chunk times batch_size.
+    whole_images: segmentation, restoration: number of held-out images that are also predicted at their own size, by
+      tiles; 0 = none.
+    tile_overlap: whole images, --image: overlap of neighbouring tiles, as a share of their side.
+    flips: whole images, --image: average the predictions for the image and for its mirror image.
+    quarter_turns: restoration, whole images, --image: average the predictions for all quarter turns too. With `flips`
+      this is the self-ensemble of eight (Lim et al. 2017).
+    scales: segmentation, whole images: average the class probabilities at these multiples of the size.
+    batch_stats: gan: batch norm of samples uses the running statistics ('running') or those of the batch of samples
+      ('batch').
 
   Raises:
     UserError: a field out of range.

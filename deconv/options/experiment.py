@@ -77,9 +77,9 @@ class TopLevel(Options):
   """The fields of a config that stand in no section.
 
   Attributes:
-    seed: every random number of the run is a function of (seed, step).
-    task: a key of deconv.tasks.TASKS: what is trained.
-    compilation_cache: folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = off.
+    seed: seed of the run; every random number is a function of (seed, step).
+    task: what is trained: a key of deconv.tasks.TASKS.
+    compilation_cache: folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = no cache.
   """
 
   seed: int = 0

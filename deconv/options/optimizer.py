@@ -19,15 +19,16 @@ class OptimizerOptions(Options):
     learning_rate: the peak learning rate, > 0.
     beta1: adam, adamw: decay of the first moment; DCGAN section 4: 0.5.
     beta2: adam, adamw, rmsprop: decay of the second moment.
-    eps: adam, adamw, rmsprop: added to the root of the second moment.
+    eps: adam, adamw, rmsprop: added to the root of the second moment, to avoid a division by zero.
     momentum: sgd, rmsprop: momentum.
     weight_decay: adamw: decoupled decay, multiplied by the learning rate (Loshchilov & Hutter 2019, algorithm 2).
-    l2: this times the parameter is added to its gradient, after clipping.
-    clip_norm: the gradient is scaled down to this global norm; 0 = off.
+    l2: weight of L2 regularisation: l2 times the parameter is added to its gradient, after clipping.
+    clip_norm: largest global norm of the gradient; a longer one is scaled down to it; 0 = off.
     schedule: constant | linear | cosine | step.
-    warmup_steps: steps of linear warm-up from zero; the schedule proper starts after them.
-    final_scale: linear, cosine: the last learning rate as a share of the peak.
-    decay_steps: step: steps between two decays; linear, cosine: length of the decay, 0 = to the end of the run.
+    warmup_steps: steps in which the learning rate rises linearly from zero; the schedule starts after them.
+    final_scale: linear, cosine: last learning rate, as a share of the peak.
+    decay_steps: step: number of steps between two decays; linear, cosine: length of the decay, 0 = to the end of the
+      run.
     decay_rate: step: factor of each decay.
 
   Raises:

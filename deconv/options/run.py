@@ -12,12 +12,12 @@ class TrainOptions(Options):
   """Length, batches and numbers of the training.
 
   Attributes:
-    steps: length of the run in steps, or ...
-    epochs: ... in passes over the data; one of the two is set.
+    steps: length of the run in steps; set this or `epochs`.
+    epochs: length of the run in passes over the data; set this or `steps`.
     batch_size: images per step, over all devices and processes.
-    dtype: type that is computed in: float32 | bfloat16; parameters stay float32.
-    steps_per_call: steps inside one compiled call (lax.scan): saves dispatch on fast devices.
-    ema_decay: decay per step of the averaged network, statistics included; 0 = no average.
+    dtype: type of the computation: float32 | bfloat16; parameters stay float32.
+    steps_per_call: steps inside one compiled call (lax.scan); more than 1 saves dispatch on fast devices.
+    ema_decay: decay per step of the averaged parameters and statistics; 0 = no average.
 
   Raises:
     UserError: a field out of range.
@@ -86,9 +86,9 @@ class CheckpointOptions(Options):
 
   Attributes:
     every: steps between checkpoints; 0 = only at the end.
-    keep: the newest so many are kept ...
-    best_metric: ... and the best by this evaluation metric; '' = none.
-    best_is: the best has the max | min of it.
+    keep: number of newest checkpoints that are kept.
+    best_metric: evaluation metric whose best checkpoint is kept too; '' = none.
+    best_is: whether the best value of best_metric is its max | min.
 
   Raises:
     UserError: a field out of range.

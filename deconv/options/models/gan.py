@@ -23,8 +23,8 @@ class DcganOptions(ModelOptions):
   Attributes:
     preset: 'paper' (Radford et al. 2015) or 'code' (its authors' repository).
     latent_size: length of z, uniform in [-1, 1].
-    width: channels of the layer next to the image; doubled at each halving (paper: 128).
-    kernel_size: window side of every (transposed) convolution; 4 divides evenly by the stride.
+    width: channels of the layer next to the image; they double with each halving of the size (paper: 128).
+    kernel_size: side of the window of every convolution and transposed convolution; 4 is divisible by the stride.
     leak: slope of the discriminator's LeakyReLU below zero.
     batch_norm_momentum: decay of the running statistics per step.
   """
@@ -53,7 +53,7 @@ class Gan28Options(ModelOptions):
     latent_size: length of z, standard normal.
     width: channels at 28x28; 14x14 and 7x7 have twice as many.
     leak: slope of LeakyReLU below zero.
-    dropout: share of discriminator features dropped.
+    dropout: share of the discriminator's features that are dropped.
   """
 
   name: str = 'gan28'

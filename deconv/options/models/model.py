@@ -28,8 +28,8 @@ class ModelOptions(Options):
   """A network.
 
   Attributes:
-    name: of the network.
-    upsample: what multiplies the resolution, a kind of deconv.layers.Upsample.
+    name: name of the network.
+    upsample: operator that enlarges: a kind of deconv.layers.Upsample.
 
   Raises:
     UserError: a field out of range, or an unknown kind of upsampling.

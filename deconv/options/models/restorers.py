@@ -32,9 +32,9 @@ class ConvDeconvOptions(RestorerOptions):
   """The plain pair of convolutions and deconvolutions (deconv/models/superres.py). The fields of ModelOptions, and:
 
   Attributes:
-    widths: channels of the convolutions, and last those of every doubling but the last.
-    kernel_size: side of every window.
-    residual: 'bicubic': the network adds to the bicubic enlargement | 'none': it makes the image.
+    widths: channels of the convolutions; the last entry is that of all doublings except the last.
+    kernel_size: side of all windows.
+    residual: 'bicubic': the network's output is added to the bicubic enlargement | 'none': the output is the image.
   """
 
   name: str = 'conv_deconv'
@@ -63,7 +63,7 @@ class SrcnnOptions(RestorerOptions):
 
   Attributes:
     widths: channels of the first two convolutions.
-    kernel_sizes: sides of the three windows; (9, 5, 5) in the paper's long version.
+    kernel_sizes: sides of the three windows; the paper's long version has (9, 5, 5).
     residual: as for ConvDeconvOptions.
   """
 
@@ -89,9 +89,9 @@ class FsrcnnOptions(RestorerOptions):
   """FSRCNN(d, s, m) (Dong et al. 2016; deconv/models/superres.py). The fields of ModelOptions, and:
 
   Attributes:
-    width: d: channels of the features.
-    shrunk: s: channels of the mapping.
-    depth: m: layers of the mapping.
+    width: channels of the features (d in the paper).
+    shrunk: channels of the mapping (s in the paper).
+    depth: layers of the mapping (m in the paper).
     kernel_size: side of the last layer's window.
     residual: as for ConvDeconvOptions.
   """
@@ -115,9 +115,9 @@ class EspcnOptions(RestorerOptions):
   """ESPCN (Shi et al. 2016; deconv/models/superres.py). The fields of ModelOptions, and:
 
   Attributes:
-    upsample: as there; subpixel is the paper's.
+    upsample: operator that enlarges: a kind of deconv.layers.Upsample; the paper has subpixel.
     widths: channels of the two convolutions.
-    kernel_size: side of the last layer's window; subpixel 3 has the weights of deconv 3 * scale.
+    kernel_size: side of the last layer's window; subpixel with 3 has as many weights as deconv with 3 * scale.
     residual: as for ConvDeconvOptions.
   """
 
@@ -143,10 +143,10 @@ class RedNetOptions(RestorerOptions):
   """RED-Net (Mao et al. 2016; deconv/models/rednet.py). The fields of ModelOptions, and:
 
   Attributes:
-    depth: layers: half convolutions, half deconvolutions (paper: 10, 20, 30).
+    depth: number of layers, half of them convolutions, half deconvolutions (paper: 10, 20, 30).
     width: channels of every layer.
-    skip_step: every so many convolutions a skip to the mirrored deconvolution.
-    stride: 2: the first convolution halves the size, the last layer doubles it by model.upsample.
+    skip_step: number of convolutions from one skip connection to the next.
+    stride: 1 keeps the size; with 2 the first convolution halves it, and the last layer doubles it by model.upsample.
   """
 
   name: str = 'rednet'
@@ -174,9 +174,9 @@ class ContextEncoderOptions(RestorerOptions):
   """The context encoder (Pathak et al. 2016; deconv/models/context_encoder.py). The fields of ModelOptions, and:
 
   Attributes:
-    output: the decoder makes the whole 'image' | the 'centre', half its side.
+    output: what the decoder makes: the whole 'image' | the 'centre', with half the side.
     width: channels of the first layer.
-    bottleneck: units between encoder and decoder; 0 = fully connected within each channel.
+    bottleneck: units between encoder and decoder; 0 = one fully connected layer per channel.
     batch_norm_momentum: decay of the running statistics per step.
   """
 
@@ -203,7 +203,7 @@ class AutoencoderOptions(RestorerOptions):
   """The convolutional autoencoder (deconv/models/autoencoder.py). The fields of ModelOptions, and:
 
   Attributes:
-    depth: halvings of the size.
+    depth: number of halvings of the size.
     width: channels at half the image's resolution; doubled at each halving, up to max_width.
     max_width: upper limit of the channels.
     code: channels of the code, at 1 / 2**depth of the resolution.

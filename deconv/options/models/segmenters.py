@@ -17,8 +17,8 @@ class SegmenterOptions(ModelOptions):
   """A segmentation network. The fields of ModelOptions, with:
 
   Attributes:
-    upsample: a kind of deconv.layers.Upsample, or the network's own: 'paper' (fcn bilinear, deconvnet and segnet
-      unpool, unet deconv2, linknet deconv3).
+    upsample: operator that enlarges: a kind of deconv.layers.Upsample, or 'paper' for the network's own (fcn bilinear,
+      deconvnet and segnet unpool, unet deconv2, linknet deconv3).
 
   Class attributes:
     has_side_scores: whether its decoder has coarser maps, whose scores deep supervision trains.
@@ -47,13 +47,14 @@ class VggOptions(SegmenterOptions):
   """A segmentation network on a VGG encoder (deconv/models/vgg.py). The fields of SegmenterOptions, and:
 
   Attributes:
-    depth: poolings; the image's sides are multiples of 2**depth.
-    width: channels of the first stage; doubled at each stage up to 8 * width (VGG, U-Net: 64).
-    convs: convolutions of each stage; () = 2 each (VGG-16: (2, 2, 3, 3, 3)).
-    batch_norm: after every convolution.
+    depth: number of poolings; the image's sides must be multiples of 2**depth.
+    width: channels of the first stage; they double with each stage, up to 8 * width (VGG, U-Net: 64).
+    convs: number of convolutions per stage; () = 2 each (VGG-16: (2, 2, 3, 3, 3)).
+    batch_norm: batch norm after every convolution.
     batch_norm_momentum: decay of the running statistics per step.
-    pixels: what the encoder sees: signed ([-1, 1]) | imagenet (torchvision) | caffe (BGR less mean).
-    weights: .npz or .safetensors with VGG-16's weights to start from; '' = at random.
+    pixels: scale of the pixels that the encoder sees: signed ([-1, 1]) | imagenet (torchvision) | caffe (BGR less the
+      mean).
+    weights: .npz or .safetensors file with the weights of VGG-16 to start from; '' = random weights.
   """
 
   PATHS: ClassVar[tuple[str, ...]] = ('weights',)
@@ -100,13 +101,13 @@ class FcnOptions(VggOptions):
   """FCN (Long et al. 2015; deconv/models/fcn.py). The fields of VggOptions, and:
 
   Attributes:
-    skips: finer poolings that are scored too: 0, 1, 2 = FCN-32s, 16s, 8s (at depth 5).
-    padding: same | wide (as published: 100 pixels round the image, then crops; any size of image).
-    fc_kernel: side of fc6's window (paper: 7).
+    skips: number of finer poolings that are scored too: 0, 1, 2 = FCN-32s, FCN-16s, FCN-8s (at depth 5).
+    padding: same | wide (as published: 100 pixels around the image, and crops; takes any size of image).
+    fc_kernel: side of the window of fc6 (paper: 7).
     fc_width: channels of fc6 and fc7 (paper: 4096).
-    dropout: share of the features of fc6 and fc7 dropped (paper: 0.5).
-    learned: upsample='paper': the bilinear kernels are trained on (paper) | stay fixed (its code).
-    scaled_skips: features of the n-th skip times 0.01**n before their score (FCN-8s at-once).
+    dropout: share of the features of fc6 and fc7 that are dropped (paper: 0.5).
+    learned: with upsample='paper': train the bilinear kernels (paper), or keep them fixed (the authors' code).
+    scaled_skips: multiply the features of the n-th skip by 0.01**n before their score (FCN-8s at-once).
   """
 
   EFFECT: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {'learned': {'upsample': ('paper',)}}

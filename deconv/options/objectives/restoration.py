@@ -20,19 +20,20 @@ class RestorationObjective(Options):
     l2: weight of the mean squared error, on the scale of [-1, 1].
     l1: weight of the mean absolute error.
     charbonnier: weight of the mean of sqrt(error^2 + charbonnier_eps^2).
-    charbonnier_eps: see there.
+    charbonnier_eps: charbonnier: the eps in the root.
     ssim: weight of 1 - SSIM.
     total_variation: weight of the mean absolute difference of neighbouring pixels of the result.
-    shave: pixels at each border that the loss leaves out.
-    outside: holes: weight of the pixels outside of the hole in l2, l1 and charbonnier.
-    ring: holes: pixels around the hole that count as ring_weight (context encoder: 4 or 7).
-    ring_weight: see there.
-    composite: holes: the result outside of the hole is the input.
-    adversarial: holes: weight of a discriminator's judgement of the hole (context encoder: 0.001).
-    adversarial_name: the losses of that game, as objective.name of the task gan.
-    disc_learning_rate_scale: learning rate of the discriminator as a multiple (context encoder: 0.1).
+    shave: border that the loss leaves out, in pixels.
+    outside: holes: weight of the pixels outside the hole in l2, l1 and charbonnier.
+    ring: holes: width of a ring around the hole whose pixels have the weight ring_weight, in pixels (context encoder: 4
+      or 7).
+    ring_weight: holes: weight of the pixels of the ring.
+    composite: holes: take the result outside the hole from the input.
+    adversarial: holes: weight of the loss from a discriminator that sees the hole (context encoder: 0.001).
+    adversarial_name: holes: pair of adversarial losses, a value of objective.name of the task gan.
+    disc_learning_rate_scale: learning rate of the discriminator, as a multiple of the network's (context encoder: 0.1).
     disc_width: channels of the discriminator's first layer.
-    last_learning_rate_scale: learning rate of the last layer as a multiple (FSRCNN: 0.1).
+    last_learning_rate_scale: learning rate of the last layer, as a multiple of the network's (FSRCNN: 0.1).
 
   Raises:
     UserError: a field out of range, no loss that compares with the truth, or a field for holes where there are none.

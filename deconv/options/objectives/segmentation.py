@@ -15,16 +15,16 @@ class SegmentationObjective(Options):
   """Weights of the losses, and their settings; see deconv/objectives/segmentation.py.
 
   Attributes:
-    cross_entropy: weight of the cross-entropy of a pixel, mean over the pixels that count.
-    dice: weight of 1 - Dice, mean over the classes in the batch.
+    cross_entropy: weight of the cross-entropy per pixel; the mean is over the pixels that count.
+    dice: weight of 1 - Dice; the mean is over the classes in the batch.
     focal: weight of the focal loss.
     lovasz: weight of the Lovasz-Softmax loss, a surrogate of 1 - IoU.
     focal_gamma: focal: exponent of 1 - p (Lin et al. 2017: 2).
-    lovasz_per_image: lovasz: of each image instead of all pixels of the batch together.
-    class_weights: cross_entropy, focal: none | median_frequency (over the training split).
-    border_weight: cross_entropy: weight of the ground between two regions (U-Net: 10); 0 = off.
-    border_sigma: that weight's reach in pixels (U-Net: 5).
-    deep_supervision: weight of the cross-entropy of scores before each doubling; not for fcn.
+    lovasz_per_image: lovasz: compute the loss for each image, not for all pixels of the batch together.
+    class_weights: cross_entropy, focal: weights of the classes: none | median_frequency (over the training split).
+    border_weight: cross_entropy: extra weight of the ground between two regions (U-Net: 10); 0 = off.
+    border_sigma: border_weight: its reach in pixels (U-Net: 5).
+    deep_supervision: weight of the cross-entropy of the class scores before each doubling; not for fcn.
 
   Class attributes:
     TERMS: the losses that the sum may have.

@@ -19,15 +19,15 @@ class AutoencoderObjective(Options):
   """What all variational autoencoders have: a likelihood of the pixels and the codes drawn per image.
 
   Attributes:
-    name: what is added to the reconstruction error: elbo, the KL divergence; other tasks may have more.
+    name: what is added to the reconstruction error: elbo adds the KL divergence; some tasks have more.
     likelihood: bernoulli | gaussian_fixed | gaussian_learned | gaussian_pixel | logistic_mixture.
-    binarization: bernoulli: how grey levels become targets: dynamic (drawn anew each time, p = grey level) | static
-      (drawn once) | grey (the level in [0, 1] itself, a cross-entropy but no likelihood). Other likelihoods score the
-      grey levels and need 'grey'.
-    binarization_seed: static: of the draw.
-    noise_scale: gaussian_fixed: standard deviation of a pixel; from black to white is 1.
-    mixtures: logistic_mixture: components.
-    samples: codes drawn for each training image; iwae: the k of its bound.
+    binarization: bernoulli: how grey levels become targets: dynamic (each pixel is drawn anew each time, with p = grey
+      level) | static (drawn once) | grey (the level in [0, 1] itself; this is a cross-entropy but not a likelihood).
+      Other likelihoods score the grey levels and need 'grey'.
+    binarization_seed: static binarization: seed of the draw.
+    noise_scale: gaussian_fixed: standard deviation of a pixel; the distance from black to white is 1.
+    mixtures: logistic_mixture: number of components.
+    samples: codes that are drawn per training image; iwae: the k of its bound.
 
   Raises:
     UserError: a field out of range, or one without effect.
@@ -70,15 +70,15 @@ class VaeObjective(AutoencoderObjective):
   """The task vae. The fields of AutoencoderObjective, and:
 
   Attributes:
-    beta: elbo: weight of the KL divergence; beta_tc: of the total correlation; 1 = the ELBO.
-    warmup_steps: elbo: steps over which that weight rises linearly from 0.
-    free_bits: elbo: nats of each latent (mean over the batch) that cost nothing extra.
+    beta: elbo: weight of the KL divergence; beta_tc: weight of the total correlation. 1 gives the ELBO.
+    warmup_steps: elbo: number of steps in which beta rises linearly from 0.
+    free_bits: elbo: nats per latent (mean over the batch) that are not penalised.
     gamma: capacity: weight of |KL - C| (Burgess et al. 2018: 1000).
-    capacity_nats: capacity: final C, nats (paper: 25).
-    capacity_steps: capacity: steps over which C rises linearly from 0 (paper: 100,000).
-    tc_sampling: beta_tc: minibatch estimate of q(z): weighted | stratified, which needs dataset_size.
-    dataset_size: beta_tc: number of training images; 0 = the batch.
-    dip_off_diagonal: dip_i, dip_ii: weight of the squared covariances of two latents.
+    capacity_nats: capacity: final value of C, in nats (paper: 25).
+    capacity_steps: capacity: number of steps in which C rises linearly from 0 (paper: 100,000).
+    tc_sampling: beta_tc: how q(z) is estimated from a minibatch: weighted | stratified, which needs dataset_size.
+    dataset_size: beta_tc: number of training images; 0 = the size of the batch.
+    dip_off_diagonal: dip_i, dip_ii: weight of the squared covariances between two latents.
     dip_diagonal: dip_i, dip_ii: weight of the squared distance of the variances from 1.
   """
 
@@ -143,10 +143,10 @@ class FactorVaeObjective(OneBoundObjective):
   """The task factor_vae (Kim & Mnih 2018). The fields of AutoencoderObjective, and:
 
   Attributes:
-    tc_weight: weight of the total correlation (gamma of the paper; on dSprites: 35).
+    tc_weight: weight of the total correlation (gamma in the paper; on dSprites: 35).
     disc_learning_rate_scale: learning rate of the discriminator as a multiple of the autoencoder's.
-    disc_hidden: discriminator: units of each hidden layer.
-    disc_depth: discriminator: number of hidden layers.
+    disc_hidden: units of each hidden layer of the discriminator.
+    disc_depth: number of hidden layers of the discriminator.
   """
 
   TASK: ClassVar[str] = 'factor_vae'
@@ -166,8 +166,9 @@ class InverseGraphicsObjective(OneBoundObjective):
   """The task inverse_graphics (DC-IGN, Kulkarni et al. 2015). The fields of AutoencoderObjective, and:
 
   Attributes:
-    binarization: as there; the paper's targets are grey levels.
-    clamp: inactive latents become their mean over the batch (mean, the paper) | its first image's (first, the code).
+    binarization: as for the task vae; the default is grey, because the targets of the paper are grey levels.
+    clamp: what inactive latents become: their mean over the batch (mean, the paper) | those of the first image (first,
+      the authors' code).
     invariance: weight of the gradient that pulls inactive latents to their mean (paper: 1/100).
   """
 
