@@ -70,7 +70,7 @@ def build(options, *, image_shape, scale, dtype, batch_norm_axis):
   del batch_norm_axis  # no batch norm
   if any(side % 2**options.depth for side in image_shape[:2]):
     raise UserError(
-      f'model.depth={options.depth} halves the image so often; data.image_size={image_shape[0]} must be '
-      f'a multiple of {2**options.depth}'
+      f'model.depth={options.depth} halves the image {options.depth} times, so data.image_size={image_shape[0]} '
+      f'must be a multiple of {2**options.depth}; change one of them'
     )
   return Autoencoder(options, image_shape[-1], scale, dtype)

@@ -116,8 +116,8 @@ def smallest(side, padding):
   if padding == 'same':
     if side % 16:
       raise UserError(
-        f'dcign makes images of a side that 16 divides, not {side}; change data.image_size (or take '
-        'model.padding=valid and 150)'
+        f'dcign makes images whose side is a multiple of 16, not {side}; change data.image_size, or set '
+        'model.padding=valid and data.image_size=150'
       )
     return side // 16
   start, rest = divmod(side + 90, 16)  # side = 16 start - 6 (1 + 2 + 4 + 8)

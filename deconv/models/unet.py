@@ -81,8 +81,8 @@ def output_sides(sides, convs, padding):
     near = [n for n in range(max(side - 2 ** len(convs), 1), side + 2 ** (len(convs) + 4)) if _output_side(n, convs)]
     near = near[:1] + [n for n in near if n > side][:1] if near and near[0] < side else near[:1]
     raise UserError(
-      f"unet with padding='valid' loses a border at each convolution, and every map that is halved must "
-      f'have even sides: {sides[0]}x{sides[1]} does not; set data.image_size (or augment.crop) to '
+      f"unet with padding='valid' loses a border at each convolution, and every map that it halves must have "
+      f'even sides: an image of {sides[0]}x{sides[1]} does not fit; set data.image_size (or augment.crop) to '
       f'{" or ".join(map(str, near)) or "more"}'
     )
   return tuple(output)

@@ -165,7 +165,7 @@ def _kernel(path, name, layer, value, torch_layout):
   if value.ndim != 4:
     raise UserError(
       f"model.weights: {name} of '{path}' has shape {value.shape}, which is no kernel of a convolution "
-      '(this may be VGG-16 with batch norm, whose layers are numbered otherwise; take the plain one)'
+      '(perhaps the file is of VGG-16 with batch norm, whose layers are numbered differently; use plain VGG-16)'
     )
   return value.transpose(2, 3, 1, 0) if torch_layout else value
 

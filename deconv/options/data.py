@@ -88,7 +88,7 @@ class DataOptions(Options):
       raise UserError(f'data.class_names has {len(self.class_names)} names: they must differ, and be {IGNORE} at most.')
     if self.crop and self.fit != 'crop':
       raise UserError(
-        f'data.crop is {self.crop} and data.fit is {self.fit}, which keeps the whole image: set one of the two.'
+        f'data.crop={self.crop} cuts the image and data.fit={self.fit} keeps all of it: leave one of the two out.'
       )
     if self.vary and not (min(self.vary) >= 0 and sum(self.vary) > 0):
       raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')

@@ -73,8 +73,7 @@ class DegradeOptions(Options):
       raise UserError(f'degrade.hole_share is {self.hole_share}: it must be above 0 and below 1.')
     if self.jpeg_quality_max and not self.jpeg_quality:
       raise UserError(
-        'degrade.jpeg_quality_max is the upper end of a range that begins at degrade.jpeg_quality: set '
-        'that to at least 1.'
+        'degrade.jpeg_quality_max needs degrade.jpeg_quality, the lower end of its range: set the latter to at least 1.'
       )
 
   def check_experiment(self, experiment):
@@ -82,13 +81,13 @@ class DegradeOptions(Options):
     self.input_shape((side, side, experiment.data.channels))
     if self.has_hole and (self.scale > 1 or self.grey):
       raise UserError(
-        'degrade.hole cannot be had with degrade.scale or degrade.grey: the result around a hole is '
+        'degrade.hole cannot be combined with degrade.scale or degrade.grey: the result around a hole is '
         'taken from the input; leave one of them out'
       )
     if self.scale > 1 and side <= 2 * self.scale:
       raise UserError(
-        f'data.image_size={side} leaves nothing to measure inside of a border of '
-        f'degrade.scale={self.scale} pixels; make it more than {2 * self.scale}'
+        f'data.image_size={side} leaves no pixel to measure, because a border of '
+        f'degrade.scale={self.scale} pixels is left out; make it more than {2 * self.scale}'
       )
 
   @property
@@ -101,7 +100,7 @@ class DegradeOptions(Options):
     height, width, channels = image_shape
     if height % self.scale or width % self.scale:
       raise UserError(
-        f'images of {height}x{width} pixels cannot be made smaller by {self.scale}: set '
+        f'degrade.scale={self.scale} does not divide images of {height}x{width} pixels: set '
         f'--config.data.image_size to a multiple of {self.scale}.'
       )
     return height // self.scale, width // self.scale, 1 if self.grey else channels

@@ -351,7 +351,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     """
     if self.latent.size != 2:
       raise UserError(
-        f'the manifold is a plane of two latents and this model has {self.latent.size}; '
+        f'a manifold needs a model with two latents, and this one has {self.latent.size}; '
         'train one with model.latent_size=2, or ask for a traversal'
       )
     quantiles = np.array([statistics.NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)], np.float32)

@@ -71,8 +71,8 @@ def transform(task, state, image):
       inside[edge:-edge, edge:-edge] = True
       if hole.shape[:2] != (task.side, task.side) or (hole & ~inside).any():
         raise UserError(
-          f'this network fills the middle {task.side // 2} pixels each way of pictures of {task.side}x'
-          f'{task.side} alone; cut the picture so that what is missing lies there'
+          f'this network fills only the middle {task.side // 2}x{task.side // 2} pixels of a picture of '
+          f'{task.side}x{task.side}; crop the picture so that the hole lies there'
         )
   signed = pixels.astype(np.float32) * (2 / peak) - 1
 

@@ -63,7 +63,7 @@ def test_unpooling_matches_channels_and_switches():
 
 @pytest.mark.parametrize('side, near', [(571, '556 or 572'), (30, '188'), (187, '188')])
 def test_sizes_without_padding(side, near):
-  with pytest.raises(UserError, match=f'{side}x{side} does not; .* to {near}$'):
+  with pytest.raises(UserError, match=f'{side}x{side} does not fit; .* to {near}$'):
     networks.build('unet', (side, side, 1), 2, **unet.PAPER)
   for good in map(int, near.split(' or ')):
     assert unet.output_sides((good, good), (2,) * 4, 'valid') == (good - 184, good - 184)

@@ -38,5 +38,5 @@ def test_values_that_mean_nothing(field, value):
 
 
 def test_two_ways_to_crop():
-  with pytest.raises(UserError, match='data.crop is 8 and data.fit is pad'):
+  with pytest.raises(UserError, match='data.crop=8 cuts the image and data.fit=pad keeps all of it'):
     DataOptions(crop=8, fit='pad')

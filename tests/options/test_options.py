@@ -193,7 +193,7 @@ def test_the_fields_of_effect_exist(cls):
 def test_documentation():
   found = options.documentation(experiment.section_classes('inverse_graphics', 'dcign')['objective'])
   assert found['clamp'].startswith('what inactive latents become: their mean over the batch')
-  assert found['binarization'] .startswith('as for the task vae; ')  # the subclass's own words
+  assert found['binarization'].startswith('as for the task vae; ')  # the subclass's own words
   assert found['likelihood'].startswith('bernoulli | ')
 
 

@@ -216,7 +216,7 @@ def test_pictures_show_input_baseline_result_truth(superres):
     (dict(degrade__scale=3), 'multiple of 3'),
     (
       dict(degrade__scale=4, side=8),
-      'data.image_size=8 leaves nothing to measure inside of a border of degrade.scale=4 pixels; make it more than 8',
+      'data.image_size=8 leaves no pixel to measure, because a border of degrade.scale=4 pixels is left out; make it more than 8',
     ),
     (
       dict(model='rednet', objective__shave=8),
@@ -226,17 +226,20 @@ def test_pictures_show_input_baseline_result_truth(superres):
       dict(model='rednet', objective__shave=3, objective__ssim=1.0),
       'objective.shave=3 leaves 10 pixels of data.image_size=16, and the loss needs 11; change one of them',
     ),
-    (dict(degrade__scale=2, model__depth=1, objective__adversarial=1.0), 'objective.adversarial=1.0 is for holes'),
+    (
+      dict(degrade__scale=2, model__depth=1, objective__adversarial=1.0),
+      'objective.adversarial=1.0 has no effect, because',
+    ),
     (
       dict(degrade__scale=2, objective__ring=2),
-      'objective.ring=2 is for holes, and the degradation makes none; leave it at 0',
+      'objective.ring=2 has no effect, because degrade.hole makes no hole; leave it at 0',
     ),
     (
       dict(degrade__scale=2, objective__outside=0.5),
-      'objective.outside=0.5 is for holes, and the degradation makes none; leave it at 1',
+      'objective.outside=0.5 has no effect, because degrade.hole makes no hole; leave it at 1',
     ),
-    (dict(model='rednet', colour='rgb', degrade__grey=True, degrade__hole='box'), 'degrade.hole cannot be had'),
-    (dict(model='rednet', degrade__scale=2, degrade__hole='box'), 'degrade.hole cannot be had'),
+    (dict(model='rednet', colour='rgb', degrade__grey=True, degrade__hole='box'), 'degrade.hole cannot be combined'),
+    (dict(model='rednet', degrade__scale=2, degrade__hole='box'), 'degrade.hole cannot be combined'),
     (
       dict(model='rednet', degrade__noise_sigma=9.0, objective__adversarial_name='wgan'),
       "objective.adversarial_name is 'wgan'",

@@ -184,5 +184,5 @@ def test_hole_elsewhere_than_in_the_middle_is_refused():
   task = build(**{**INPAINT, 'degrade__hole': 'centre', 'model__output': 'centre', 'objective__ring': 0})
   picture = np.full((16, 16, 2), 255, np.uint8)
   picture[2, 2, 1] = 0
-  with pytest.raises(UserError, match='the middle 8 pixels each way of pictures of 16x16'):
+  with pytest.raises(UserError, match='only the middle 8x8 pixels of a picture of 16x16'):
     task.transform_image(None, picture)

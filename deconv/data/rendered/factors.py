@@ -85,8 +85,8 @@ class FactorSource(Source):
     """
     if self._rows is not None or len(self._gaps):
       raise UserError(
-        f'this split of {self.name} has not all combinations of its factors; data.vary needs one that '
-        'has, such as data.split=all'
+        f'data.vary needs a split with all combinations of the factors, and this split of {self.name} lacks '
+        'some; set data.split=all'
       )
     return np.ravel_multi_index(tuple((np.asarray(factors) - self.factor_offsets).T), self.factor_sizes)
 

@@ -89,9 +89,7 @@ class DcignOptions(ModelOptions):
 
   def check_experiment(self, experiment):
     if experiment.objective.likelihood == 'gaussian_learned':
-      raise UserError(
-        'dcign has no numbers that all pixels share; choose another objective.likelihood than gaussian_learned'
-      )
+      raise UserError("model.name='dcign' cannot learn a standard deviation; choose another objective.likelihood")
 
 
 MODELS = by_name(VaeMlpOptions, VaeConvOptions, DcignOptions)

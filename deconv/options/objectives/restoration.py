@@ -95,6 +95,6 @@ class RestorationObjective(Options):
       neutral = default(type(self), field)
       if getattr(self, field) != neutral and not experiment.degrade.has_hole:
         raise UserError(
-          f'objective.{field}={getattr(self, field)} is for holes, and the degradation makes none; '
+          f'objective.{field}={getattr(self, field)} has no effect, because degrade.hole makes no hole; '
           f'leave it at {neutral:g}'
         )

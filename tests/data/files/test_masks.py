@@ -86,7 +86,7 @@ def test_padding_is_background_and_ignored(tmp_path):
   assert (item['image'][:3] == (1, 2, 3)).all() and (item['image'][-3:] == (1, 2, 3)).all()
   grey = open_tree(tmp_path, tree(6), fit='pad', image_size=20, channels=1, background=(255, 0, 0))[2]
   assert (grey['image'][:3] == 76).all()  # 0.299 of 255
-  with pytest.raises(UserError, match='data.crop is 8 and data.fit is pad'):
+  with pytest.raises(UserError, match='data.crop=8 cuts the image and data.fit=pad keeps all of it'):
     dataclasses.replace(OPTIONS, fit='pad', crop=8)
 
 
