@@ -61,6 +61,14 @@ def test_the_readme_is_short():
   assert len(text.split()) <= 800  # as `wc -w` counts
 
 
+def test_the_speed_in_the_readme_is_that_of_the_benchmarks():
+  said = (ROOT / 'README.md').read_text().partition('## Speed')[2].partition('## ')[0]
+  (table,) = re.findall(r'<!-- table: speed -->(.*?)<!-- end of table -->', (DOCS / 'benchmarks.md').read_text(), re.S)
+  layers_, step = ([float(cell) for cell in re.findall(r'\| ([\d.]+) (?=\|)', row)] for row in table.split('\n| ')[2:4])
+  assert re.findall(r'([\d.]+) times', said) == [f'{number:.2g}' for number in (*layers_, step[0])]
+  assert 'on a par with' in said and round(step[1], 1) == 1.0
+
+
 # Links.
 
 
