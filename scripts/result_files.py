@@ -45,6 +45,9 @@ ROW = {
   'values': dict,
   'history': list,
 }
+# The flag --save of a benchmark: its help, and what is said of a wrong one.
+SAVE = 'also write the numbers to this file, results/NAME.json; see results/README.md'
+SAVE_NEEDS = 'give a name that ends in .json, such as results/NAME.json'
 _SPREAD = {'mean', 'std', 'each'}
 _WIDTH = 110
 
@@ -120,6 +123,11 @@ def _is_number(value):
   return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def can_save(path):
+  """Whether `--save=PATH` names a result, or none: asked before minutes of measuring."""
+  return not path or path.endswith('.json')
+
+
 def spread(values):
   """Returns one number as it is, several as {'mean', 'std', 'each'}; std is the sample's standard deviation."""
   if len(values) == 1:
@@ -184,10 +192,8 @@ def write(path, content):
   """Checks a result and writes it whole or not at all.
 
   Raises:
-    UserError: it does not fit the schema, the name does not end in .json, or the file cannot be written.
+    UserError: it does not fit the schema, or the file cannot be written.
   """
-  if not str(path).endswith('.json'):
-    raise UserError(f"'{path}': give a name that ends in .json, such as results/NAME.json")
   check(content, path)
   atomic_files.write(path, text(content).encode())
   print(f'written: {path}; `python -m scripts.results_table` renders the tables again')

@@ -201,14 +201,14 @@ TABLES = {
       value('entropy, nats (most 2.30)', 'entropy', 2),
       value("classifier's accuracy", 'classifier_accuracy', 3),
       value('distance to nearest real', 'neighbour_distance', 3),
-      value('of held-out images', 'neighbour_distance_heldout', 3),
-      value('closer than its own neighbour', 'neighbour_closer', 2),
-      value('of held-out images', 'neighbour_closer_heldout', 2),
+      value('held-out images: distance', 'neighbour_distance_heldout', 3),
+      value('share closer', 'neighbour_closer', 2),
+      value('held-out images: share closer', 'neighbour_closer_heldout', 2),
     ],
   ),
   'autoencoders': Table(
     ('vae_mnist', 'vae_mnist-grey', 'iwae_mnist-vae', 'iwae_mnist', 'conv_vae_mnist', 'conv_vae_mnist-relu'),
-    [config(), _STEP, value('−ELBO', 'neg_elbo', 1), value('−log p(x)', 'nll', 2, best=min)],
+    [config(), _STEP, value('−ELBO', 'neg_elbo', 1), value('−log p(x)', 'nll', 1, best=min)],
   ),
   'autoencoder_curves': Table(
     ('vae_mnist', 'iwae_mnist-vae', 'iwae_mnist', 'conv_vae_mnist'),
