@@ -391,6 +391,15 @@ TABLES = {
     ),
     caption=False,
   ),
+  'sweep_costs': Table(
+    ('sweep_costs',),
+    [
+      field('sweep', 'name'),
+      value('minutes per seed, fastest', 'fastest', 0, 1 / 60),
+      value('slowest', 'slowest', 0, 1 / 60),
+    ],
+  ),
+  'tpu_bytes': Table(('tpu_bytes',), [field('program', 'name'), value('bytes / bytes of lax', 'ratio.bytes', 2)]),
   'stride1': Table(
     ('stride1',),
     [
