@@ -76,7 +76,9 @@ def read_run(workdir):
   if not about['earlier']:
     values |= {name: about.get(name) for name in ('first_step_seconds', 'finished_seconds')}
   words = _flags(about['command'])
-  file, _, variant = words.get('config', '').partition(':')
+  if 'config' not in words:
+    raise UserError(f"the run in '{workdir}' does not say which config it is of: its command has no --config")
+  file, _, variant = words['config'].partition(':')
   return {
     'config': os.path.splitext(os.path.basename(file))[0],
     'variant': variant,
@@ -94,7 +96,7 @@ def read_run(workdir):
     },
     'protocol': _about_all_seeds(protocol),
     'about': about,
-    'command': ['python', '-m', 'experiments.main', f'--config={words.get("config", "")}']
+    'command': ['python', '-m', 'experiments.main', f'--config={words["config"]}']
     + [
       f'--{name}={value}' for name, value in words.items() if name.startswith('config.') and name != 'config.data.path'
     ],

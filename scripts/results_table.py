@@ -20,7 +20,7 @@ from deconv import atomic_files
 from deconv.errors import UserError, nearest
 from experiments import command
 from scripts import result_files
-from scripts.table_format import NONE, Column, Entry, Table, config, fastest, field, trail, value
+from scripts.table_format import NONE, Column, Entry, Table, config, device, fastest, field, trail, value
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 _MARKED = re.compile(r'(<!-- table: (\S+)(?: of (\S+))? -->\n)(.*?)(<!-- end of table -->)', re.DOTALL)
@@ -32,7 +32,7 @@ def _of(name):
   return lambda entry: entry.row['group'] == name
 
 
-def _newest(pattern):
+def newest(pattern):
   """Returns a function: the newest result on a CPU among the files of a pattern, by date and name."""
 
   def files():
@@ -336,7 +336,7 @@ TABLES = {
   ),
   # Speed.
   'layers': Table(
-    _newest('benchmark_ops-*'),
+    newest('benchmark_ops-*'),
     [
       field('case', 'name'),
       *(Column(f'ours {part}', _rate('ours', part)) for part in ('forward', 'dx', 'dw', 'all')),
@@ -359,6 +359,9 @@ TABLES = {
   ),
   'first_step': Table(
     ('first_step',), [field('first step of dcgan_digits', 'name'), value('seconds', 'first_step_seconds', 1)]
+  ),
+  'sampling_costs': Table(
+    ('conv_vae_mnist-importance_sampling',), [field('what', 'name'), Column('from command to end', _minutes)]
   ),
   'costs': Table(
     (
@@ -384,7 +387,7 @@ TABLES = {
       Column('from command to end', _minutes),
       value('processor seconds', 'processor_seconds', 0),
       value('images per second', 'images_per_second', 0),
-      Column('machine', lambda entry: entry.result['device']['load'] or NONE),
+      Column('machine', lambda entry: device(entry.result['device'])),
     ],
     keep=lambda entry: any(
       name in entry.row['values'] for name in ('finished_seconds', 'processor_seconds', 'images_per_second')
