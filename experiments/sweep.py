@@ -15,6 +15,8 @@ CUDA_VISIBLE_DEVICES names at least N GPUs, each job gets its own.
 Written in the end: tables (mean and standard deviation over the seeds; milliseconds a step are medians over the lines
 of the training) to the terminal and DIR/tables.md, every number to DIR/results.json, a figure DIR/EXPERIMENT.png, and
 for segmentation DIR/EXPERIMENT_predictions.png: the first test images as each variant of the first seed sees them.
+`python -m scripts.record_result DIR --name=NAME` makes results/NAME.json of them, from which the tables of the docs are
+rendered.
 
 A sweep is a Python file with a dict SWEEP:
 
