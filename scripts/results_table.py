@@ -190,7 +190,7 @@ def _candidates(*names):
 
 TABLES = {
   'headline': _Lines(('family', 'config', 'data', 'result', 'protocol'), _headline),
-  'speed': _Lines(('', 'times as fast as lax or Flax', 'times as fast as PyTorch'), _speed),
+  'speed': _Lines(('how many times as fast ours is', 'as `lax` or Flax', 'as PyTorch'), _speed),
   # Quality.
   'gan': Table(
     ('dcgan_digits', 'dcgan_mnist', 'gan_mnist', 'dcgan_digits-minimax'),
