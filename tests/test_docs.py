@@ -101,19 +101,26 @@ def commands_of(page):
   return [shlex.split(part, comments=True) for line in lines for part in line.split('&&') if part.strip()]
 
 
+def docstring_of(config):
+  return ast.get_docstring(ast.parse((ROOT / 'configs' / f'{config}.py').read_text()))
+
+
 def command_of(config):
   """The first command in the docstring of a config or sweep, its words."""
-  docstring = ast.get_docstring(ast.parse((ROOT / 'configs' / f'{config}.py').read_text()))
-  lines = docstring.replace('\\\n', ' ').splitlines()
+  lines = docstring_of(config).replace('\\\n', ' ').splitlines()
   return next(line.split() for line in lines if line.strip().startswith('python -m experiments.'))
 
 
 @pytest.mark.parametrize('config', [*CONFIGS, *(f'sweeps/{name}' for name in SWEEPS)])
-def test_every_config_has_a_row_and_its_command(config):
+def test_every_config_has_a_row_its_command_and_its_cost(config):
   page = DOCS / 'experiments.md'
   (row,) = re.findall(rf'^\| `{os.path.basename(config)}` \|(.*)\|$', page.read_text(), re.MULTILINE)
   assert all(cell.strip() for cell in row.split('|'))
   assert command_of(config) in commands_of(page)
+  cost = re.search(r'^Cost: (?:an (?=accelerator))?(.*?)\.$', docstring_of(config), re.MULTILINE)[1]
+  told = row.split('|')[-1].strip()
+  assert re.split('[;,]', told)[0] == re.split('[;,]', cost.replace(' on two cores', ''))[0]
+  assert ('estimated' in told) == ('estimated' in cost)
 
 
 def variants(config):
