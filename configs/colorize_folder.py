@@ -8,7 +8,7 @@ and adds what makes it red, green and blue. Its first convolution halves the siz
 every direction. The mean absolute error prefers dull colours to wrong ones. The baseline is the grey picture.
 
 Cost: an accelerator.
-Not run: the data have to be brought; `:smoke` runs the same code on the embedded digits.
+Not run: you bring the data; `:smoke` runs the same code on the embedded digits.
 """
 
 from configs import base

@@ -5,7 +5,7 @@
 
 DIR holds the four idx files (plain or .gz). 60,000 images train the network, 10,000 test it. Parameters are averaged,
 and the learning rate falls to zero along a cosine. The network works at 28x28 without padding: see `halvings` in
-deconv/models/vae.py. `--config.model.upsample=resize_nearest` and others exchange what doubles the resolution.
+deconv/models/vae.py. `--config.model.upsample=resize_nearest` selects another operator to double the resolution.
 
 Cost: an hour on two cores; importance sampling takes half as long again.
 Results: docs/results.md#autoencoders.

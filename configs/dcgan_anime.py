@@ -6,7 +6,7 @@ DIR is any tree of images; `--config.data.source=zip` reads an archive in place.
 generator has 3.6 million parameters, the discriminator 2.8 million.
 
 Cost: an accelerator.
-Not run: the data have to be brought.
+Not run: you bring the data.
 """
 
 from configs import base

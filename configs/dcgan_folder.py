@@ -7,7 +7,7 @@ more in powers of two: `--config.data.image_size=128`; grey: `--config.data.chan
 named once; `--config.data.on_broken=error` stops at it.
 
 Cost: an accelerator.
-Not run: the data have to be brought; `:smoke` runs the same code on the embedded digits.
+Not run: you bring the data; `:smoke` runs the same code on the embedded digits.
 """
 
 from configs import base

@@ -3,7 +3,7 @@
   python -m experiments.main --config=configs/dcign_scenes.py --workdir=runs/dcign_scenes
 
 The default is a small network on 32x32 pixels that learns the factors in minutes. It is clamped as in the paper, but
-has a Gaussian likelihood of standard deviation 0.1, as many batches of each factor, an invariance gradient times 20,
+has a Gaussian likelihood of standard deviation 0.1, equally many batches per factor, an invariance gradient times 20,
 and dense layers that start larger. `:paper` is the published network and rule on 150x150 pixels: 200 latents, batches
 of 20, one varying factor each at a ratio of 1:1:1:10, inactive latents clamped to their mean, invariance gradient times
 1/100. `:code` is what the authors' repository does: channels 96-48-24, latents clamped to the first image of the batch,

@@ -1,4 +1,4 @@
-"""DeconvNet (Noh et al. 2015) on scenes of textured shapes: see unet_scenes, but for the network.
+"""DeconvNet (Noh et al. 2015) on scenes of textured shapes: as unet_scenes, with another network.
 
   python -m experiments.main --config=configs/deconvnet_scenes.py --workdir=runs/deconvnet_scenes
 

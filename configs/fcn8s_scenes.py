@@ -1,4 +1,4 @@
-"""FCN-8s (Long et al. 2015) on scenes of textured shapes: see unet_scenes, but for the network.
+"""FCN-8s (Long et al. 2015) on scenes of textured shapes: as unet_scenes, with another network.
 
   python -m experiments.main --config=configs/fcn8s_scenes.py --workdir=runs/fcn8s_scenes
 

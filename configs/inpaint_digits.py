@@ -3,10 +3,10 @@
   python -m experiments.main --config=configs/inpaint_digits.py --workdir=runs/inpaint_digits
 
 1,500 digits of 32x32 pixels train the network, 297 test it; the middle 16x16 pixels are missing. The loss is the
-absolute error in the hole; 'l1_hole' stands beside that of the mean of the pixels around. `:adversarial` adds the
-discriminator of the hole, `:minimax` the same with the saturating loss of the generator. `:box`, `:strokes` and
-`:pixels` have the hole elsewhere; `:pixels` leaves out every second pixel at random, in black, and adds a total
-variation loss. `:whole` lets the network make the known pixels too, all of the same weight.
+absolute error in the hole. An evaluation compares it ('l1_hole') with filling in the mean of the surrounding pixels.
+`:adversarial` adds the discriminator of the hole, `:minimax` the same with the saturating loss of the generator.
+`:box`, `:strokes` and `:pixels` have the hole elsewhere; `:pixels` leaves out every second pixel at random, in black,
+and adds a total variation loss. `:whole` lets the network make the known pixels too, with the same weight.
 
 Cost: minutes on two cores.
 Results: docs/results.md#restoration.

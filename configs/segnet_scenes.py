@@ -1,4 +1,4 @@
-"""SegNet (Badrinarayanan et al. 2017) on scenes of textured shapes: see unet_scenes, but for the network.
+"""SegNet (Badrinarayanan et al. 2017) on scenes of textured shapes: as unet_scenes, with another network.
 
   python -m experiments.main --config=configs/segnet_scenes.py --workdir=runs/segnet_scenes
 

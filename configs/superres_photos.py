@@ -4,11 +4,11 @@
   python -m experiments.sample --workdir=runs/superres_photos --image=FILE --out=FILE.png
 
 FSRCNN(56, 12, 4) on grey patches 48x48 of fourteen photographs, measured on six others, patch by patch ('psnr') and
-whole ('whole_psnr'), beside bicubic interpolation. Two things are not the paper's: Adam, and that the network adds to
-the bicubic enlargement (`--config.model.residual=none` makes all of it). Red, green and blue of a coloured picture are
-enlarged apart. `:subpixel` and `:resize` enlarge by a 5x5 sub-pixel convolution, and by nearest-neighbour resizing with
-a 9x9 convolution, instead of the 9x9 deconvolution. `:charbonnier` and `:ssim` (SSIM and L1, weights of Zhao et al.
-2017) have another loss. `:area` reduces by averages instead of the antialiased bicubic.
+whole ('whole_psnr'), beside bicubic interpolation. Two things differ from the paper: the optimizer is Adam, and the
+network adds to the bicubic enlargement (`--config.model.residual=none`: it makes the whole image). Red, green and blue
+of a coloured picture are enlarged separately. `:subpixel` and `:resize` enlarge by a 5x5 sub-pixel convolution, and by
+nearest-neighbour resizing with a 9x9 convolution, instead of the 9x9 deconvolution. `:charbonnier` and `:ssim` (SSIM
+and L1, weights of Zhao et al. 2017) have another loss. `:area` reduces by averages instead of the antialiased bicubic.
 
 Cost: minutes on two cores.
 Results: docs/results.md#restoration.

@@ -2,9 +2,9 @@
 
   python -m experiments.main --config=configs/unet_digit_scenes.py --workdir=runs/unet_digit_scenes
 
-Eleven classes: the photograph and the ten digits. Otherwise as unet_scenes, but turned by up to 10 degrees, not
-mirrored, and for 2,000 steps. `:long` is three times as long. Without deep supervision no digit is named after 1,000
-steps.
+There are eleven classes: the photograph and the ten digits. The config is that of unet_scenes, but it turns images by
+up to 10 degrees, does not mirror them, and trains for 2,000 steps. `:long` is three times as long. Without deep
+supervision the network names no digit after 1,000 steps.
 
 Cost: minutes on two cores.
 Results: docs/results.md#segmentation. `:long` was not run.

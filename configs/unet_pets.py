@@ -3,8 +3,8 @@
   python -m scripts.prepare_tfds oxford_iiit_pet
   python -m experiments.main --config=configs/unet_pets.py --workdir=runs/unet_pets
 
-3,680 photographs to train and 3,669 to test, the centre square at 128x128 pixels; flips, scales, turns and changes of
-light.
+3,680 photographs train the network, 3,669 test it, as centre squares of 128x128 pixels. Augmentation mirrors, scales
+and turns them and changes the light.
 
 Cost: an accelerator.
 Not run.

@@ -4,14 +4,14 @@
   python -m experiments.sample --workdir=runs/unet_scenes --image=PICTURE --out=OUT.png
 
 4,000 scenes of 64x64 pixels train the network, 500 test it. Colours and textures say nothing about the class, only
-outlines do. The padded U-Net has batch norm and deep supervision, with which classes are named sooner;
-`--config.model.upsample=resize_bilinear` and others exchange what doubles the resolution. `:long` is four times as
-long, with the Lovasz loss added.
+outlines do. The U-Net is padded and has batch norm. With deep supervision it learns to name the classes sooner.
+`--config.model.upsample=resize_bilinear` selects another operator to double the resolution. `:long` is four times as
+long and adds the Lovasz loss.
 
 Other objectives and augmentations: `:dice` adds the Dice loss, `:per_image` the Lovasz loss of each image. `:focal`
-stands in place of the cross-entropy. `:balanced` gives rare classes more weight. `:border` gives the ground between two
-shapes more weight (U-Net); here shapes may overlap, and it does not help. `:warped` bends, scales and recolours, for
-which 600 steps are too few.
+replaces the cross-entropy. `:balanced` gives rare classes more weight. `:border` gives the ground between two shapes
+more weight (U-Net); it does not help here, because shapes may overlap. `:warped` bends, scales and recolours; 600 steps
+are too few for it.
 
 Cost: minutes on two cores.
 Results: docs/results.md#segmentation.

@@ -4,7 +4,7 @@
 
 1,500 digits train the network, 297 test it; pixels are binarised dynamically. `:plane` has two latents and draws their
 plane. `:warmup` lets the weight of the KL divergence rise over 600 steps. `:free_bits` does not count the first 0.5
-nats of each latent. All eight latents are active either way, so neither has anything to mend here.
+nats of each latent. Both fight inactive latents, but all eight latents are active here anyway.
 
 Cost: minutes on two cores.
 Results: docs/results.md#autoencoders.

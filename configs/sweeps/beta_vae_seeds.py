@@ -1,4 +1,4 @@
-"""beta-VAE on shapes with five seeds, as differences between seeds are larger than those between methods.
+"""beta-VAE on shapes with five seeds, because seeds differ more than methods do.
 
   python -m experiments.sweep --sweep=configs/sweeps/beta_vae_seeds.py --out=runs/beta_vae
 

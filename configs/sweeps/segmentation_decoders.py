@@ -2,8 +2,9 @@
 
   python -m experiments.sweep --sweep=configs/sweeps/segmentation_decoders.py --out=runs/decoders
 
-Objective and protocol are those of configs/unet_scenes.py (but 1,000 steps, and the Lovasz loss as in its `:long`) and
-unet_digit_scenes.py (2,000 steps). All have deep supervision but the FCNs, whose scores are of coarse maps anyway.
+Objective and protocol are those of configs/unet_scenes.py (with 1,000 steps, and the Lovasz loss as in its `:long`) and
+unet_digit_scenes.py (2,000 steps). All decoders except the FCNs have deep supervision. The scores of an FCN are those
+of coarse maps anyway.
 
 Cost: hours on two cores.
 Results: docs/results.md#segmentation.
