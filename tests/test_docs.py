@@ -170,7 +170,7 @@ def check_command(words):
   elif program in ('python', 'python3') and rest[:1] == ['-m']:
     module, rest = rest[1], rest[2:]
   else:
-    assert program in ('pip', '.', 'git', 'pre-commit', 'mkdocs', 'ruff'), f'what is {words}?'
+    assert program in ('pip', '.', 'git', 'pre-commit', 'mkdocs', 'mypy', 'ruff'), f'what is {words}?'
     return
   if module.split('.')[0] not in ('experiments', 'scripts'):
     assert importlib.util.find_spec(module), module
