@@ -88,11 +88,16 @@ def arrays(case):
 
 def parts_of(f):
   """f(x, kernel) -> for each part a function of (x, kernel, cotangent)."""
+
+  def value_and_both(x, kernel, cotangent):
+    y, vjp = jax.vjp(f, x, kernel)
+    return y, *vjp(cotangent)
+
   return {
     'forward': lambda x, k, ct: f(x, k),
     'dx': lambda x, k, ct: jax.vjp(lambda x: f(x, k), x)[1](ct)[0],
     'dw': lambda x, k, ct: jax.vjp(lambda k: f(x, k), k)[1](ct)[0],
-    'all': lambda x, k, ct: (lambda y, vjp: (y, *vjp(ct)))(*jax.vjp(f, x, k)),
+    'all': value_and_both,
   }
 
 
@@ -366,8 +371,12 @@ def main(argv):
     if options.json:
       print(json.dumps(row), flush=True)
       continue
-    cell = lambda name, part: f'{1e3 * median[name, part]:.1f} ({row["gflops"][name][part]:.0f})'
-    cells = [cell('ours', p) for p in PARTS] + [f'{row["share"]:.2f}'] + [cell(n, 'all') for n in names[1:]]
+    cell = {
+      (name, part): f'{1e3 * median[name, part]:.1f} ({row["gflops"][name][part]:.0f})'
+      for name in names
+      for part in PARTS
+    }
+    cells = [cell['ours', p] for p in PARTS] + [f'{row["share"]:.2f}'] + [cell[n, 'all'] for n in names[1:]]
     cells += [f'{row["ratio"][n]:.2f}' for n in names[1:]]
     print(f'| {case.name} | ' + ' | '.join(cells) + ' |', flush=True)
   if not options.json:

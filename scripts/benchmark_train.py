@@ -18,6 +18,7 @@ many steps at a time: `--cases=vae_mlp --batch_size=128 --steps=100 --repeats=15
 """
 
 import functools
+import itertools
 import json
 import os
 
@@ -137,7 +138,7 @@ def torch_dcgan64(batch):
   down = lambda i, o, stride=2, pad=1: tnn.Conv2d(i, o, 4, stride, pad, bias=False)
   sizes = [8 * WIDTH, 4 * WIDTH, 2 * WIDTH, WIDTH]
   gen = block(up(LATENT, sizes[0], 1, 0), [tnn.BatchNorm2d(sizes[0])], tnn.ReLU())
-  for i, o in zip(sizes, sizes[1:]):
+  for i, o in itertools.pairwise(sizes):
     gen += block(up(i, o), [tnn.BatchNorm2d(o)], tnn.ReLU())
   gen = tnn.Sequential(*gen, up(WIDTH, 3), tnn.Tanh())
   disc = block(down(3, WIDTH), [], tnn.LeakyReLU(0.2))

@@ -119,7 +119,7 @@ def resize_nearest_conv(x: jax.Array, kernel: jax.Array, factor: int | Sequence[
   blocks = kernel[(slice(None, None, -1),) * dims].astype(wide_type(dtype))
   for d, f in enumerate(factors):
     pads = [(0, 0)] * blocks.ndim
-    blocks = sum(jnp.pad(blocks, pads[:d] + [(q, f - 1 - q)] + pads[d + 1 :]) for q in range(f))
+    blocks = sum(jnp.pad(blocks, [*pads[:d], (q, f - 1 - q), *pads[d + 1 :]]) for q in range(f))
   # The convolution's padding below is (k - 1) // 2; its adjoint cuts what is left of k - 1 there.
   pads = [(k - 1 - (k - 1) // 2, (k - 1) // 2) for k in window]
   return conv_transpose(x, blocks.astype(dtype), strides=factors, padding=pads)

@@ -164,13 +164,13 @@ def test_only_what_is_missing_is_asked_for(tmp_path, no_network):
 
 def test_mistakes(tmp_path, capsys, monkeypatch):
   (tmp_path / 'file').write_bytes(b'')
+  find_spec = prepare_tfds.importlib.util.find_spec
   for arguments, message in [
     (['mnits'], "no data set 'mnits' (did you mean 'mnist'?)"),
     (['mnist', '--manual_dir=/no/such'], 'is not a folder'),
     (['mnist', f'--data_dir={tmp_path}/file/below'], 'cannot write'),
     (['food101', f'--data_dir={tmp_path}'], "'food101' can only be prepared with TensorFlow: pip install"),
   ]:
-    find_spec = prepare_tfds.importlib.util.find_spec
     monkeypatch.setattr(
       prepare_tfds.importlib.util,
       'find_spec',

@@ -240,7 +240,7 @@ def test_variants_are_traced_to_the_same_types(i):
 
 
 def sums_in(jaxpr):
-  """Yields the precision of every product that leaves fewer than two axes: a sum, where a network's layers leave more."""
+  """Yields the precision of every product that leaves fewer than two axes: sums do, the layers of a network do not."""
   for equation in jaxpr.eqns:
     if equation.primitive.name == 'dot_general' and equation.outvars[0].aval.ndim < 2:
       yield equation.params['precision']
