@@ -9,7 +9,7 @@ Cost: not measured.
 Not run to the end.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -20,7 +20,7 @@ Measured: `:mlp`, beta 4, five seeds, 20,000 steps, 10,000 images (mean and stan
   500 of their 10,000 steps (seed 0): MIG 0.015. Not run to the end; no other variant was.
 """
 
-from configs import base
+from deconv.configs import base
 
 VARIANTS = {
   'vae': {'objective.beta': 1.0},

@@ -11,7 +11,7 @@ Cost: not measured.
 Not run: the data have to be brought; `:smoke` runs the same code on the embedded digits.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -14,7 +14,7 @@ Measured after the 50 epochs, seed 0, 10,000 test images, averaged parameters: -
   with 500 importance samples. With ReLU, 256 hidden units and 30 epochs: 92.0 and 86.9.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

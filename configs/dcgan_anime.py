@@ -8,7 +8,7 @@ Cost: a generator and a discriminator of 3.6 and 2.8 million parameters. Not mea
 Not run: the data have to be brought.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

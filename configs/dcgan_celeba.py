@@ -12,7 +12,7 @@ Cost: 18.9 and 17.2 million parameters. Not measured on an accelerator.
 Not run: no copy of CelebA and no accelerator were at hand; the network is tested layer by layer.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -13,7 +13,7 @@ generator's gradient is gone, and its samples stay noise (one run, seed 0, 5 min
 EPYC: accuracies of the discriminator 1.0 and 1.0, distance to the nearest digit 0.247).
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

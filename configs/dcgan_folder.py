@@ -10,7 +10,7 @@ Cost: as configs/dcgan_anime.py.
 Not run: the data have to be brought; `:smoke` runs the same code on the embedded digits.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -11,7 +11,7 @@ most 2.30, by a classifier that is right on 96.3 % of 2,000 held-out images; mea
 can be read as digits, some are broken strokes. The five epochs were not run.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -18,7 +18,7 @@ Measured after the 6,000 steps (seed 0; one factor at a time turned on unseen id
   2,000 test images (of 256 levels). What the decoder draws stays blurred at this size.
 """
 
-from configs import base
+from deconv.configs import base
 
 _PUBLISHED = {
   'data.image_size': 150,

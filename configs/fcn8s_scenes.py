@@ -12,7 +12,7 @@ Measured after 1,000 steps with the Lovasz loss (mean and standard deviation of 
   itself: not run.
 """
 
-from configs import base, unet_scenes
+from deconv.configs import base, unet_scenes
 
 
 def get_config(variant=''):

@@ -9,7 +9,7 @@ distance to the nearest image 0.183 (held-out images: 0.170), and 16 % lie close
 (held-out images: 37 %). The digits can be read but are speckled: no convolution ties a pixel to its neighbours.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

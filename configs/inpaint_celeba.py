@@ -12,7 +12,7 @@ Cost: not measured on an accelerator.
 Not run: no copy of CelebA and no accelerator were at hand.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

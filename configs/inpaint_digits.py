@@ -17,7 +17,7 @@ Variants, one run each (seed 0, one core of an AVX-512 AMD EPYC, 2 to 3 min): `:
   variation loss: 0.025, 30.9 dB; the biharmonic fill is far better at that (0.005, 43.0 dB).
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -17,7 +17,7 @@ trains is not the ELBO; -ELBO of `:vae` epoch by epoch 131.2, 119.3, 113.8, 110.
 106.0, of IWAE 144.2, 130.5, 124.3, 121.3, 121.8, 120.1, 120.1, 119.9, 118.4, 118.3.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -18,7 +18,7 @@ Other degradations, 500 steps, one run each (seed 0, one core of an AVX-512 AMD 
   2 levels) 27.42 and 30.40. With the absolute error `:salt_pepper` leaves its input as it is: most pixels are right.
 """
 
-from configs import base
+from deconv.configs import base
 
 _SHORT = {'train.steps': 500}
 

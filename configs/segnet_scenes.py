@@ -10,7 +10,7 @@ Measured after 1,000 steps with the Lovasz loss (seeds 0, 1, 2; 500 test scenes,
   segmentation_upsampling.py). The 600 steps of this config by itself: not run.
 """
 
-from configs import base, unet_scenes
+from deconv.configs import base, unet_scenes
 
 
 def get_config(variant=''):

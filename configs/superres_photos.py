@@ -22,7 +22,7 @@ Other losses, one run each (seed 0, one core of an AVX-512 AMD EPYC that others 
   dB, bicubic enlargement 31.37.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -11,7 +11,7 @@ Measured after the 2,000 steps (500 test scenes, averaged parameters; seeds 0, 1
   photo. `:long` was not run. Other decoders: configs/sweeps/segmentation_decoders.py.
 """
 
-from configs import base, unet_scenes
+from deconv.configs import base, unet_scenes
 
 VARIANTS = {'long': {'train.steps': 6000, 'eval.every': 2000}}
 

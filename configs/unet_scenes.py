@@ -24,7 +24,7 @@ Other objectives and augmentations, one run each (seed 0, 600 steps, one core of
   are too few for it.
 """
 
-from configs import base
+from deconv.configs import base
 
 VARIANTS = {
   'long': {'train.steps': 2400, 'eval.every': 800, 'objective.lovasz': 1.0},

@@ -13,7 +13,7 @@ Variants, one run each (seed 0, one core of an AVX-512 AMD EPYC, 80 to 110 s): `
   88.3 and 86.6. All eight latents are active either way, so that neither has anything to mend here.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

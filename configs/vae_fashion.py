@@ -9,7 +9,7 @@ Cost: not measured.
 Not run: Fashion-MNIST was not at hand.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

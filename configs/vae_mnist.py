@@ -14,7 +14,7 @@ Measured after 10 epochs, seed 0, 10,000 test images, averaged parameters: -ELBO
   96.2 with 500 importance samples; `:grey` 105.2 nats of cross-entropy and KL.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -10,13 +10,19 @@ import functools
 import math
 from typing import Any
 
-from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
 from deconv import ops
 from deconv.errors import UserError, nearest
 from deconv.ops.arguments import Padding, of_rank, per_dim
+
+try:
+  from flax import linen as nn
+except ModuleNotFoundError as error:
+  raise ModuleNotFoundError(
+    "deconv.layers needs Flax: pip install 'deconv[train]'; deconv.ops needs JAX alone", name=error.name
+  ) from error
 
 Initializer = Callable[..., jax.Array]
 

@@ -31,8 +31,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from configs import base
 from deconv import layers
+from deconv.configs import base
 from deconv.options import Experiment
 from deconv.tasks import TASKS
 from deconv.training import host_memory

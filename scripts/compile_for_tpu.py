@@ -20,7 +20,7 @@ from absl import flags
 import numpy as np
 
 from deconv.errors import UserError
-from experiments import command
+from deconv.experiments import command
 
 _TOPOLOGY = flags.DEFINE_string('topology', 'v3:2x2', 'such as v3:2x2, v4:2x2x2, v5e:4x4, v6e:2x4')
 _COLLECTIVES = r'\b(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\('

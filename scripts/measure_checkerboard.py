@@ -23,10 +23,10 @@ import numpy as np
 
 from deconv import plots
 from deconv.errors import UserError
+from deconv.experiments import command
 from deconv.metrics import checkerboard
 from deconv.options import DataOptions
 from deconv.options.models.gan import DcganOptions
-from experiments import command
 
 SIZE, WIDTH = 32, 32  # of the images in pixels; channels next to the image
 COLUMNS = ('checkerboard_db', 'checkerboard_excess_db', 'checkerboard_rms', 'phase_contrast')

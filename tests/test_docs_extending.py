@@ -50,7 +50,7 @@ def test_every_recipe_is_followed():
 def test_recipe(title, tmp_path):
   text = RECIPES[title]
   for folder in ('deconv', 'configs', 'experiments'):
-    shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True, ignore=shutil.ignore_patterns('__pycache__'))
   commands = []
   for language, file, content in blocks(text):
     if language == 'bash':

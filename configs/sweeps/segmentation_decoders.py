@@ -17,7 +17,7 @@ Measured (mean and standard deviation of the seeds; 500 test scenes, averaged pa
                 U-Net      0.875 +- 0.014  0.734 +- 0.027                  0.689 +- 0.014  0.579 +- 0.011
 """
 
-from configs import unet_scenes
+from deconv.configs import unet_scenes
 
 _FCN = {'model.name': 'fcn', 'objective.deep_supervision': 0}
 SWEEP = {

@@ -14,7 +14,7 @@ Measured (mean and standard deviation of the seeds; 500 test scenes, averaged pa
   bilinear resize             0.710 +- 0.003  0.401 +- 0.005
 """
 
-from configs.sweeps import segmentation_decoders
+from deconv.configs.sweeps import segmentation_decoders
 
 SWEEP = {
   **segmentation_decoders.SWEEP,

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from configs import base
+from deconv.configs import base
 from deconv.rng import stream
 from deconv.tasks import TASKS
 from deconv.training import experiment

@@ -8,7 +8,7 @@ import optax
 import pytest
 from scipy import stats
 
-from configs import base
+from deconv.configs import base
 from deconv.errors import UserError
 from deconv.objectives import elbo
 from deconv.objectives.likelihoods import LIKELIHOODS
