@@ -1,6 +1,6 @@
 """DCGAN at 32x32 on CIFAR-10, read from a prepared tensorflow-datasets copy without TensorFlow.
 
-  python scripts/prepare_tfds.py cifar10
+  python -m scripts.prepare_tfds cifar10
   python -m experiments.main --config=configs/dcgan_cifar10.py --workdir=runs/dcgan_cifar10
 
 The paper's layers (5x5, 128 channels next to the image) with three transposed convolutions instead of four.

@@ -1,6 +1,6 @@
 """A convolutional VAE on Fashion-MNIST, read from a prepared tensorflow-datasets copy without TensorFlow.
 
-  python scripts/prepare_tfds.py fashion_mnist
+  python -m scripts.prepare_tfds fashion_mnist
   python -m experiments.main --config=configs/vae_fashion.py --workdir=runs/vae_fashion
 
 28x28 grey levels under a discretised mixture of logistics: nats an image, and bits a dimension.

@@ -178,7 +178,7 @@ def test_mistakes(tmp_path, capsys, monkeypatch):
     )
     assert prepare_tfds.main(arguments) == 2
     error = capsys.readouterr().err.strip()
-    assert error.startswith('Error: ') and message in error and '\n' not in error
+    assert error.startswith('error: ') and message in error and '\n' not in error
     monkeypatch.undo()
 
 
