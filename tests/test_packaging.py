@@ -10,6 +10,8 @@ import tomllib
 
 import pytest
 
+import deconv
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 
@@ -109,3 +111,15 @@ def test_every_library_has_a_range_that_the_installed_one_is_in():
     requirement = packaging.Requirement(line)
     assert {clause.operator for clause in requirement.specifier} == {'>=', '<'}, line
     assert importlib.metadata.version(requirement.name) in requirement.specifier, line
+
+
+def test_version_is_the_same_everywhere():
+  citation = re.search(r'^version: (.*)$', (ROOT / 'CITATION.cff').read_text(), re.MULTILINE)[1]
+  newest = re.search(r'^## ([\d.]+)', (ROOT / 'CHANGELOG.md').read_text(), re.MULTILINE)[1]
+  assert citation == newest == deconv.__version__
+
+
+def test_commands_of_contributing_are_those_of_the_check():
+  text, check = (ROOT / 'CONTRIBUTING.md').read_text(), (ROOT / '.ci' / 'run').read_text()
+  for command in ('python -m pytest -n auto --dist=loadfile', 'mkdocs build --strict', 'mypy', 'ruff check'):
+    assert command in text and command in check
