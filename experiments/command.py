@@ -197,16 +197,9 @@ def load_module(path, flag, folder='configs'):
   return module
 
 
-def experiment_of(config, overrides):
-  """Returns the Experiment of `FILE.py:VARIANT` with overrides such as `--config.a.b=value`.
-
-  Raises:
-    UserError: there is no such config, or the overrides do not fit it.
-  """
-  rest, experiment = _with_overrides(_load_file(config), ['', *overrides], flags.FlagValues())
-  if len(rest) > 1:
-    raise UserError(f"'{rest[1]}' is no flag: write --name=value, and see --help")
-  return experiment
+def check_fields(file, overrides):
+  """Raises UserError if a config file is not there, or the overrides (`--config.a.b=value`) do not fit it."""
+  _with_overrides(_load_file(file), ['', *overrides], flags.FlagValues())
 
 
 def load_config(workdir):

@@ -325,7 +325,7 @@ def _runs(sweep, options, overrides):
     for label in labels
   ]
   for run in runs:
-    command.experiment_of(run.config, run.overrides)
+    command.check_fields(run.config, run.overrides)
   return runs
 
 

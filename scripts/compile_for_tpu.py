@@ -7,7 +7,6 @@ The data set need not be there. It proves that the step compiles, fits the memor
 other; not the numbers, the speed or the input. Takes 20 s (v3) to some minutes (v5e, v6e) on two cores.
 """
 
-import argparse
 import collections
 import os
 import re
@@ -15,21 +14,17 @@ import re
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # nothing runs; without it JAX would look for a chip
 os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
 
+from absl import flags
 import numpy as np
 
 from deconv.errors import UserError
 from deconv.experiments import command
 
+_TOPOLOGY = flags.DEFINE_string('topology', 'v3:2x2', 'such as v3:2x2, v4:2x2x2, v5e:4x4, v6e:2x4')
 _COLLECTIVES = r'\b(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\('
 
 
-def main(argv=None):
-  """Prints what the compiler says; UserError where there is no such topology or config."""
-  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--config', required=True, help='the experiment, as experiments.main takes it')
-  parser.add_argument('--topology', default='v3:2x2', help='such as v3:2x2, v4:2x2x2, v5e:4x4, v6e:2x4')
-  arguments, overrides = parser.parse_known_args(argv)
-  options = command.experiment_of(arguments.config, overrides)
+def main(options):
   import jax
   from jax.experimental import topologies
   import jax.numpy as jnp
@@ -38,10 +33,10 @@ def main(argv=None):
   from deconv.training.parallel import Parallel
 
   try:
-    topology = topologies.get_topology_desc(platform='tpu', topology_name=arguments.topology)
+    topology = topologies.get_topology_desc(platform='tpu', topology_name=_TOPOLOGY.value)
   except RuntimeError as error:
     raise UserError(
-      f'no topology \'{arguments.topology}\' ({str(error).splitlines()[0]}): pip install "jax[tpu]", and '
+      f'no topology \'{_TOPOLOGY.value}\' ({str(error).splitlines()[0]}): pip install "jax[tpu]", and '
       'give a topology such as v3:2x2'
     ) from error
 
@@ -64,7 +59,7 @@ def main(argv=None):
   memory, text = compiled.memory_analysis(), compiled.as_text()
   mib = 2**20
   print(
-    f'{arguments.topology}: {devices} devices, parallel.mode={parallel.mode}, train.dtype={options.train.dtype}, '
+    f'{_TOPOLOGY.value}: {devices} devices, parallel.mode={parallel.mode}, train.dtype={options.train.dtype}, '
     f'batch {options.train.batch_size}, {steps} steps a call'
   )
   print(
@@ -77,5 +72,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-  with command.one_sentence():
-    main()
+  command.run(main)

@@ -53,7 +53,7 @@ def test_every_sweep_fits_its_configs(path):
   for experiment in found['experiments']:
     for label in found['variants']:
       run = sweep.Run(found, 'out', experiment, label, 7)
-      command.experiment_of(run.config, run.overrides)
+      command.check_fields(run.config, run.overrides)
       assert '--config.seed=7' in run.overrides
 
 
