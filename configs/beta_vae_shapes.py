@@ -1,23 +1,20 @@
-"""beta-VAE on shapes with known factors (shape, scale, rotation, x, y), and how well its latents come apart.
+"""beta-VAE on shapes with known factors (shape, scale, rotation, x, y), and how well its latents separate them.
 
   python -m experiments.main --config=configs/beta_vae_shapes.py --workdir=runs/beta_vae_shapes
 
-Variants, all on the same network: `:vae` (beta 1), `:beta_tc` (Chen et al. 2018), `:factor` (Kim & Mnih 2018), `:dip_i`
-and `:dip_ii` (Kumar et al. 2018), `:capacity` (Burgess et al. 2018). `:mlp` has perceptrons of two hidden layers of 500
-instead, as Higgins et al. 2017 had on such shapes, and 20,000 steps: a tenth of the time a step. `:full` is the
-protocol of Locatello et al. 2019: 64x64 pixels, batch 64, ten latents, Adam 1e-4, 300,000 steps; combine it as
-`:full,beta_tc`. Their network differs a little: its convolutions have 32, 32, 64, 64 channels,
-these have 32, 64, 64, 64.
+These variants have the same network: `:vae` (beta 1), `:beta_tc` (Chen et al. 2018), `:factor` (Kim & Mnih 2018),
+`:dip_i` and `:dip_ii` (Kumar et al. 2018), `:capacity` (Burgess et al. 2018). `:mlp` has perceptrons with two hidden
+layers of 500, as Higgins et al. 2017 had on such shapes, and 20,000 steps; a step takes a tenth of the time. `:full` is
+the protocol of Locatello et al. 2019: 64x64 pixels, batch 64, ten latents, Adam 1e-4, 300,000 steps; combine it as
+`:full,beta_tc`. Their network differs a little: its convolutions have 32, 32, 64, 64 channels, these have 32, 64, 64,
+64.
 
 An evaluation prints MIG, SAP, the FactorVAE and beta-VAE scores and DCI with 10,000 images. Differences between seeds
-are greater than those between methods (Locatello et al. 2019): compare means over five seeds, `--config.seed=0` to 4.
+are larger than differences between methods (Locatello et al. 2019): compare means over five seeds, `--config.seed=0`
+to 4.
 
-Cost: about 0.25 s of processor time a step on two cores shared with other jobs, so some 40 processor-minutes; `:mlp`
-  5 min 15 s on one core of an AMD EPYC (Zen 3) virtual machine, the other one in use by others.
-Measured: `:mlp`, beta 4, five seeds, 20,000 steps, 10,000 images (mean and standard deviation): MIG 0.034 +- 0.022
-  (0.028, 0.031, 0.019, 0.073, 0.020), SAP 0.135 +- 0.052, DCI disentanglement 0.392 +- 0.074, FactorVAE accuracy 0.374
-  +- 0.131 (chance 0.2), -ELBO 35.1 +- 0.3 nats with grey targets, 6.1 of them KL divergence. The convolutions only for
-  500 of their 10,000 steps (seed 0): MIG 0.015. Not run to the end; no other variant was.
+Cost: an hour on two cores; `:mlp` minutes.
+Results: docs/results.md#disentanglement. Only `:mlp` was run to the end.
 """
 
 from deconv.configs import base

@@ -4,10 +4,10 @@
   python -m experiments.sample --workdir=runs/colorize_folder --image=GREY.png --out=COLOURED.png
 
 DIR is any tree of PNG, JPEG or WebP; `--config.data.source=zip` reads an archive in place. RED-Net sees the grey level
-and adds to it what makes it red, green and blue; its first convolution halves the size, so that twenty layers see 38
-pixels in every direction. The mean absolute error prefers dull colours to wrong ones; the baseline is the grey picture.
+and adds what makes it red, green and blue. Its first convolution halves the size, so twenty layers see 38 pixels in
+every direction. The mean absolute error prefers dull colours to wrong ones. The baseline is the grey picture.
 
-Cost: not measured.
+Cost: an accelerator.
 Not run: the data have to be brought; `:smoke` runs the same code on the embedded digits.
 """
 

@@ -3,13 +3,14 @@
   python -m experiments.main --config=configs/dcgan_celeba.py --workdir=runs/dcgan_celeba --config.data.path=DIR
 
 DIR holds img_align_celeba.zip, its unpacked folder, or a prepared tfds copy. The paper's own faces (350,000 crops of
-photographs from the web) were never published; CelebA is what everybody uses instead.
+photographs from the web) were never published; everybody uses CelebA instead. The generator has 18.9 million
+parameters, the discriminator 17.2 million.
 
 Variant `:code` follows the authors' repository where it differs from the paper (deconv/models/dcgan.py has the list).
-Their 25 epochs, one network a minibatch, are 12.5 of ours, where a step updates both.
+Their 25 epochs, with one network per minibatch, are 12.5 of ours, where a step updates both.
 
-Cost: 18.9 and 17.2 million parameters. Not measured on an accelerator.
-Not run: no copy of CelebA and no accelerator were at hand; the network is tested layer by layer.
+Cost: an accelerator.
+Not run: no copy of CelebA was at hand; the network is tested layer by layer.
 """
 
 from deconv.configs import base

@@ -6,7 +6,7 @@ DIR is any tree of PNG, JPEG or WebP; `--config.data.source=zip` reads an archiv
 more in powers of two: `--config.data.image_size=128`; grey: `--config.data.channels=1`. A broken file is skipped and
 named once; `--config.data.on_broken=error` stops at it.
 
-Cost: as configs/dcgan_anime.py.
+Cost: an accelerator.
 Not run: the data have to be brought; `:smoke` runs the same code on the embedded digits.
 """
 

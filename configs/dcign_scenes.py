@@ -2,20 +2,16 @@
 
   python -m experiments.main --config=configs/dcign_scenes.py --workdir=runs/dcign_scenes
 
-The default is a small network on 32x32 pixels that learns the factors in minutes: clamped as in the paper, but with a
-Gaussian likelihood of standard deviation 0.1, batches of each factor alike, an invariance gradient times 20 and dense
-layers that start larger. `:paper` is the published network and rule on 150x150 pixels: 200 latents, batches of 20, one
-varying factor each at a ratio of 1:1:1:10, inactive latents clamped to their mean, invariance gradient times 1/100.
-`:code` is what the authors' repository does: channels 96-48-24, clamped to the first image of the batch, no invariance
-gradient unless asked for (`--config.objective.invariance`), ratio 1:1:1:15. The optimizer that paper and code call
-RMSprop is Adam with these decays, bias correction included.
+The default is a small network on 32x32 pixels that learns the factors in minutes. It is clamped as in the paper, but
+has a Gaussian likelihood of standard deviation 0.1, as many batches of each factor, an invariance gradient times 20,
+and dense layers that start larger. `:paper` is the published network and rule on 150x150 pixels: 200 latents, batches
+of 20, one varying factor each at a ratio of 1:1:1:10, inactive latents clamped to their mean, invariance gradient times
+1/100. `:code` is what the authors' repository does: channels 96-48-24, latents clamped to the first image of the batch,
+no invariance gradient unless asked for (`--config.objective.invariance`), ratio 1:1:1:15. The optimizer that paper and
+code call RMSprop is Adam with these decays, bias correction included.
 
-Cost: 9 min 38 s from the command to the end with twelve evaluations on one core of an AMD EPYC (Zen 3) virtual
-  machine, the other one in use by others (290 images/s); `:paper` and `:code` were not run.
-Measured after the 6,000 steps (seed 0; one factor at a time turned on unseen identities; see docs/factors.md): azimuth
-  monotone 0.89, selective 0.82; elevation 0.88 and 0.60; light 1.00 and 0.95. At 1,000 / 2,000 / 4,000 steps azimuth is
-  monotone 0.75 / 0.87 / 0.88, elevation 0.42 / 0.68 / 0.87. -ELBO 4,525 nats an image, of which the rate is 37.7, on
-  2,000 test images (of 256 levels). What the decoder draws stays blurred at this size.
+Cost: minutes on two cores; `:paper` and `:code` an accelerator.
+Results: docs/results.md#inverse-graphics. `:paper` and `:code` were not run.
 """
 
 from deconv.configs import base

@@ -6,11 +6,11 @@ r"""DeconvNet (Noh et al. 2015) on PASCAL VOC 2012, from the unpacked archive (V
 
 The published network, 252 million parameters: VGG-16 with batch norm, fc6 and fc7, the mirrored decoder with switches.
 SGD 0.01 with momentum 0.9, weight decay 5e-4, batches of 64, 250x250 pixels of which 224x224 are drawn and mirrored.
-The paper trains on boxes of single objects first (0.2 million), then on proposals (2.7 million), sums 50 proposals an
-image at test time, and reports a mIoU of 69.6 on the VOC 2012 test set; here it trains on whole images in one stage,
-and whole images are predicted by tiles.
+The paper trains on boxes of single objects first (0.2 million), then on proposals (2.7 million), sums 50 proposals per
+image at test time, and reports a mIoU of 69.6 on the VOC 2012 test set. This config trains on whole images in one
+stage, and predicts whole images by tiles.
 
-Cost: not measured.
+Cost: an accelerator.
 Not run.
 """
 

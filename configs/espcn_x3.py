@@ -3,11 +3,11 @@
   python -m experiments.main --config=configs/espcn_x3.py --workdir=runs/espcn_x3
 
 The paper's network (5x5 of 64 and 3x3 of 32 with tanh, 3x3 sub-pixel convolution), loss (mean squared error) and patch
-(17 pixels before, 51 after); not its data (91 images, or 50,000 of ImageNet): the coloured photographs inside
-scikit-learn and scikit-image. `:deconv` is the deconvolution with as many weights, 9x9. Published: 33.13 dB on Set5,
-bicubic 30.39.
+(17 pixels before, 51 after). The data are not the paper's 91 images, or 50,000 of ImageNet, but the coloured
+photographs inside scikit-learn and scikit-image. `:deconv` is the deconvolution with as many weights, 9x9. Published:
+33.13 dB on Set5, bicubic 30.39.
 
-Cost: not measured.
+Cost: hours on two cores, estimated.
 Not run to the end.
 """
 

@@ -7,10 +7,10 @@ r"""FCN-8s (Long et al. 2015) on PASCAL VOC 2012, from the unpacked archive (VOC
 The published network on VGG-16 as published, trained at once with scaled skips: momentum 0.99, batches of one image,
 weight decay 5e-4, 100,000 steps. The authors' learning rate 1e-10 is for the sum over an image's pixels; 2e-5 is the
 same for their mean. VGG-16's weights are yours to give (.npz or .safetensors, see deconv/models/vgg_weights.py); from
-scratch this does not train. The authors' repository reports a mIoU of 65.4 for the at-once network on seg11valid,
-trained with the extra labels of SBD, which are not in the archive; 62.2 on the VOC 2012 test set in the paper.
+scratch this does not train. The authors' repository reports a mIoU of 65.4 for the at-once network on seg11valid. It
+was trained with the extra labels of SBD, which are not in the archive. The paper reports 62.2 on the VOC 2012 test set.
 
-Cost: not measured.
+Cost: an accelerator.
 Not run.
 """
 

@@ -2,14 +2,14 @@
 
   python -m experiments.main --config=configs/inpaint_celeba.py --workdir=runs/inpaint_celeba --config.data.path=DIR
 
-DIR holds img_align_celeba.zip, its unpacked folder, or a prepared tfds copy. Images 128x128; the decoder makes the
-middle 64x64, of which 56x56 were missing and the ring of 4 pixels around counts ten times; 0.999 of the loss is the
-squared error, 0.001 the discriminator's judgement; the discriminator learns at a tenth of the rate (train.lua of
-github.com/pathak22/context-encoder). The authors' data are ImageNet and Paris StreetView, not faces; their
-discriminator sees 64x64 pixels, this one the hole of 56x56 in them. `:channelwise` has the paper's bottleneck.
+DIR holds img_align_celeba.zip, its unpacked folder, or a prepared tfds copy. Images have 128x128 pixels. The decoder
+makes the middle 64x64, of which 56x56 were missing; the ring of 4 pixels around counts ten times. The loss is 0.999
+times the squared error plus 0.001 times the discriminator's judgement. The discriminator learns at a tenth of the rate
+(train.lua of github.com/pathak22/context-encoder). The authors' data are ImageNet and Paris StreetView, not faces;
+their discriminator sees 64x64 pixels, this one the hole of 56x56 in them. `:channelwise` has the paper's bottleneck.
 
-Cost: not measured on an accelerator.
-Not run: no copy of CelebA and no accelerator were at hand.
+Cost: an accelerator.
+Not run: no copy of CelebA was at hand.
 """
 
 from deconv.configs import base

@@ -2,19 +2,14 @@
 
   python -m experiments.main --config=configs/inpaint_digits.py --workdir=runs/inpaint_digits
 
-1,500 digits of 32x32 to train, 297 to test; the middle 16x16 pixels are missing. Trained on the absolute error in the
-hole; 'l1_hole' stands beside that of the mean of the pixels around. `:adversarial` adds the discriminator of the hole;
-`:box`, `:strokes` and `:pixels` have the hole elsewhere.
+1,500 digits of 32x32 pixels train the network, 297 test it; the middle 16x16 pixels are missing. The loss is the
+absolute error in the hole; 'l1_hole' stands beside that of the mean of the pixels around. `:adversarial` adds the
+discriminator of the hole, `:minimax` the same with the saturating loss of the generator. `:box`, `:strokes` and
+`:pixels` have the hole elsewhere; `:pixels` leaves out every second pixel at random, in black, and adds a total
+variation loss. `:whole` lets the network make the known pixels too, all of the same weight.
 
-Cost: 93 s from the command to the end, evaluations with the biharmonic fill included, on one core of an AMD EPYC (Zen
-  3) virtual machine, the other one in use by others.
-Measured after the 60 epochs (seed 0, 297 test digits, averaged parameters): mean absolute error in the hole 0.059 of
-  the way from black to white; mean of the pixels around it 0.400, biharmonic fill 0.151. PSNR of the digit 28.1 dB
-  (12.9 and 20.3), SSIM 0.948 (0.363 and 0.799).
-Variants, one run each (seed 0, one core of an AVX-512 AMD EPYC, 2 to 3 min): `:minimax` adds the discriminator with the
-  saturating loss of the generator: 0.060 and 28.0 dB. `:whole` lets the network make the known pixels too, all of the
-  same weight: 0.060 in the hole, 26.3 dB. `:pixels` leaves out every second pixel at random, in black, with a total
-  variation loss: 0.025, 30.9 dB; the biharmonic fill is far better at that (0.005, 43.0 dB).
+Cost: minutes on two cores.
+Results: docs/results.md#restoration.
 """
 
 from deconv.configs import base

@@ -1,21 +1,18 @@
-"""RED-Net (Mao et al. 2016) takes Gaussian noise of sigma 25 off the photographs inside scikit-learn and scikit-image.
+"""RED-Net (Mao et al. 2016) removes Gaussian noise of sigma 25 from the photographs of scikit-learn and scikit-image.
 
   python -m experiments.main --config=configs/rednet_denoise_photos.py --workdir=runs/rednet_denoise_photos
 
 RED10 with 32 channels on grey patches 48x48 of fourteen photographs, measured on six others beside the noisy input.
 `:paper` is RED30 with 64 channels, patches 50x50 and a learning rate of 1e-4. `:fast` halves the size inside (section
-4.4). `:blind` draws the sigma of each image from 5 to 50.
+4.4). `:blind` draws the sigma of each image from 5 to 50. `--config.eval.flips --config.eval.quarter_turns` averages
+eight turns.
 
-Cost: 18 min 24 s for the last 2,500 steps and the evaluations, on one core of an AMD EPYC (Zen 3) virtual machine, the
-  other one in use by others (40 images/s).
-Measured after the 3,000 steps on the six whole test photographs (seed 0; mean of their PSNR, levels rounded and
-  clipped; averaged parameters): 29.86 dB, noisy input 20.42, median filter 3x3 26.14, scikit-image's non-local means as
-  it comes 28.21, the same told the noise (h = 0.8 sigma) 29.41; SSIM 0.824, 0.315, 0.573, 0.790, 0.806. (29.52 after
-  1,000 steps, 29.80 after 2,000.) Averaged over eight turns (`--config.eval.flips --config.eval.quarter_turns`) 30.08.
-Other degradations, 500 steps, one run each (seed 0, one core of an AVX-512 AMD EPYC, 4 to 5 min), PSNR of the six whole
-  photographs before and after: `:jpeg` (quality 10 to 40) 31.25 and 32.03 dB; `:photons` (30 at white) 18.59 and 27.86;
-  `:salt_pepper` (a tenth of the pixels) 15.18 and 31.20, median filter 30.98; `:deblur` (a blur of 1.6 pixels, noise of
-  2 levels) 27.42 and 30.40. With the absolute error `:salt_pepper` leaves its input as it is: most pixels are right.
+Other degradations, 500 steps: `:jpeg` (quality 10 to 40), `:photons` (30 at white), `:salt_pepper` (a tenth of the
+pixels), `:deblur` (a blur of 1.6 pixels, noise of 2 levels). With the absolute error `:salt_pepper` would leave its
+input as it is, because most pixels are right.
+
+Cost: minutes on two cores; `:paper` an accelerator.
+Results: docs/results.md#restoration. `:paper`, `:fast` and `:blind` were not run.
 """
 
 from deconv.configs import base

@@ -4,10 +4,9 @@
 
 The encoder is U-Net's; the decoder unpools by the switches of its poolings.
 
-Cost: 0.16 s a step with the Lovasz loss on one core of an AMD EPYC (Zen 3) virtual machine, the other one in use.
-Measured after 1,000 steps with the Lovasz loss (seeds 0, 1, 2; 500 test scenes, averaged parameters): mIoU 0.785 +-
-  0.015, boundary IoU 0.542 +- 0.021 (configs/sweeps/segmentation_decoders.py; with other upsampling:
-  segmentation_upsampling.py). The 600 steps of this config by itself: not run.
+Cost: minutes on two cores.
+Results: docs/results.md#segmentation. They are those of configs/sweeps/segmentation_decoders.py and
+segmentation_upsampling.py; this config by itself was not run.
 """
 
 from deconv.configs import base, unet_scenes

@@ -4,22 +4,14 @@
   python -m experiments.sample --workdir=runs/superres_photos --image=FILE --out=FILE.png
 
 FSRCNN(56, 12, 4) on grey patches 48x48 of fourteen photographs, measured on six others, patch by patch ('psnr') and
-whole ('whole_psnr'), beside bicubic interpolation. Not the paper's: the network adds to the bicubic enlargement
-(`--config.model.residual=none`: learns it), and Adam. Red, green and blue of a coloured picture are enlarged apart.
-`:subpixel` and `:resize` enlarge by a 5x5 sub-pixel convolution and by nearest-neighbour resizing with a 9x9
-convolution instead of the 9x9 deconvolution.
+whole ('whole_psnr'), beside bicubic interpolation. Two things are not the paper's: Adam, and that the network adds to
+the bicubic enlargement (`--config.model.residual=none` makes all of it). Red, green and blue of a coloured picture are
+enlarged apart. `:subpixel` and `:resize` enlarge by a 5x5 sub-pixel convolution, and by nearest-neighbour resizing with
+a 9x9 convolution, instead of the 9x9 deconvolution. `:charbonnier` and `:ssim` (SSIM and L1, weights of Zhao et al.
+2017) have another loss. `:area` reduces by averages instead of the antialiased bicubic.
 
-Cost: 4 min 10 s from the command to the end, two evaluations of 2,103 patches included, on one core of an AMD EPYC
-  (Zen 3) virtual machine, the other one in use by others (330 images/s).
-Measured after the 2,000 steps on the six whole test photographs (mean of their PSNR, levels rounded and clipped, 2
-  pixels shaved; averaged parameters; mean and standard deviation of seeds 0, 1, 2): deconvolution 32.50 +- 0.19 dB,
-  `:subpixel` 32.38 +- 0.24, `:resize` 31.93 +- 0.24, bicubic 31.22; SSIM 0.920, 0.918, 0.910 and 0.899. Seed by seed:
-  32.38, 32.72, 32.41; 32.14, 32.61, 32.39; 31.74, 31.87, 32.19. Patch by patch, seed 0: 36.23, 35.74, 35.11, bicubic
-  35.21.
-Other losses, one run each (seed 0, one core of an AVX-512 AMD EPYC that others were using), PSNR and SSIM on the six
-  whole photographs; the squared error has 32.38 dB there, see above. `:charbonnier` 32.64 dB and 0.923, `:ssim` (SSIM
-  and L1, weights of Zhao et al. 2017) 32.33 dB and 0.921. `:area` averages instead of the antialiased bicubic: 32.01
-  dB, bicubic enlargement 31.37.
+Cost: minutes on two cores.
+Results: docs/results.md#restoration.
 """
 
 from deconv.configs import base

@@ -6,7 +6,7 @@
 3,680 photographs to train and 3,669 to test, the centre square at 128x128 pixels; flips, scales, turns and changes of
 light.
 
-Cost: not measured.
+Cost: an accelerator.
 Not run.
 """
 

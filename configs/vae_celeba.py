@@ -1,13 +1,13 @@
-"""A convolutional VAE on CelebA at 64x64x3, likelihood a mixture of discretised logistics: nats and bits a dimension.
+"""A convolutional VAE on CelebA at 64x64x3, likelihood a mixture of discretised logistics: nats and bits per dimension.
 
   python -m experiments.main --config=configs/vae_celeba.py --workdir=runs/vae_celeba --config.data.path=DIR
 
 DIR holds img_align_celeba.zip, its unpacked folder, or a prepared tfds copy; train and test are the official splits.
-`:mlp` is the perceptron 64x64x3-400-32 instead. `:gaussian` has one learned standard deviation a channel (Dai & Wipf
+`:mlp` is the perceptron 64x64x3-400-32 instead. `:gaussian` has one learned standard deviation per channel (Dai & Wipf
 2019) instead of the mixture.
 
-Cost: not measured on an accelerator.
-Not run: no copy of CelebA and no accelerator were at hand.
+Cost: an accelerator.
+Not run: no copy of CelebA was at hand.
 """
 
 from deconv.configs import base

@@ -2,15 +2,12 @@
 
   python -m experiments.main --config=configs/vae_digits.py --workdir=runs/vae_digits
 
-1,500 digits to train, 297 to test, pixels binarised dynamically. `:plane` has two latents and draws their plane.
+1,500 digits train the network, 297 test it; pixels are binarised dynamically. `:plane` has two latents and draws their
+plane. `:warmup` lets the weight of the KL divergence rise over 600 steps. `:free_bits` does not count the first 0.5
+nats of each latent. All eight latents are active either way, so neither has anything to mend here.
 
-Cost: 71 s of processor time, start and compilation included; 108 s on two cores of an AMD EPYC (Zen 3) virtual machine
-  that others were using.
-Measured after 1,800 steps, seed 0, averaged parameters, 297 test images, dynamic binarisation: -ELBO 87.7 nats an
-  image, -log p(x) 86.4 with 100 importance samples.
-Variants, one run each (seed 0, one core of an AVX-512 AMD EPYC, 80 to 110 s): `:warmup` lets the weight of the KL
-  divergence rise over 600 steps: 88.4 and 86.7 nats per image. `:free_bits` has 0.5 nats of each latent for nothing:
-  88.3 and 86.6. All eight latents are active either way, so that neither has anything to mend here.
+Cost: minutes on two cores.
+Results: docs/results.md#autoencoders.
 """
 
 from deconv.configs import base

@@ -3,15 +3,12 @@
   python -m experiments.main --config=configs/vae_mnist.py --workdir=runs/vae_mnist --config.data.path=DIR
   python -m experiments.evaluate --workdir=runs/vae_mnist --config.eval.importance_samples=5000
 
-The network of Kingma & Welling 2014 with ReLU and Adam instead of tanh and Adagrad. 60,000 images to train, 10,000 to
-test. `:grey` is the usual example of other libraries: 784-400-20, Adam 1e-3, batches of 128, 10 epochs, and the
+The network of Kingma & Welling 2014 with ReLU and Adam instead of tanh and Adagrad. 60,000 images train it, 10,000 test
+it. `:grey` is the usual example of other libraries: 784-400-20, Adam 1e-3, batches of 128, 10 epochs, and the
 cross-entropy of grey targets, which is not a likelihood. `:plane` has two latents and draws their plane.
 
-Cost: `:grey` 67 s of processor time for its 10 epochs on two cores of an AMD EPYC (Zen 3) virtual machine, start,
-  compilation and evaluation included, as far as a machine in use by others tells.
-Measured after 10 epochs, seed 0, 10,000 test images, averaged parameters: -ELBO 100.7 nats an image, dynamic
-  binarisation (117.6, 109.9, 106.7, 104.9, 103.7, 102.8, 102.1, 101.5, 101.1, 100.7 epoch by epoch), -log p(x)
-  96.2 with 500 importance samples; `:grey` 105.2 nats of cross-entropy and KL.
+Cost: minutes on two cores.
+Results: docs/results.md#autoencoders.
 """
 
 from deconv.configs import base

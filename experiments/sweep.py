@@ -15,6 +15,8 @@ CUDA_VISIBLE_DEVICES names at least N GPUs, each job gets its own.
 Written in the end: tables (mean and standard deviation over the seeds; milliseconds a step are medians over the lines
 of the training) to the terminal and DIR/tables.md, every number to DIR/results.json, a figure DIR/EXPERIMENT.png, and
 for segmentation DIR/EXPERIMENT_predictions.png: the first test images as each variant of the first seed sees them.
+`python -m scripts.record_result DIR --name=NAME` makes results/NAME.json of them, from which the tables of the docs are
+rendered.
 
 A sweep is a Python file with a dict SWEEP:
 
@@ -37,6 +39,7 @@ import time
 from deconv import atomic_files, plots
 from deconv.errors import UserError
 from deconv.experiments import command
+from deconv.training import writers
 
 SHOWN = 6  # test images in the picture of predictions
 _KEYS = 'experiments', 'variants', 'seeds', 'metrics'
@@ -84,21 +87,39 @@ class Run:
   def read(self, metrics):
     """Returns {name: number} of a finished run: the metrics of its last evaluation, 'step', 'milliseconds' a step (None
     where nothing was timed) and 'parameters'."""
-    with open(os.path.join(self.workdir, 'metrics.jsonl'), encoding='utf-8') as file:
-      lines = [json.loads(line) for line in file]
-    last = [line for line in lines if line['split'] == 'eval'][-1:]
-    absent = [name for name in metrics if not last or name not in last[0]]
+    found = measured(self.workdir)
+    absent = [name for name in metrics if name not in found['metrics']]
     if absent:
       raise UserError(f"the last evaluation of '{self.workdir}' has no '{absent[0]}': correct the sweep's metrics")
-    with open(os.path.join(self.workdir, 'run.json'), encoding='utf-8') as file:
-      batch_size = json.load(file)['batch_size']
-    speeds = [line['images_per_second'] for line in lines if line['split'] == 'train' and line.get('images_per_second')]
     return {
-      **{name: last[0][name] for name in metrics},
-      'step': last[0]['step'],
-      'milliseconds': 1000 * batch_size / statistics.median(speeds) if speeds else None,
-      'parameters': parameters(self.workdir),
+      **{name: found['metrics'][name] for name in metrics},
+      **{name: found[name] for name in ('step', 'milliseconds', 'parameters')},
     }
+
+
+def measured(workdir):
+  """Returns what a run has measured.
+
+  Returns:
+    {'metrics': {name: number} of the last evaluation, 'step': its step (None without one), 'history': {step: {name:
+    number}} of all evaluations, 'milliseconds': a step's median time (None where nothing was timed), 'parameters': how
+    many all networks have together}.
+  """
+  path = os.path.join(workdir, 'metrics.jsonl')
+  with open(path, encoding='utf-8') as file:
+    lines = [json.loads(line) for line in file]
+  history = writers.evaluations(path)
+  with open(os.path.join(workdir, 'run.json'), encoding='utf-8') as file:
+    batch_size = json.load(file)['batch_size']
+  speeds = [line['images_per_second'] for line in lines if line['split'] == 'train' and line.get('images_per_second')]
+  last = max(history, default=None)
+  return {
+    'metrics': history.get(last, {}),
+    'step': last,
+    'history': history,
+    'milliseconds': 1000 * batch_size / statistics.median(speeds) if speeds else None,
+    'parameters': parameters(workdir),
+  }
 
 
 def parameters(workdir):

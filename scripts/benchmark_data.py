@@ -1,6 +1,6 @@
 """Images a second of the data sources, on files that it makes: JPEG of CelebA's size, cropped to 108 and resized to 64.
 
-  python scripts/benchmark_data.py [--images=2000] [--rounds=5] [--workers=2]
+  python -m scripts.benchmark_data [--images=2000] [--rounds=5] [--workers=2] [--save=results/NAME.json]
 
 The ways are measured in turn, round by round, and the median of the rounds is printed with the slowest and the fastest,
 so that whatever else the machine does falls on all of them alike.
@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 import os
 import statistics
-import sys
 import tempfile
 import time
 import zipfile
@@ -18,10 +17,9 @@ import zipfile
 import numpy as np
 from PIL import Image
 
-if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
-  sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
 from deconv.data import DataOptions, TrainBatches, open_source
+from deconv.experiments import command
+from scripts import result_files
 
 _BATCH = 128
 
@@ -60,7 +58,10 @@ def main():
   parser.add_argument('--images', type=int, default=2000)
   parser.add_argument('--rounds', type=int, default=5)
   parser.add_argument('--workers', type=int, default=2)
+  parser.add_argument('--save', default='', help=result_files.SAVE)
   args = parser.parse_args()
+  if not result_files.can_save(args.save):
+    parser.error(f'--save={args.save}: {result_files.SAVE_NEEDS}')
   with tempfile.TemporaryDirectory() as root:
     folder, archive, size = _make(root, args.images)
     options = DataOptions(
@@ -105,7 +106,24 @@ def main():
   )
   for way, found in rates.items():
     print(f'  {way:42} {statistics.median(found):9.0f}  ({min(found):.0f} to {max(found):.0f})')
+  result_files.save_benchmark(
+    args.save,
+    'scripts.benchmark_data',
+    {
+      'workers': args.workers,
+      'rounds': args.rounds,
+      'note': f'{args.images:,} JPEG files of 178x218 pixels and {size / 1000:.1f} kB, cropped to 108, resized to 64; '
+      'medians of interleaved rounds',
+    },
+    [
+      result_files.row(
+        way, {'images_per_second': statistics.median(found), 'slowest': min(found), 'fastest': max(found)}
+      )
+      for way, found in rates.items()
+    ],
+  )
 
 
 if __name__ == '__main__':
-  main()
+  with command.one_sentence():
+    main()

@@ -1,6 +1,6 @@
 """Transposed convolutions timed: this project, `lax`, zero padding, and PyTorch and Equinox where they are installed.
 
-  python -m scripts.benchmark_ops [--cases=dcgan,unet] [--repeats=7] [--json]
+  python -m scripts.benchmark_ops [--cases=dcgan,unet] [--repeats=7] [--json] [--save=results/NAME.json]
 
 For every case the forward pass, each gradient by itself, and all three in one program. The implementations take turns
 in each of `repeats` rounds, so that a busy machine disturbs all alike; times are medians over the rounds, ratios
@@ -25,7 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv.ops import conv_transpose
-from deconv.training import host_memory
+from deconv.training import host_memory, provenance
+from scripts import result_files
 
 Case = collections.namedtuple(
   'Case', 'name batch small window stride padding output_padding dilation groups c_in c_out'
@@ -288,13 +289,7 @@ def ratio(times, name, other, part):
 
 def hardware():
   """One line that names the machine."""
-  model = platform.processor() or platform.machine()
-  try:
-    with open('/proc/cpuinfo') as f:
-      model = next(line.split(':')[1].strip() for line in f if line.startswith('model name'))
-  except (OSError, StopIteration):
-    pass
-  device = jax.devices()[0]
+  device, model = jax.devices()[0], ', '.join(name for name in provenance.processor().values() if name)
   return f'{os.cpu_count()} cores {model}' + ('' if device.platform == 'cpu' else f', {device.device_kind}')
 
 
@@ -305,6 +300,25 @@ def versions(names):
     if name in names:
       found.append(f'{name} {__import__(name).__version__}')
   return ', '.join(found)
+
+
+def flat(nested, prefix=''):
+  """Returns {'a.b': number} of {'a': {'b': number}}."""
+  found = {}
+  for name, value in nested.items():
+    found |= flat(value, f'{prefix}{name}.') if isinstance(value, dict) else {prefix + name: value}
+  return found
+
+
+def protocol(kept, rounds, **more):
+  """Returns how the times were measured, for result_files.save_benchmark."""
+  note = 'medians of interleaved rounds; ratios are medians of the ratios within a round'
+  return {'dtype': 'float32', 'freed_memory': 'kept' if kept else 'returned', 'rounds': rounds, 'note': note, **more}
+
+
+def libraries(names):
+  """Returns the imported modules of the implementations that are libraries of their own."""
+  return [__import__(name) for name in names if name in ('torch', 'equinox')]
 
 
 def summary(rows, other):
@@ -323,6 +337,8 @@ def define_flags():
   flags.DEFINE_bool('json', False, 'An object a line instead of a table.')
   flags.DEFINE_list('implementations', ['lax', 'zero padding', 'torch', 'equinox'], 'What to compare with.')
   flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process, for all alike.')
+  flags.DEFINE_string('save', '', result_files.SAVE)
+  flags.register_validator('save', result_files.can_save, result_files.SAVE_NEEDS)
 
 
 def main(argv):
@@ -381,6 +397,13 @@ def main(argv):
     print(f'| {case.name} | ' + ' | '.join(cells) + ' |', flush=True)
   if not options.json:
     print('\n' + '\n'.join(summary(rows, name) for name in names[1:]))
+  result_files.save_benchmark(
+    options.save,
+    'scripts.benchmark_ops',
+    protocol(kept, options.repeats),
+    [result_files.row(row['name'], flat({name: row[name] for name in row if name != 'name'})) for row in rows],
+    libraries(names),
+  )
 
 
 if __name__ == '__main__':

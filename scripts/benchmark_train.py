@@ -1,6 +1,6 @@
 """A whole training step timed: our layers, Flax's layers, and PyTorch where it is installed.
 
-  python -m scripts.benchmark_train [--repeats=5] [--json]
+  python -m scripts.benchmark_train [--repeats=5] [--json] [--save=results/NAME.json]
 
 DCGAN-64, the network in the PyTorch examples: 4x4 kernels, stride 2, width 64, z of 100 normals -> 512 at 4x4 -> 256
 -> 128 -> 64 -> 3 at 64x64 with batch normalisation, and its mirror with LeakyReLU 0.2 as the discriminator, about 2.3
@@ -36,7 +36,7 @@ from deconv.configs import base
 from deconv.options import Experiment
 from deconv.tasks import TASKS
 from deconv.training import host_memory
-from scripts import benchmark_ops
+from scripts import benchmark_ops, result_files
 
 WIDTH, LATENT, SIDE = 64, 100, 64
 
@@ -248,6 +248,8 @@ def define_flags():
   flags.DEFINE_integer('batch_size', 64, 'Images a step.', lower_bound=2)
   flags.DEFINE_bool('json', False, 'An object a line instead of a table.')
   flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process, for all alike.')
+  flags.DEFINE_string('save', '', result_files.SAVE)
+  flags.register_validator('save', result_files.can_save, result_files.SAVE_NEEDS)
 
 
 def main(argv):
@@ -269,6 +271,7 @@ def main(argv):
       'steps.\n'
     )
     print('| step | images a second | seconds a step | ours over this |\n|---|---|---|---|')
+  saved = []
   for case in options.cases:
     runs = {
       (name, 'all'): repeated(build(options.batch_size), options.steps)
@@ -286,6 +289,7 @@ def main(argv):
         'seconds': seconds,
         'ours_over_this': benchmark_ops.ratio(times, 'ours', name, part),
       }
+      saved.append(result_files.row(row['name'], {key: row[key] for key in row if key != 'name'}))
       if options.json:
         print(json.dumps(row), flush=True)
       else:
@@ -293,6 +297,13 @@ def main(argv):
           f'| {row["name"]} | {row["images_per_second"]:.1f} | {seconds:.4f} | {row["ours_over_this"]:.2f} |',
           flush=True,
         )
+  result_files.save_benchmark(
+    options.save,
+    'scripts.benchmark_train',
+    benchmark_ops.protocol(kept, options.repeats, batch_size=options.batch_size, steps_per_turn=options.steps),
+    saved,
+    benchmark_ops.libraries(['torch'] if with_torch else []),
+  )
 
 
 if __name__ == '__main__':

@@ -1,8 +1,9 @@
 """Measures the checkerboard of every kind of upsampling in the DCGAN generator, at initialisation or after training.
 
-  python scripts/measure_checkerboard.py                    every kind with random parameters
-  python scripts/measure_checkerboard.py --workdir=DIR      trained runs, against the data that they were trained on
+  python -m scripts.measure_checkerboard                    every kind with random parameters
+  python -m scripts.measure_checkerboard --workdir=DIR      trained runs, against the data that they were trained on
   ... --json                                                an object per line instead of a table
+  ... --save=results/NAME.json                              also a file that the tables of the docs are made from
   ... --pictures=FOLDER                                     also the mean log spectrum of each as a PNG
 
 At initialisation: the generator of 32x32 grey images with uniform codes, batch norm by the statistics of the batch,
@@ -14,10 +15,8 @@ noise. Stride 2 is the last layer's pattern, 4 that of the last two. Takes about
 import argparse
 import json
 import os
-import sys
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from deconv.experiments import command
 from deconv.metrics import checkerboard
 from deconv.options import DataOptions
 from deconv.options.models.gan import DcganOptions
+from scripts import result_files
 
 SIZE, WIDTH = 32, 32  # of the images in pixels; channels next to the image
 COLUMNS = ('checkerboard_db', 'checkerboard_excess_db', 'checkerboard_rms', 'phase_contrast')
@@ -41,7 +41,10 @@ def main():
   parser.add_argument('--seeds', type=int, default=5, help='random parameters per kind')
   parser.add_argument('--json', action='store_true')
   parser.add_argument('--pictures', default='', help='folder for the spectra')
+  parser.add_argument('--save', default='', help=result_files.SAVE)
   options = parser.parse_args()
+  if not result_files.can_save(options.save):
+    parser.error(f'--save={options.save}: {result_files.SAVE_NEEDS}')
   with command.one_sentence():
     rows = _trained(options) if options.workdir else _initial(options)
     _report(rows, options)
@@ -112,6 +115,8 @@ def _report(rows, options):
       os.makedirs(options.pictures, exist_ok=True)
       picture = plots.enlarge(checkerboard.spectrum_picture(images), 4)
       plots.save_png(os.path.join(options.pictures, f'{name.replace(" ", "_")}.png'), picture)
+  if options.save:
+    _save(results, real, options)
   if options.json:
     return
   print('| upsample | stride | dB | dB above real | rms in [-1, 1] | phase contrast |\n|---|---|---|---|---|---|')
@@ -120,7 +125,7 @@ def _report(rows, options):
     print(
       f'| {name} | {stride} | '
       + ' | '.join(
-        f'{cell.mean():.{digits}f}' + (f' ± {cell.std():.{digits}f}' if len(found) > 1 else '')
+        f'{cell.mean():.{digits}f}' + (f' ± {cell.std(ddof=1):.{digits}f}' if len(found) > 1 else '')
         for cell, digits in zip(cells, (1, 1, 4, 3))
       )
       + ' |'
@@ -131,6 +136,26 @@ def _report(rows, options):
     f'\n{options.num} images; mean'
     + (f' ± standard deviation over {options.seeds} random parameters' if not options.workdir else '')
   )
+
+
+def _save(results, real, options):
+  rows = [
+    result_files.row(
+      name,
+      {
+        'stride': stride,
+        **{column: result_files.spread([float(result[column]) for result in found]) for column in COLUMNS},
+      },
+    )
+    for (name, stride), found in results.items()
+  ]
+  rows += [
+    result_files.row('real images', {'stride': stride, 'checkerboard_db': float(decibels), 'checkerboard_excess_db': 0})
+    for stride, decibels in real.items()
+  ]
+  over = 'trained runs' if options.workdir else f'at initialisation, over {options.seeds} random parameters'
+  protocol = {'n': options.num, 'note': f'DCGAN generators, {over}, against as many real images'}
+  result_files.save_benchmark(options.save, 'scripts.measure_checkerboard', protocol, rows)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 """Two open reports against JAX, reproduced: before (`lax`) and after (`deconv.ops.conv_transpose`).
 
-  python -m scripts.reproduce_reports [--report=23783,31662] [--repeats=3]
+  python -m scripts.reproduce_reports [--report=23783,31662] [--repeats=3] [--save=results/NAME.json]
 
 jax 31662 (and xla 34273, the same program): the gradient of a 3-D transposed convolution, 64 -> 1 channels, 3x3x3 with
 stride 2, on one image of 64 x 64 x 32, was 32 times slower than PyTorch's on a GPU. Here its shapes in float32.
@@ -22,7 +22,7 @@ from absl import app, flags
 import numpy as np
 
 from deconv.training import host_memory
-from scripts import benchmark_ops
+from scripts import benchmark_ops, result_files
 
 REPORTS = {
   '23783': benchmark_ops.Case('1-D 1024/256, 513 -> 1', 1, (128,), (1024,), 256, 384, 0, 1, 1, 513, 1),
@@ -34,6 +34,8 @@ def define_flags():
   """The flags of this script."""
   flags.DEFINE_list('report', list(REPORTS), 'Which of the reports.')
   flags.DEFINE_integer('repeats', 3, 'Rounds.', lower_bound=1)
+  flags.DEFINE_string('save', '', result_files.SAVE)
+  flags.register_validator('save', result_files.can_save, result_files.SAVE_NEEDS)
 
 
 def main(argv):
@@ -41,7 +43,7 @@ def main(argv):
   unknown = set(options.report) - set(REPORTS)
   if len(argv) > 1 or unknown:
     raise app.UsageError(f'Unknown {argv[1:] or sorted(unknown)}; the reports are {", ".join(REPORTS)}.')
-  host_memory.keep_freed_memory()
+  kept, rows = host_memory.keep_freed_memory(), []
   names = ['lax', 'ours'] + (['torch'] if benchmark_ops.installed('torch') else [])
   print(f'{benchmark_ops.hardware()}; {benchmark_ops.versions(names)}; float32\n')
   print('| report | part | ' + ' | '.join(f'{n}, ms' for n in names) + ' | lax / ours |')
@@ -49,9 +51,19 @@ def main(argv):
   for report in options.report:
     times = benchmark_ops.measure(benchmark_ops.runners(REPORTS[report], names), options.repeats)
     for part in benchmark_ops.PARTS:
-      cells = [f'{1e3 * np.median(times[name, part]):.1f}' for name in names]
+      seconds = {name: float(np.median(times[name, part])) for name in names}
+      cells = [f'{1e3 * seconds[name]:.1f}' for name in names]
       speedup = benchmark_ops.ratio(times, 'ours', 'lax', part)
+      values = benchmark_ops.flat({'seconds': seconds, 'ratio': {'lax': speedup}})
+      rows.append(result_files.row(f'{report}: {REPORTS[report].name}', values, group=part))
       print(f'| {report}: {REPORTS[report].name} | {part} | ' + ' | '.join(cells) + f' | {speedup:.1f} |', flush=True)
+  result_files.save_benchmark(
+    options.save,
+    'scripts.reproduce_reports',
+    benchmark_ops.protocol(kept, options.repeats),
+    rows,
+    benchmark_ops.libraries(names),
+  )
 
 
 if __name__ == '__main__':

@@ -278,7 +278,8 @@ def test_ci_runs_the_readme_commands():
 def test_config_docstring_has_command_cost_and_result(path):
   text = ast.get_docstring(ast.parse(path.read_text()))
   assert f'python -m experiments.main --config=configs/{path.name}' in text
-  assert re.search(r'Cost', text) and re.search(r'Measured|[Nn]ot run', text)
+  assert re.search(r'^Cost: (minutes|an hour|hours) on two cores|^Cost: an accelerator\.$', text, re.MULTILINE)
+  assert re.search(r'^Results: docs/results\.md#[\w-]+\.|^Not run', text, re.MULTILINE)
 
 
 def test_every_module_and_public_function_says_what_it_is():

@@ -1,8 +1,9 @@
-"""beta-VAE on shapes with five seeds, as differences between seeds are greater than those between methods.
+"""beta-VAE on shapes with five seeds, as differences between seeds are larger than those between methods.
 
   python -m experiments.sweep --sweep=configs/sweeps/beta_vae_seeds.py --out=runs/beta_vae
 
-Numbers, of the same five runs started one by one: configs/beta_vae_shapes.py.
+Cost: an hour on two cores.
+Results: docs/results.md#disentanglement. They are of the same five runs, started one by one.
 """
 
 SWEEP = {

@@ -2,16 +2,10 @@
 
   python -m experiments.sweep --sweep=configs/sweeps/segmentation_upsampling.py --out=runs/upsampling
 
-The protocol of segmentation_decoders on `scenes`.
+The protocol of segmentation_decoders on `scenes`; unpooling is SegNet itself.
 
-Cost: 10 min a seed on one core of an AMD EPYC (Zen 3) virtual machine, the other one in use; the unpooling ones are
-  SegNet's runs of segmentation_decoders.
-Measured (mean and standard deviation of the seeds; 500 test scenes, averaged parameters), mIoU and boundary IoU:
-
-  unpooling by switches       0.785 +- 0.015  0.542 +- 0.021
-  transposed convolution 4x4  0.725 +- 0.006  0.423 +- 0.008
-  nearest resize              0.735 +- 0.008  0.440 +- 0.008
-  bilinear resize             0.710 +- 0.003  0.401 +- 0.005
+Cost: an hour on two cores.
+Results: docs/results.md#segmentation.
 """
 
 from deconv.configs.sweeps import segmentation_decoders

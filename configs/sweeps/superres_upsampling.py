@@ -2,7 +2,8 @@
 
   python -m experiments.sweep --sweep=configs/sweeps/superres_upsampling.py --out=runs/superres
 
-Numbers, of the same nine runs started one by one: configs/superres_photos.py.
+Cost: an hour on two cores.
+Results: docs/results.md#restoration. They are of the same nine runs, started one by one.
 """
 
 SWEEP = {

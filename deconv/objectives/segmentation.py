@@ -165,9 +165,9 @@ def lovasz(logits, mask, per_image, ignore=IGNORE):
 def _descending(errors):
   """Indices (int32) that sort the last axis of float32 errors, -1 or at least 0, the largest first.
 
-  XLA's sort of pairs on the CPU calls a comparator for each; that of one array of integers is five times as fast (6,
-  11 and 21 classes of 32,768 pixels: 5.4, 5.1, 5.8; one core of an AMD EPYC, medians of 7). So there an error and its
-  index become one integer: floats that are not negative are ordered as their bits are.
+  XLA's sort of pairs on the CPU calls a comparator for each; that of one array of integers is five times as fast
+  (docs/benchmarks.md#sorting). So there an error and its index become one integer: floats that are not negative are
+  ordered as their bits are.
   """
   return jax.lax.platform_dependent(
     errors, cpu=_descending_packed, default=lambda x: jnp.argsort(x, axis=-1, descending=True).astype(jnp.int32)

@@ -8,9 +8,9 @@ def keep_freed_memory() -> bool:
   """Tells the C library to keep freed memory for the next allocation instead of returning it to the system.
 
   XLA's CPU programs allocate their intermediate arrays anew at every call. glibc maps blocks of more than 32 MB
-  afresh each time and unmaps them afterwards, so that every page is faulted in and zeroed by the kernel again:
-  writing 67 MB took 57 ms in place of 8 on two cores. The price is that the process keeps the memory of its largest
-  step. It acts on the calling process only.
+  afresh each time and unmaps them afterwards, so that every page is faulted in and zeroed by the kernel again, which
+  takes longer than to write it (docs/benchmarks.md#memory). The price is that the process keeps the memory of its
+  largest step. It acts on the calling process only.
 
   Returns:
     False where the C library is not glibc, and nothing was done.

@@ -147,7 +147,7 @@ class Loop:
       batches.close()
     self.checkpoints.wait()
     self.pictures.save_gif(step)
-    self.record['finished'] = True
+    self.record.update(finished=True, finished_seconds=round(provenance.process_seconds(), 3))
     self.write_record()
     self.progress.close()
     self.progress.say(f'finished: step {step} of {total}; everything is in {self.folder.path}')

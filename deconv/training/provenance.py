@@ -43,7 +43,27 @@ def describe():
       'count': jax.device_count(),
       'processes': jax.process_count(),
     },
-    'machine': {'system': platform.platform(), 'cores': os.cpu_count()},
+    'machine': {'system': platform.platform(), 'cores': os.cpu_count(), **processor()},
+  }
+
+
+def processor():
+  """Returns the {'processor': model name, 'instructions': widest vector instructions} of this machine.
+
+  The model name is the one that lscpu prints; the instructions are 'AVX-512', 'AVX2' or None. Two processors of one
+  model name can differ in them, and every time on a CPU depends on them.
+  """
+  try:
+    with open('/proc/cpuinfo', encoding='utf-8') as file:
+      lines = dict(line.strip().split('\t: ', 1) for line in file if '\t: ' in line)
+  except OSError:  # not Linux
+    lines = {}
+  fields = {name.strip(): value for name, value in lines.items()}
+  known = fields.get('flags', '').split()
+  wide = [name for name, flag in (('AVX-512', 'avx512f'), ('AVX2', 'avx2')) if flag in known]
+  return {
+    'processor': fields.get('model name') or platform.processor() or platform.machine(),
+    'instructions': wide[0] if wide else None,
   }
 
 

@@ -42,7 +42,7 @@ def write_run(folder, miou, images_per_second, finished=True):
     {'step': 20, 'split': 'eval', 'miou': 0.1, 'boundary_iou': 0.1, 'pixel_accuracy': 0.1},
     {'step': 40, 'split': 'eval', 'miou': miou, 'boundary_iou': miou / 2, 'pixel_accuracy': 0.9},
   ]
-  (folder / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, lines)))
+  (folder / 'metrics.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
   (folder / 'run.json').write_text(json.dumps({'finished': finished, 'batch_size': 16}))
 
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from scripts import benchmark_ops, reproduce_reports
+from scripts import benchmark_ops, reproduce_reports, result_files
 
 SMALL = [
   benchmark_ops.Case('square', 2, (3, 4), (4, 4), 2, 1, 1, 1, 1, 3, 2),
@@ -46,13 +46,20 @@ def test_counts_by_hand():
   assert benchmark_ops.gflop(reproduce_reports.REPORTS['31662'], 'forward') == pytest.approx(0.453, rel=1e-3)
 
 
-def test_command_line():
+def test_command_line(tmp_path):
   command = [sys.executable, '-m', 'scripts.benchmark_ops', '--repeats=1']
-  done = subprocess.run(
-    [*command, '--json', '--cases=depthwise', '--implementations='], capture_output=True, text=True, check=False
-  )
-  row = json.loads(done.stdout)
+  save = tmp_path / 'ops.json'
+  one = [*command, '--json', '--cases=depthwise', '--implementations=']
+  done = subprocess.run([*one, f'--save={save}'], capture_output=True, text=True, check=False)
+  row = json.loads(done.stdout.splitlines()[0])
   assert row['name'] == 'depthwise 4x4/2' and set(row['gflops']['ours']) == {'forward', 'dx', 'dw', 'all'}
   assert row['share'] > 0
+  saved = json.loads(save.read_text())
+  result_files.check(saved, save)
+  assert saved['rows'][0]['values']['seconds.ours.all'] == row['seconds']['ours']['all']
+  assert saved['recorded'] == 'by scripts.benchmark_ops' and str(tmp_path) not in save.read_text()
+  assert saved['device']['processor'] and saved['versions']['jax'] and saved['protocol']['rounds'] == 1
+  done = subprocess.run([*one, '--save=ops'], capture_output=True, text=True, check=False)
+  assert done.returncode and 'ends in .json' in done.stderr
   done = subprocess.run([*command, '--cases=nonsense'], capture_output=True, text=True, check=False)
   assert done.returncode and 'No case begins with' in done.stdout + done.stderr

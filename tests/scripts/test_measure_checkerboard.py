@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from scripts import result_files
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -32,12 +34,18 @@ def test_initial_kinds(monkeypatch, capsys, tmp_path):
     '2',
     '--json',
     f'--pictures={tmp_path}',
+    f'--save={tmp_path}/saved.json',
   )
-  rows = {row['name']: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+  lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith('{')]
+  rows = {row['name']: row for row in map(json.loads, lines)}
   assert set(rows) == {'deconv3', 'resize_nearest'}
   assert all(np.isfinite(row['checkerboard_db']) for row in rows.values())
   assert rows['deconv3']['checkerboard_db'] > rows['resize_nearest']['checkerboard_db'] + 10
   assert (tmp_path / 'deconv3.png').exists()
+  saved = json.loads((tmp_path / 'saved.json').read_text())
+  result_files.check(saved, 'saved.json')
+  assert [row['name'] for row in saved['rows']] == ['deconv3', 'resize_nearest', 'real images']
+  assert saved['rows'][0]['values']['checkerboard_db'] == rows['deconv3']['checkerboard_db']
 
 
 def test_mistakes_are_one_sentence(monkeypatch, capsys, tmp_path):

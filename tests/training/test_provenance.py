@@ -14,6 +14,19 @@ def test_describe(monkeypatch, tmp_path):
   assert provenance.git_commit() == (None, None)
 
 
+def test_processor_is_that_of_lscpu():
+  about = provenance.processor()
+  assert about['processor'] and about['instructions'] in ('AVX-512', 'AVX2', None)
+  try:
+    with open('/proc/cpuinfo', encoding='utf-8') as file:
+      text = file.read()
+  except OSError:
+    return
+  if 'model name' in text:
+    assert f': {about["processor"]}\n' in text
+  assert (about['instructions'] == 'AVX-512') == (' avx512f ' in text)
+
+
 def test_process_seconds_count():
   before = provenance.process_seconds()
   time.sleep(0.05)

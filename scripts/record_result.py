@@ -1,0 +1,218 @@
+"""Writes results/NAME.json from the folders of finished runs, or from that of a sweep: no number is typed.
+
+  python -m scripts.record_result DIR [DIR ...] --name=NAME [--load='nothing else ran']
+
+DIR is the --workdir of `experiments.main`, or the --out of `experiments.sweep`. Runs that differ in their seed alone
+become one row with mean and standard deviation. The numbers are those of the last evaluation. `experiments.evaluate`
+can measure the same step again, with more samples or other evaluators: then its numbers and its protocol stand in
+their place. Seconds from the command to the end are written for a run that was never interrupted.
+
+All runs of a file come from one machine and one version of the code; the schema is in results/README.md.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+
+from deconv.errors import UserError
+from deconv.experiments import command, sweep
+from deconv.training import config_diff
+from scripts import result_files
+
+_NOT_FOR_A_ROW = 'config.seed', 'config.data.path', *(f'config.{name}' for name in config_diff.OF_A_MACHINE)
+
+
+def _read_json(path):
+  try:
+    with open(path, encoding='utf-8') as file:
+      return json.load(file)
+  except FileNotFoundError:
+    return None
+  except (OSError, ValueError) as error:
+    raise UserError(f"'{path}' cannot be read: {error}") from error
+
+
+def runs_of(folder):
+  """Returns [(group, name, workdir)] of a folder: its own run, or those of a sweep; group and name of a run are None.
+
+  Raises:
+    UserError: there is neither, or a run is not finished.
+  """
+  found = _read_json(os.path.join(folder, 'results.json'))
+  runs = [(None, None, folder)]
+  if found:  # the workdirs as they lie now: the folder may have been moved
+    runs = [
+      (group, label, os.path.join(folder, group, label.replace(' ', '_'), seed))
+      for group, labels in found.items()
+      for label, seeds in labels.items()
+      for seed in seeds
+    ]
+  for _, _, workdir in runs:
+    run = _read_json(os.path.join(workdir, 'run.json'))
+    if run is None:
+      raise UserError(
+        f"there is no run in '{workdir}'; give the --workdir of a run, or the --out of a sweep that wrote its tables"
+      )
+    if not run.get('finished'):
+      raise UserError(f"the run in '{workdir}' is not finished: run its command again")
+  return runs
+
+
+def read_run(workdir):
+  """Returns {'config', 'variant', 'fields', 'seed', 'step', 'values', 'history', 'protocol', 'about', 'command'} of a
+  finished run."""
+  about = _read_json(os.path.join(workdir, 'run.json'))
+  config = config_diff.flatten(_read_json(os.path.join(workdir, 'config.json')))
+  found = sweep.measured(workdir)
+  metrics, protocol = dict(found['metrics']), dict(about.get('evaluation', {}).get('protocol', {}))
+  step = found['step'] if found['step'] is not None else about['steps']
+  again = _read_json(os.path.join(workdir, 'evaluation', f'{step:08d}.json'))
+  if again:
+    metrics.update(again['metrics'])
+    protocol.update(again['protocol'])
+  values = {name: found[name] for name in ('parameters', 'milliseconds')}
+  if not about['earlier']:
+    values |= {name: about.get(name) for name in ('first_step_seconds', 'finished_seconds')}
+  words = _flags(about['command'])
+  if 'config' not in words:
+    raise UserError(f"the run in '{workdir}' does not say which config it is of: its command has no --config")
+  file, _, variant = words['config'].partition(':')
+  return {
+    'config': os.path.splitext(os.path.basename(file))[0],
+    'variant': variant,
+    'fields': {
+      name.removeprefix('config.'): config[name.removeprefix('config.')]
+      for name in words
+      if name.startswith('config.') and name not in _NOT_FOR_A_ROW
+    },
+    'seed': config['seed'],
+    'step': step,
+    'values': {name: value for name, value in {**metrics, **values}.items() if value is not None},
+    'history': {
+      at: {name: value for name, value in numbers.items() if value is not None}
+      for at, numbers in found['history'].items()
+    },
+    'protocol': _about_all_seeds(protocol),
+    'about': about,
+    'command': ['python', '-m', 'experiments.main', f'--config={words["config"]}']
+    + [
+      f'--{name}={value}' for name, value in words.items() if name.startswith('config.') and name != 'config.data.path'
+    ],
+  }
+
+
+def _flags(words):
+  """Returns {flag: value} of a command line; `--name value` and `--name=value` are the same."""
+  found, words = {}, list(words)
+  while words:
+    name, equals, value = words.pop(0).partition('=')
+    if name.startswith('--'):
+      found[name.removeprefix('--')] = value if equals or not words or words[0].startswith('--') else words.pop(0)
+  return found
+
+
+def _about_all_seeds(protocol):
+  """A protocol without what each seed has of its own: how many samples fell into which class."""
+  return {
+    name: _about_all_seeds(value) if isinstance(value, dict) else value
+    for name, value in protocol.items()
+    if name != 'class_counts'
+  }
+
+
+def row_of(name, group, runs):
+  """Returns a row of runs that differ in their seed alone, in the order of the seeds."""
+  runs = sorted(runs, key=lambda run: run['seed'])
+  values = {}
+  for metric in runs[0]['values']:
+    each = [run['values'].get(metric) for run in runs]
+    if None not in each:
+      # How long a step takes is no result of a seed; it is the machine's. All seeds have the same parameters.
+      of_all = {'milliseconds': statistics.median, 'parameters': max}.get(metric, result_files.spread)
+      values[metric] = of_all(each)
+  history = []
+  for step in sorted(runs[0]['history']):
+    of_all = [run['history'].get(step, {}) for run in runs]
+    history.append(
+      {
+        'step': step,
+        **{
+          metric: result_files.spread([numbers[metric] for numbers in of_all])
+          for metric in of_all[0]
+          if all(metric in numbers for numbers in of_all)
+        },
+      }
+    )
+  first = runs[0]
+  default = first['config'] + (f':{first["variant"]}' if first['variant'] else '')
+  changed = ', '.join(f'{field}={value}' for field, value in first['fields'].items())
+  return result_files.row(
+    name or default + (f' ({changed})' if changed else ''),
+    values,
+    group=group,
+    config=first['config'],
+    variant=first['variant'],
+    fields=first['fields'],
+    step=first['step'],
+    seeds=[run['seed'] for run in runs],
+    # The last evaluation alone is the row itself.
+    history=history if len(history) > 1 else [],
+  )
+
+
+def record(folders, load=None):
+  """Returns the result of the runs in some folders.
+
+  Args:
+    folders: of runs or sweeps.
+    load: what else the machine did, a phrase.
+
+  Raises:
+    UserError: a folder is no finished run, two runs have one seed, or they do not come from one machine and commit.
+  """
+  rows = {}
+  for folder in folders:
+    for group, name, workdir in runs_of(folder):
+      run = read_run(workdir)
+      key = json.dumps([group, name, run['config'], run['variant'], run['fields'], run['step']])
+      same = rows.setdefault(key, (name, group, []))[2]
+      if any(other['seed'] == run['seed'] for other in same):
+        raise UserError(f"'{workdir}': seed {run['seed']} of {run['config']} is there twice")
+      same.append(run)
+  runs = [run for _, _, same in rows.values() for run in same]
+  first, protocols = runs[0], [run['protocol'] for run in runs]
+  for run in runs[1:]:
+    for what, of in (('commit', lambda about: about['git_commit']), ('machine', result_files.device_of)):
+      if of(run['about']) != of(first['about']):
+        raise UserError(f'the runs do not come from one {what}: write a file for each')
+  differ = {name for protocol in protocols for name in protocol if protocol[name] != protocols[0].get(name)}
+  result = result_files.make(
+    first['about'],
+    'by scripts.record_result',
+    {name: value for name, value in protocols[0].items() if name not in differ},
+    [row_of(name, group, same) for name, group, same in rows.values()],
+    first['command'],
+  )
+  result['device']['load'] = load
+  return result
+
+
+def main(argv=None):
+  """Runs the command; returns its exit status."""
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('folders', nargs='+', metavar='DIR', help='--workdir of a run, or --out of a sweep')
+  parser.add_argument('--name', required=True, help='the file is results/NAME.json')
+  parser.add_argument('--load', help="what else the machine did, such as 'nothing else ran'")
+  options = parser.parse_args(argv)
+  if os.path.basename(options.name) != options.name:
+    raise UserError(f'--name={options.name}: give the name of a file in results/, without folders')
+  result = record([os.path.expanduser(folder) for folder in options.folders], options.load)
+  result_files.write(result_files.FOLDER / f'{options.name.removesuffix(".json")}.json', result)
+  return 0
+
+
+if __name__ == '__main__':
+  with command.one_sentence():
+    sys.exit(main())

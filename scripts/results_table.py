@@ -1,0 +1,527 @@
+"""Renders results/*.json into the tables of README.md and docs/*.md: `python -m scripts.results_table [--check]`.
+
+A table stands in a page between two lines:
+
+  <!-- table: NAME -->
+  <!-- end of table -->
+
+NAME is one of TABLES. `<!-- table: NAME of FILE -->` takes results/FILE.json in place of the table's own files: the
+same benchmark of another machine. Nothing is written by hand between the lines; run this command again after a file
+in results/ is new. `--check` writes nothing and exits with status 1 where a page and the files differ.
+"""
+
+import argparse
+import math
+import pathlib
+import re
+import sys
+
+from deconv import atomic_files
+from deconv.errors import UserError, nearest
+from deconv.experiments import command
+from scripts import result_files
+from scripts.table_format import NONE, Column, Entry, Table, config, device, fastest, field, trail, value
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+_MARKED = re.compile(r'(<!-- table: (\S+)(?: of (\S+))? -->\n)(.*?)(<!-- end of table -->)', re.DOTALL)
+_OPENED = re.compile(r'<!-- table: ')
+
+
+def _of(name):
+  """Entries whose row has this group."""
+  return lambda entry: entry.row['group'] == name
+
+
+def newest(pattern):
+  """Returns a function: the newest result on a CPU among the files of a pattern, by date and name."""
+
+  def files():
+    names = [path.stem for path in result_files.FOLDER.glob(f'{pattern}.json')]
+    found = {name: result_files.load(name) for name in names}
+    on_cpu = [name for name in names if not found[name]['device']['accelerator']]
+    return [max(on_cpu, key=lambda name: (found[name]['date'] or '', name))]
+
+  return files
+
+
+def _minutes(entry):
+  """Returns the time of a whole run."""
+  seconds = entry.number('finished_seconds')
+  if seconds is None:
+    return NONE
+  minutes, rest = divmod(round(seconds), 60)
+  return f'{minutes} min {rest} s' if minutes else f'{rest} s'
+
+
+def _rate(name, other=None):
+  """Returns the cell 'milliseconds (GFLOP/s)' of a layer benchmark."""
+  key = f'{name}.{other}'
+  return lambda entry: f'{entry.show(f"seconds.{key}", 1, 1000)} ({entry.show(f"gflops.{key}", 0)})'
+
+
+def _geometric_means(entries):
+  """Returns the sentence under the table of layers."""
+  names = {'lax': '`lax`', 'torch': 'PyTorch'}
+  parts = []
+  for other, shown in names.items():
+    ratios = {entry.row['name']: ratio for entry in entries if (ratio := entry.number(f'ratio.{other}'))}
+    if ratios:
+      lowest = min(ratios, key=ratios.get)
+      parts.append(f'{geometric_mean(ratios.values()):.2f} times {shown} (lowest {ratios[lowest]:.2f}: {lowest})')
+  return f'Geometric mean: {", ".join(parts)}.'
+
+
+def geometric_mean(ratios):
+  """Returns the geometric mean of numbers above 0."""
+  logs = [math.log(ratio) for ratio in ratios]
+  return math.exp(sum(logs) / len(logs))
+
+
+class _Lines:
+  """A table whose rows are texts with numbers of several files: `render` as that of a Table."""
+
+  def __init__(self, headings, rows):
+    self.headings, self.rows = headings, rows
+
+  def render(self, files=None):
+    """Returns the Markdown; the files are those of its rows."""
+    if files:
+      raise UserError('this table names its own files: write its marker without `of FILE`')
+    lines = ['| ' + ' | '.join(self.headings) + ' |', '|---' * len(self.headings) + '|']
+    return '\n'.join([*lines, *('| ' + ' | '.join(cells) + ' |' for cells in self.rows())])
+
+
+def _headline():
+  """Yields family, config, data, number, protocol of at most eight results."""
+
+  def row(family, file, data, number, protocol, which=lambda row: True):
+    result = result_files.load(file)
+    entry = Entry(file, result, next(row for row in result['rows'] if which(row)))
+    variant = f':{entry.row["variant"]}' if entry.row['variant'] else ''
+    return family, f'`{entry.row["config"]}{variant}`', data, number(entry.show), protocol
+
+  yield row(
+    'GAN',
+    'dcgan_digits',
+    'handwritten digits, 32x32',
+    lambda show: (
+      f'nearest training digit at {show("neighbour_distance", 3)} RMS '
+      f'(unseen digits: {show("neighbour_distance_heldout", 3)})'
+    ),
+    '1,000 samples, seed 0',
+  )
+  yield row('VAE', 'conv_vae_mnist', 'MNIST', lambda show: f'−log p(x) {show("nll", 2)} nats', '500 importance samples')
+  yield row(
+    'segmentation',
+    'unet_scenes-long',
+    'rendered scenes, 64x64',
+    lambda show: f'mIoU {show("miou", 3)}',
+    '500 test scenes',
+  )
+  yield row(
+    'segmentation',
+    'segmentation_decoders',
+    'digits on photographs',
+    lambda show: f'mIoU {show("miou", 3)}',
+    'three seeds, U-Net',
+    lambda row: row['name'] == 'U-Net' and row['group'] == 'digit_scenes',
+  )
+  yield row(
+    'super-resolution',
+    'superres_photos',
+    'photographs, x2',
+    lambda show: f'{show("whole_psnr", 2)} dB (bicubic: {show("whole_psnr_baseline", 2)})',
+    'six photographs, three seeds',
+  )
+  yield row(
+    'denoising',
+    'rednet_denoise_photos',
+    'photographs, sigma 25',
+    lambda show: f'{show("whole_psnr", 2)} dB (non-local means: {show("whole_psnr_nlm", 2)})',
+    'six photographs, seed 0',
+  )
+  yield row(
+    'inpainting',
+    'inpaint_digits',
+    'handwritten digits, 16x16 hole',
+    lambda show: f'{show("whole_psnr", 2)} dB (biharmonic fill: {show("whole_psnr_biharmonic", 2)})',
+    '297 test digits, seed 0',
+  )
+  yield row(
+    'inverse graphics',
+    'dcign_scenes',
+    'rendered heads, 32x32',
+    lambda show: f'azimuth followed with rank correlation {show("azimuth_monotone", 2)}',
+    'unseen heads, seed 0',
+  )
+
+
+def _speed():
+  """Yields two rows: all layers in geometric mean, and a whole training step, against the other libraries."""
+  layers = TABLES['layers'].entries()
+  means = [geometric_mean([entry.number(f'ratio.{other}') for entry in layers]) for other in ('lax', 'torch')]
+  yield (
+    f'{len(layers)} transposed convolutions, forward and both gradients, geometric mean',
+    *(f'{mean:.2f}' for mean in means),
+  )
+  steps = {entry.row['name']: entry for entry in TABLES['steps'].entries()}
+  yield (
+    'DCGAN-64 training step, batch 64',
+    *(steps[f'dcgan64 {other}'].show('ours_over_this', 2) for other in ('flax', 'torch')),
+  )
+
+
+_MIOU = (value('mIoU', 'miou', 3, best=max), value('boundary IoU', 'boundary_iou', 3, best=max))
+_DECODERS = (
+  field('decoder', 'name'),
+  *_MIOU,
+  value('ms per step', 'milliseconds', 0),
+  value('parameters', 'parameters', 0),
+)
+_STEP = field('steps', 'step')
+
+
+def _candidates(*names):
+  """Columns of milliseconds of the forms that an operator can take; PyTorch stands beside them."""
+  rivals = [f'seconds.{name}' for name in names]
+  columns = [fastest(name, f'seconds.{name}', rivals) for name in names]
+  return [field('ms', 'name'), *columns, fastest('PyTorch', 'seconds.pytorch', ())]
+
+
+TABLES = {
+  'headline': _Lines(('family', 'config', 'data', 'result', 'protocol'), _headline),
+  'speed': _Lines(('how many times as fast ours is', 'as `lax` or Flax', 'as PyTorch'), _speed),
+  # Quality.
+  'gan': Table(
+    ('dcgan_digits', 'dcgan_mnist', 'gan_mnist', 'dcgan_digits-minimax'),
+    [
+      config(),
+      _STEP,
+      value('classes covered', 'coverage', 2),
+      value('entropy, nats (most 2.30)', 'entropy', 2),
+      value("classifier's accuracy", 'classifier_accuracy', 3),
+      value('distance to nearest real', 'neighbour_distance', 3),
+      value('held-out images: distance', 'neighbour_distance_heldout', 3),
+      value('share closer', 'neighbour_closer', 2),
+      value('held-out images: share closer', 'neighbour_closer_heldout', 2),
+    ],
+  ),
+  'autoencoders': Table(
+    ('vae_mnist', 'vae_mnist-grey', 'iwae_mnist-vae', 'iwae_mnist', 'conv_vae_mnist', 'conv_vae_mnist-relu'),
+    [config(), _STEP, value('−ELBO', 'neg_elbo', 1), value('−log p(x)', 'nll', 1, best=min)],
+  ),
+  'autoencoder_curves': Table(
+    ('vae_mnist', 'iwae_mnist-vae', 'iwae_mnist', 'conv_vae_mnist'),
+    [
+      config(),
+      Column('every, steps', lambda entry: f'{entry.row["history"][0]["step"]:,}'),
+      trail('−ELBO', 'neg_elbo', 1),
+    ],
+    caption=False,
+  ),
+  'vae_digits': Table(
+    ('vae_digits', 'vae_digits_variants'),
+    [config(), _STEP, value('−ELBO', 'neg_elbo', 1), value('−log p(x)', 'nll', 1)],
+  ),
+  'disentanglement': Table(
+    ('beta_vae_shapes-mlp', 'beta_vae_shapes'),
+    [
+      config(),
+      _STEP,
+      value('MIG', 'mig', 3),
+      value('SAP', 'sap', 3),
+      value('DCI disentanglement', 'dci_disentanglement', 3),
+      value('FactorVAE accuracy', 'factor_accuracy', 3),
+      value('−ELBO', 'neg_elbo', 1),
+      value('KL', 'rate', 1),
+    ],
+  ),
+  'inverse_graphics': Table(
+    ('dcign_scenes',),
+    [
+      config(),
+      _STEP,
+      *(
+        value(f'{factor}: {what}', f'{factor}_{what}', 2)
+        for factor in ('azimuth', 'elevation', 'light')
+        for what in ('monotone', 'selective')
+      ),
+      trail('elevation: monotone on the way', 'elevation_monotone', 2),
+      value('−ELBO', 'neg_elbo', 0),
+      value('KL', 'rate', 1),
+    ],
+  ),
+  'segmentation_scenes': Table(('segmentation_decoders',), _DECODERS, keep=_of('scenes')),
+  'segmentation_digit_scenes': Table(('segmentation_decoders',), _DECODERS, keep=_of('digit_scenes')),
+  'segmentation_upsampling': Table(
+    ('segmentation_upsampling',),
+    [
+      field('upsampling', 'name'),
+      *_MIOU,
+      value('pixel accuracy', 'pixel_accuracy', 3),
+      value('parameters', 'parameters', 0),
+    ],
+  ),
+  'unet_scenes': Table(
+    ('unet_scenes', 'unet_scenes-long', 'unet_scenes-long_one_core'),
+    [
+      config(),
+      _STEP,
+      *_MIOU,
+      trail('mIoU on the way', 'miou', 3),
+      Column('from command to end', _minutes),
+      Column('machine', lambda entry: entry.result['device']['load'] or NONE),
+    ],
+  ),
+  'unet_scenes_losses': Table(('unet_scenes_losses',), [field('objective', 'name'), _MIOU[0]]),
+  'unet_scenes_variants': Table(
+    ('unet_scenes_variants',), [config(), *_MIOU, value('mean accuracy', 'mean_accuracy', 3, best=max)]
+  ),
+  'deep_supervision': Table(('unet_digit_scenes_deep_supervision',), [field('objective', 'name'), _MIOU[0]]),
+  'superres': Table(
+    ('superres_photos', 'superres_photos_losses'),
+    [
+      config(),
+      value('PSNR, dB', 'whole_psnr', 2, best=max),
+      value('SSIM', 'whole_ssim', 3),
+      value('bicubic: PSNR, dB', 'whole_psnr_baseline', 2),
+      value('SSIM', 'whole_ssim_baseline', 3),
+      value('parameters', 'parameters', 0),
+    ],
+  ),
+  'denoising': Table(
+    ('rednet_denoise_photos', 'rednet_denoise_photos-turns'),
+    [
+      config(),
+      value('PSNR, dB', 'whole_psnr', 2),
+      value('SSIM', 'whole_ssim', 3),
+      value('noisy input, dB', 'whole_psnr_baseline', 2),
+      value('median filter, dB', 'whole_psnr_median', 2),
+      value('non-local means, defaults, dB', 'whole_psnr_nlm_default', 2),
+      value('non-local means, given the noise level, dB', 'whole_psnr_nlm', 2),
+    ],
+  ),
+  'degradations': Table(
+    ('rednet_photos_degradations',),
+    [
+      config(),
+      value('input, dB', 'whole_psnr_baseline', 2),
+      value('output, dB', 'whole_psnr', 2),
+      value('median filter, dB', 'whole_psnr_median', 2),
+    ],
+  ),
+  'inpainting': Table(
+    ('inpaint_digits', 'inpaint_digits_variants'),
+    [
+      config(),
+      value('error in the hole', 'l1_hole', 3),
+      value('PSNR, dB', 'whole_psnr', 1),
+      value('SSIM', 'whole_ssim', 3),
+      value('biharmonic fill: error', 'whole_l1_hole_biharmonic', 3),
+      value('PSNR, dB', 'whole_psnr_biharmonic', 1),
+      value('mean of the surroundings: error', 'l1_hole_baseline', 3),
+      value('PSNR, dB', 'whole_psnr_baseline', 1),
+    ],
+  ),
+  'checkerboard': Table(
+    ('checkerboard', 'checkerboard_trained'),
+    [
+      field('upsample', 'name'),
+      value('stride', 'stride', 0),
+      value('dB', 'checkerboard_db', 1),
+      value('dB above real', 'checkerboard_excess_db', 1),
+      value('rms in [-1, 1]', 'checkerboard_rms', 4),
+      value('phase contrast', 'phase_contrast', 3),
+    ],
+  ),
+  # Speed.
+  'layers': Table(
+    newest('benchmark_ops-*'),
+    [
+      field('case', 'name'),
+      *(Column(f'ours {part}', _rate('ours', part)) for part in ('forward', 'dx', 'dw', 'all')),
+      value('share', 'share', 2),
+      Column('lax all', _rate('lax', 'all')),
+      Column('torch all', _rate('torch', 'all')),
+      value('/ lax', 'ratio.lax', 2),
+      value('/ torch', 'ratio.torch', 2),
+    ],
+    footer=_geometric_means,
+  ),
+  'steps': Table(
+    ('benchmark_train-dcgan64', 'benchmark_train-vae_mlp'),
+    [
+      field('step', 'name'),
+      value('images per second', 'images_per_second', 1),
+      value('seconds per step', 'seconds', 3),
+      value('ours over this', 'ours_over_this', 2),
+    ],
+  ),
+  'first_step': Table(
+    ('first_step',), [field('first step of dcgan_digits', 'name'), value('seconds', 'first_step_seconds', 1)]
+  ),
+  'sampling_costs': Table(
+    ('conv_vae_mnist-importance_sampling',), [field('what', 'name'), Column('from command to end', _minutes)]
+  ),
+  'costs': Table(
+    (
+      'dcgan_digits',
+      'dcgan_digits-minimax',
+      'dcgan_mnist',
+      'gan_mnist',
+      'vae_digits',
+      'vae_mnist-grey',
+      'iwae_mnist',
+      'conv_vae_mnist',
+      'beta_vae_shapes-mlp',
+      'dcign_scenes',
+      'unet_scenes',
+      'unet_scenes-long',
+      'superres_photos',
+      'rednet_denoise_photos',
+      'inpaint_digits',
+    ),
+    [
+      config(),
+      _STEP,
+      Column('from command to end', _minutes),
+      value('processor seconds', 'processor_seconds', 0),
+      value('images per second', 'images_per_second', 0),
+      Column('machine', lambda entry: device(entry.result['device'])),
+    ],
+    keep=lambda entry: any(
+      name in entry.row['values'] for name in ('finished_seconds', 'processor_seconds', 'images_per_second')
+    ),
+    caption=False,
+  ),
+  'sweep_costs': Table(
+    ('sweep_costs',),
+    [
+      field('sweep', 'name'),
+      value('minutes per seed, fastest', 'fastest', 0, 1 / 60),
+      value('slowest', 'slowest', 0, 1 / 60),
+    ],
+  ),
+  'tpu_bytes': Table(('tpu_bytes',), [field('program', 'name'), value('bytes / bytes of lax', 'ratio.bytes', 2)]),
+  'stride1': Table(
+    ('stride1',),
+    [
+      field('convolution', 'name'),
+      *(
+        Column(
+          f'{shown}: forward / dx / dw, ms',
+          lambda entry, when=when: ' / '.join(
+            entry.show(f'seconds.{when}.{part}', 1, 1000) for part in ('forward', 'dx', 'dw')
+          ),
+        )
+        for when, shown in (('before', 'matrix products'), ('now', "XLA's convolution"))
+      ),
+      value('compile before, s', 'compile.before', 1),
+      value('compile now, s', 'compile.now', 1),
+    ],
+  ),
+  'expand': Table(('lowering_candidates',), _candidates('lax', 'polyphase', 'overlap', 'wide'), keep=_of('expand')),
+  'reduce': Table(('lowering_candidates',), _candidates('lax', 'unfolded', 'columns'), keep=_of('reduce')),
+  'correlate': Table(('lowering_candidates',), _candidates('lax', 'unfolded', 'columns'), keep=_of('correlate')),
+  'shapes': Table(('xla_convolution_shapes',), [field('program', 'name'), value('ms', 'seconds', 0, 1000)]),
+  'memory': Table(
+    ('freed_memory',),
+    [
+      field('program', 'name'),
+      value('memory returned, ms', 'seconds.returned', 0, 1000),
+      value('memory kept, ms', 'seconds.kept', 0, 1000),
+    ],
+  ),
+  'winograd': Table(
+    ('winograd',),
+    [
+      field('layer', 'name'),
+      value('Winograd, ms', 'seconds.winograd', 1, 1000),
+      value('ours, ms', 'seconds.ours', 1, 1000),
+    ],
+  ),
+  'reports': Table(
+    ('reports',),
+    [
+      field('report', 'name'),
+      field('part', 'group'),
+      *(value(f'{name}, ms', f'seconds.{name}', 1, 1000) for name in ('lax', 'ours', 'torch')),
+      value('lax / ours', 'ratio.lax', 1),
+    ],
+  ),
+  'reports_single_channel': Table(
+    ('reports-single_channel',), [field('report', 'name'), field('part', 'group'), value('ms', 'seconds.ours', 0, 1000)]
+  ),
+  'pooling': Table(
+    ('pooling',),
+    [
+      field('operator', 'name'),
+      value('ours, ms', 'seconds.ours', 0, 1000),
+      value('other, ms', 'seconds.other', 0, 1000),
+    ],
+  ),
+  'sorting': Table(('sorting',), [field('errors of', 'name'), value('times as fast', 'ratio.pairs', 1)]),
+  'data': Table(
+    ('benchmark_data',),
+    [
+      field('way', 'name'),
+      value('images per second', 'images_per_second', 0),
+      value('slowest round', 'slowest', 0),
+      value('fastest round', 'fastest', 0),
+    ],
+  ),
+  'data_costs': Table(
+    ('data_costs', 'open_celeba_archive'), [field('what', 'name'), value('ms', 'processor_seconds', 1, 1000)]
+  ),
+}
+
+
+def pages():
+  """Returns the pages that may hold tables."""
+  return [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+
+
+def fill(text, where):
+  """Returns the text of a page with its tables rendered.
+
+  Args:
+    text: of the page.
+    where: its name, for the sentence that says what is wrong.
+
+  Raises:
+    UserError: there is no such table or file, or a marker is not closed.
+  """
+  if len(_OPENED.findall(text)) != len(_MARKED.findall(text)):
+    raise UserError(f'{where}: a table has no line `<!-- end of table -->`, or its first line is not as --help says')
+
+  def rendered(match):
+    opened, name, file, _, closed = match.groups()
+    if name not in TABLES:
+      near = nearest(name, TABLES)
+      raise UserError(f"{where}: there is no table '{name}'" + (f"; did you mean '{near}'?" if near else ''))
+    return f'{opened}\n{TABLES[name].render([file] if file else None)}\n\n{closed}'
+
+  return _MARKED.sub(rendered, text)
+
+
+def main(argv=None):
+  """Runs the command; returns its exit status."""
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--check', action='store_true', help='write nothing; status 1 where a page differs')
+  options = parser.parse_args(argv)
+  status = 0
+  for page in pages():
+    text = page.read_text(encoding='utf-8')
+    filled = fill(text, page.relative_to(ROOT))
+    if filled != text and options.check:
+      print(f'{page.relative_to(ROOT)} differs from results/: run `python -m scripts.results_table`')
+      status = 1
+    elif filled != text:
+      atomic_files.write(page, filled.encode())
+      print(f'written: {page.relative_to(ROOT)}')
+  return status
+
+
+if __name__ == '__main__':
+  with command.one_sentence():
+    sys.exit(main())
