@@ -1,4 +1,6 @@
-"""Types of the arguments of scripts."""
+"""Types of the arguments of scripts, for argparse."""
+
+import argparse
 
 
 def words(text):
@@ -7,5 +9,23 @@ def words(text):
 
 
 def numbers(text):
-  """Returns the whole numbers of a list; ValueError where one is none."""
+  """Returns the whole numbers of a list."""
   return [int(word) for word in words(text)]
+
+
+def at_least(least):
+  """Returns the type of a whole number that is not below `least`."""
+
+  def number(text):
+    if int(text) < least:
+      raise argparse.ArgumentTypeError(f'{text} is below {least}')
+    return int(text)
+
+  return number
+
+
+def result_file(path):
+  """The file of `--save`, or '' for none; asked before minutes of measuring."""
+  if path and not path.endswith('.json'):
+    raise argparse.ArgumentTypeError('give a name that ends in .json, such as results/NAME.json')
+  return path
