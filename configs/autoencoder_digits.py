@@ -10,7 +10,7 @@ Cost: minutes on two cores, estimated.
 Not run to the end.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -17,7 +17,7 @@ Cost: an hour on two cores; `:mlp` minutes.
 Results: docs/results.md#disentanglement. Only `:mlp` was run to the end.
 """
 
-from configs import base
+from deconv.configs import base
 
 VARIANTS = {
   'vae': {'objective.beta': 1.0},

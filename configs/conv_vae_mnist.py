@@ -11,7 +11,7 @@ Cost: an hour on two cores; importance sampling takes half as long again.
 Results: docs/results.md#autoencoders.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

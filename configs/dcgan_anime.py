@@ -9,7 +9,7 @@ Cost: an accelerator.
 Not run: you bring the data.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

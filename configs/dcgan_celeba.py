@@ -13,7 +13,7 @@ Cost: an accelerator.
 Not run: no copy of CelebA was at hand; the network is tested layer by layer.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -9,7 +9,7 @@ Cost: an accelerator.
 Not run: CIFAR-10 was not at hand.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -10,7 +10,7 @@ Cost: an accelerator.
 Not run: you bring the data; `:smoke` runs the same code on the embedded digits.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

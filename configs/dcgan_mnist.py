@@ -8,7 +8,7 @@ Cost: an hour on two cores.
 Results: docs/results.md#generative-adversarial-networks. The five epochs were not run to the end.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -14,7 +14,7 @@ Cost: minutes on two cores; `:paper` and `:code` an accelerator.
 Results: docs/results.md#inverse-graphics. `:paper` and `:code` were not run.
 """
 
-from configs import base
+from deconv.configs import base
 
 _PUBLISHED = {
   'data.image_size': 150,

@@ -14,7 +14,7 @@ Cost: an accelerator.
 Not run.
 """
 
-from configs import base, fcn8s_voc
+from deconv.configs import base, fcn8s_voc
 
 
 def get_config(variant=''):

@@ -11,7 +11,7 @@ Cost: hours on two cores, estimated.
 Not run to the end.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -10,7 +10,7 @@ Results: docs/results.md#segmentation. They are those of configs/sweeps/segmenta
 was not run.
 """
 
-from configs import base, unet_scenes
+from deconv.configs import base, unet_scenes
 
 
 def get_config(variant=''):

@@ -14,7 +14,7 @@ Cost: an accelerator.
 Not run.
 """
 
-from configs import base
+from deconv.configs import base
 
 # What a smoke run looks at instead.
 SMOKE = {

@@ -8,7 +8,7 @@ Cost: hours on two cores, estimated.
 Not run to the end.
 """
 
-from configs import fsrcnn_x2
+from deconv.configs import fsrcnn_x2
 
 
 def get_config(variant=''):

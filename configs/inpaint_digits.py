@@ -12,7 +12,7 @@ Cost: minutes on two cores.
 Results: docs/results.md#restoration.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

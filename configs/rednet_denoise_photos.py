@@ -15,7 +15,7 @@ Cost: minutes on two cores; `:paper` an accelerator.
 Results: docs/results.md#restoration. `:paper`, `:fast` and `:blind` were not run.
 """
 
-from configs import base
+from deconv.configs import base
 
 _SHORT = {'train.steps': 500}
 

@@ -12,7 +12,7 @@ Cost: an hour on two cores, estimated.
 Not run to the end.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

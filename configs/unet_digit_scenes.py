@@ -10,7 +10,7 @@ Cost: minutes on two cores.
 Results: docs/results.md#segmentation. `:long` was not run.
 """
 
-from configs import base, unet_scenes
+from deconv.configs import base, unet_scenes
 
 VARIANTS = {'long': {'train.steps': 6000, 'eval.every': 2000}}
 

@@ -10,7 +10,7 @@ Cost: an accelerator.
 Not run.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

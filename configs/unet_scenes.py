@@ -17,7 +17,7 @@ Cost: minutes on two cores.
 Results: docs/results.md#segmentation.
 """
 
-from configs import base
+from deconv.configs import base
 
 VARIANTS = {
   'long': {'train.steps': 2400, 'eval.every': 800, 'objective.lovasz': 1.0},

@@ -10,7 +10,7 @@ Cost: an accelerator.
 Not run: no copy of CelebA was at hand.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

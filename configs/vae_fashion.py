@@ -9,7 +9,7 @@ Cost: an hour on two cores, estimated.
 Not run: Fashion-MNIST was not at hand.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

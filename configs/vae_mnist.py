@@ -11,7 +11,7 @@ Cost: minutes on two cores.
 Results: docs/results.md#autoencoders.
 """
 
-from configs import base
+from deconv.configs import base
 
 
 def get_config(variant=''):

@@ -1,5 +1,6 @@
 """The one exception that a user's mistake raises, and the nearest name to a misspelt one."""
 
+from collections.abc import Iterable
 import difflib
 
 
@@ -10,7 +11,7 @@ class UserError(ValueError):
   """
 
 
-def nearest(name, names, cutoff=0.6):
+def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
   """Returns the one of `names` that is most like `name`, or None where none is.
 
   Args:
@@ -22,7 +23,7 @@ def nearest(name, names, cutoff=0.6):
   return near[0] if near else None
 
 
-def did_you_mean(name, names, cutoff=0.6):
+def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
   """Returns " (did you mean 'NEAREST'?)" for a sentence about a misspelt name, or '' where none is like it."""
   near = nearest(name, names, cutoff)
   return f" (did you mean '{near}'?)" if near else ''

@@ -10,13 +10,21 @@ import functools
 import math
 from typing import Any
 
-from flax import linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
+import numpy as np
 
 from deconv import ops
 from deconv.errors import UserError, nearest
 from deconv.ops.arguments import Padding, of_rank, per_dim
+
+try:
+  from flax import linen as nn
+except ModuleNotFoundError as error:
+  raise ModuleNotFoundError(
+    "deconv.layers needs Flax: pip install 'deconv[train]'; deconv.ops needs JAX alone", name=error.name
+  ) from error
 
 Initializer = Callable[..., jax.Array]
 
@@ -28,7 +36,7 @@ def normal(stddev: float) -> Initializer:
   dimensions, and a network has one draw per kernel.
   """
 
-  def init(key, shape, dtype=jnp.float32):
+  def init(key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
     return stddev * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
   return init
@@ -60,8 +68,8 @@ def fan_in_normal(
     init(key, shape, dtype).
   """
 
-  def init(key, shape, dtype=jnp.float32):
-    fan_in = math.prod(shape[:-1])
+  def init(key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
+    fan_in: float = math.prod(shape[:-1])
     if transposed:
       window = shape[:-2]
       fan_in /= groups * math.prod(min(k, s) for k, s in zip(window, per_dim('strides', strides, len(window))))
@@ -219,18 +227,32 @@ class Upsample(nn.Module):
     return _with_bias(self, KINDS[self.kind](self, x, switches))
 
 
-def _kernel(module, x, shape, fan_init, wrap=lambda init: init):
+def _kernel(
+  module: _Convolution | Upsample,
+  x: jax.Array,
+  shape: Sequence[int],
+  fan_init: Initializer,
+  wrap: Callable[[Initializer], Initializer] = lambda init: init,
+) -> tuple[jax.Array, jax.Array]:
   """Returns x and the parameter `kernel` of a shape, both in the type that is computed in."""
   kernel = module.param('kernel', wrap(module.kernel_init or fan_init), shape, jnp.float32)
-  return nn.dtypes.promote_dtype(x, kernel, dtype=module.dtype)
+  x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=module.dtype)
+  return x, kernel
 
 
-def _window_kernel(module, x, side, features, fan_init, wrap=lambda init: init):
+def _window_kernel(
+  module: Upsample,
+  x: jax.Array,
+  side: int,
+  features: int,
+  fan_init: Initializer,
+  wrap: Callable[[Initializer], Initializer] = lambda init: init,
+) -> tuple[jax.Array, jax.Array]:
   """`_kernel` of (side, ..., c_in, features), a side for each spatial dimension of x."""
   return _kernel(module, x, (side,) * (x.ndim - 2) + (x.shape[-1], features), fan_init, wrap)
 
 
-def _with_bias(module, y):
+def _with_bias(module: _Convolution | Upsample, y: jax.Array) -> jax.Array:
   """y plus the parameter `bias`, in the type of y, where the module has one."""
   if not module.use_bias:
     return y
@@ -238,13 +260,13 @@ def _with_bias(module, y):
   return y + of_rank(bias, y.ndim)
 
 
-def _deconv(module, x, switches, side=None):
+def _deconv(module: Upsample, x: jax.Array, switches: jax.Array | None, side: int | None = None) -> jax.Array:
   del switches
   fan_init = fan_in_normal(2.0, module.factor, transposed=True)
   return _transpose(*_window_kernel(module, x, side or module.kernel_size, module.features, fan_init), module.factor)
 
 
-def _transpose(x, kernel, factor):
+def _transpose(x: jax.Array, kernel: jax.Array, factor: int) -> jax.Array:
   """Transposed convolution to exactly factor times the size, PyTorch's placement."""
   dims, side = x.ndim - 2, kernel.shape[0]
   if side < factor:  # pixels that no tap reaches
@@ -253,23 +275,23 @@ def _transpose(x, kernel, factor):
   return ops.conv_transpose(x, kernel, strides=factor, padding=((low, side - factor - low),) * dims)
 
 
-def _odd(module):
+def _odd(module: Upsample) -> int:
   return module.kernel_size - (module.kernel_size % 2 == 0)
 
 
-def _resize_nearest(module, x, switches):
+def _resize_nearest(module: Upsample, x: jax.Array, switches: jax.Array | None) -> jax.Array:
   del switches
   x, kernel = _window_kernel(module, x, _odd(module), module.features, fan_in_normal(2.0))
   return ops.resize_nearest_conv(x, kernel, module.factor)
 
 
-def _resize_bilinear(module, x, switches):
+def _resize_bilinear(module: Upsample, x: jax.Array, switches: jax.Array | None) -> jax.Array:
   del switches
   x, kernel = _window_kernel(module, x, _odd(module), module.features, fan_in_normal(2.0))
   return ops.conv(ops.resize_bilinear(x, module.factor), kernel, padding='SAME')
 
 
-def _subpixel(module, x, switches):
+def _subpixel(module: Upsample, x: jax.Array, switches: jax.Array | None) -> jax.Array:
   del switches
   factor = module.factor
   features = module.features * factor ** (x.ndim - 2)
@@ -278,12 +300,13 @@ def _subpixel(module, x, switches):
   return ops.depth_to_space(ops.conv(x, kernel, padding='SAME'), factor)
 
 
-def _unpool(module, x, switches):
+def _unpool(module: Upsample, x: jax.Array, switches: jax.Array | None) -> jax.Array:
+  assert switches is not None  # Upsample has looked
   x, kernel = _window_kernel(module, x, _odd(module), module.features, fan_in_normal(2.0))
   return ops.conv(ops.max_unpool(x, switches, window=module.factor), kernel, padding='SAME')
 
 
-def _bilinear_deconv(module, x, switches):
+def _bilinear_deconv(module: Upsample, x: jax.Array, switches: jax.Array | None) -> jax.Array:
   del switches
   filter_ = ops.bilinear_kernel(module.factor, x.ndim - 2)
   wrap = functools.partial(_bilinear_init, filter_=filter_)
@@ -291,11 +314,11 @@ def _bilinear_deconv(module, x, switches):
   return _transpose(x, kernel, module.factor)
 
 
-def _bilinear_init(init, filter_):
+def _bilinear_init(init: Initializer, filter_: np.ndarray) -> Initializer:
   """Interpolation in each channel: the channels are the same (Long et al. 2015), or mixed by a matrix drawn from
   `init`."""
 
-  def bilinear(key, shape, dtype=jnp.float32):
+  def bilinear(key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
     c_in, c_out = shape[-2:]
     mix = jnp.eye(c_in, dtype=dtype) if c_in == c_out else init(key, (1,) * filter_.ndim + (c_in, c_out), dtype)
     return jnp.asarray(filter_, dtype)[..., None, None] * mix
@@ -303,7 +326,7 @@ def _bilinear_init(init, filter_):
   return bilinear
 
 
-def _bilinear_deconv_fixed(module, x, switches):
+def _bilinear_deconv_fixed(module: Upsample, x: jax.Array, switches: jax.Array | None) -> jax.Array:
   del switches
   if x.shape[-1] != module.features:
     x, kernel = _window_kernel(module, x, 1, module.features, fan_in_normal(2.0))
@@ -313,7 +336,7 @@ def _bilinear_deconv_fixed(module, x, switches):
   return ops.resize_bilinear(x, module.factor, border='zero')
 
 
-def _blur(module, x, switches):
+def _blur(module: Upsample, x: jax.Array, switches: jax.Array | None) -> jax.Array:
   return ops.blur(_deconv(module, x, switches), ops.box_filter(module.factor, 2))
 
 

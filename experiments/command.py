@@ -11,18 +11,21 @@ import textwrap
 from absl import app, flags, logging
 import ml_collections
 
-from configs import base
+import deconv
+from deconv.configs import base
 from deconv.errors import UserError, nearest
 from deconv.options import Experiment, fields_of
 from deconv.options.options import documentation, needs, parse
 from deconv.training import config_diff, host_memory
+
+_DECONV = os.path.dirname(deconv.__file__)  # it holds configs/ and experiments/
 
 
 def run(main, config_from='file'):
   """Parses the command line, calls `main(options)` and turns a `UserError` into a sentence and exit status 2.
 
   Args:
-    main: called with the checked deconv.options.Experiment.
+    main: called with the checked deconv.options.Experiment; the docstring of its module begins `--help`.
     config_from: 'file' for `--config=FILE.py[:VARIANT]`, 'workdir' for the `config.json` in `--workdir`. Both accept
       `--config.section.field=value`.
   """
@@ -32,11 +35,15 @@ def run(main, config_from='file'):
     _quiet()
     if config_from == 'file':
       flags.DEFINE_string(
-        'config', None, 'the experiment: configs/NAME.py[:VARIANT]; any of its fields: --config.section.field=value'
+        'config',
+        None,
+        'the experiment: a file, or NAME of a shipped configs/NAME.py, then [:VARIANT]; '
+        'any of its fields: --config.section.field=value',
       )
     with one_sentence():
       if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(argv):
-        print(_help([word for word in argv if 'help' not in word and word != '-h'], config_from))
+        words = [word for word in argv if 'help' not in word and word != '-h']
+        print(_help(sys.modules[main.__module__].__doc__, words, config_from))
         sys.exit(0)
       config = (_config_of_file if config_from == 'file' else _config_of_workdir)(argv)
       rest, experiment = _with_overrides(config, argv, flags.FLAGS)
@@ -63,9 +70,9 @@ class _PathParser(flags.ArgumentParser):
     return os.path.expanduser(argument)
 
 
-def _help(argv, config_from):
+def _help(purpose, argv, config_from):
   """Returns what an entry point is for, its flags and, with --config or --workdir, the fields of that config."""
-  parts = [sys.modules['__main__'].__doc__ or '', 'Flags:']
+  parts = [purpose, 'Flags:']
   for module, defined in sorted(flags.FLAGS.flags_by_module_dict().items()):
     parts += [f'  --{flag.name}: {flag.help}' for flag in defined if not module.startswith('absl.')]
   (given,) = _peek(argv, 'config' if config_from == 'file' else 'workdir')
@@ -167,18 +174,21 @@ def load_module(path, flag, folder='configs'):
   """Returns the module in a file that the user named.
 
   Args:
-    path: of the file.
+    path: of the file. One of ours is found from any folder, by 'configs/NAME.py' or by NAME.
     flag: how it is given, for the sentence that says so.
-    folder: where such files are.
+    folder: where ours are.
 
   Raises:
     UserError: no such file, or one that is not Python's.
   """
+  shipped = {os.path.splitext(os.path.basename(file))[0]: file for file in _files(folder)}
+  name = os.path.splitext(path.removeprefix(f'{folder}/'))[0]
   if not os.path.isfile(path):
-    names = {os.path.basename(file): file for file in _files(folder)}
-    near = nearest(os.path.basename(path), names)
-    hint = f"; did you mean '{names[near]}'?" if near else _listing(folder)
-    raise UserError(f"there is no config file '{path}'{hint}")
+    if name not in shipped:
+      near = nearest(os.path.basename(name), shipped)
+      hint = f"; did you mean '{shipped[near]}'?" if near else _listing(folder)
+      raise UserError(f"there is no config file '{path}'{hint}")
+    path = os.path.join(_DECONV, shipped[name])
   spec = importlib.util.spec_from_file_location('experiment_config', path)
   if spec is None:
     raise UserError(f"'{path}' is no Python file: give {flag}")
@@ -317,12 +327,10 @@ def nearest_field(name, fields):
 
 
 def _files(folder):
-  try:
-    return sorted(f'{folder}/{name}' for name in os.listdir(folder) if name.endswith('.py') and name != 'base.py')
-  except OSError:
-    return []
+  """The shipped files of a folder."""
+  names = sorted(os.listdir(os.path.join(_DECONV, folder)))
+  return [f'{folder}/{name}' for name in names if name.endswith('.py') and name != 'base.py']
 
 
 def _listing(folder='configs'):
-  names = _files(folder)
-  return f'; there are {", ".join(names)}' if names else f'; run from the folder that holds {folder}/'
+  return f'; there are {", ".join(_files(folder))}'

@@ -13,7 +13,7 @@ from absl import flags
 import numpy as np
 
 from deconv import atomic_files, plots
-from experiments import command
+from deconv.experiments import command
 
 _SHOWN = 64  # images of the picture of anomalies
 _WORKDIR = command.define_path('workdir', None, 'folder of a run')
@@ -53,5 +53,10 @@ def main(options):
   )
 
 
-if __name__ == '__main__':
+def console():
+  """The command line, as `python -m` and the installed command start it."""
   command.run(main, config_from='workdir')
+
+
+if __name__ == '__main__':
+  console()

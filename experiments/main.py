@@ -8,7 +8,7 @@ import os
 
 from absl import flags
 
-from experiments import command, distributed
+from deconv.experiments import command, distributed
 
 _WORKDIR = command.define_path('workdir', None, 'folder of the run; default: runs/NAME of the config file')
 _ALLOW = flags.DEFINE_bool('allow_config_change', False, 'resume although scientific fields of the config have changed')
@@ -26,5 +26,10 @@ def main(options):
   loop.train(options, workdir, allow_config_change=_ALLOW.value)
 
 
-if __name__ == '__main__':
+def console():
+  """The command line, as `python -m` and the installed command start it."""
   command.run(main)
+
+
+if __name__ == '__main__':
+  console()

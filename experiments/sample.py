@@ -15,7 +15,7 @@ import numpy as np
 
 from deconv import atomic_files, plots
 from deconv.errors import UserError
-from experiments import command
+from deconv.experiments import command
 
 KINDS = 'grid', 'interpolation', 'traversal', 'manifold'
 
@@ -117,5 +117,10 @@ def _check():
     raise UserError(f'--out={_OUT.value} must end in .png, because of --image')
 
 
-if __name__ == '__main__':
+def console():
+  """The command line, as `python -m` and the installed command start it."""
   command.run(main, config_from='workdir')
+
+
+if __name__ == '__main__':
+  console()

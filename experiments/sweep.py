@@ -38,8 +38,8 @@ import time
 
 from deconv import atomic_files, plots
 from deconv.errors import UserError
+from deconv.experiments import command
 from deconv.training import writers
-from experiments import command
 
 SHOWN = 6  # test images in the picture of predictions
 _KEYS = 'experiments', 'variants', 'seeds', 'metrics'
@@ -170,7 +170,7 @@ class Jobs:
       output = open(f'{run.workdir}.log', 'ab')
     # In a session of its own: Ctrl-C in a terminal would reach it twice, and the second one means "at once".
     process = subprocess.Popen(
-      [sys.executable, '-m', 'experiments.main', *run.arguments],
+      [sys.executable, '-m', 'deconv.experiments.main', *run.arguments],
       env=environment,
       stdout=output,
       stderr=output,
@@ -299,7 +299,7 @@ def report(sweep, out, runs):
 def main(argv=None):
   """Runs the command; returns its exit status."""
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--sweep', required=True, help='FILE.py with SWEEP')
+  parser.add_argument('--sweep', required=True, help='FILE.py with SWEEP, or NAME of a shipped configs/sweeps/NAME.py')
   parser.add_argument('--out', required=True, help='folder of the runs')
   parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
   parser.add_argument('--seeds', help='comma-separated; default: those of the sweep')
@@ -350,6 +350,11 @@ def _runs(sweep, options, overrides):
   return runs
 
 
-if __name__ == '__main__':
+def console():
+  """The command line, as `python -m` and the installed command start it."""
   with command.one_sentence():
     sys.exit(main())
+
+
+if __name__ == '__main__':
+  console()

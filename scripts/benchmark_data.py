@@ -18,8 +18,9 @@ import numpy as np
 from PIL import Image
 
 from deconv.data import DataOptions, TrainBatches, open_source
-from experiments import command
+from deconv.experiments import command
 from scripts import result_files
+from scripts.command_line import result_file
 
 _BATCH = 128
 
@@ -52,16 +53,14 @@ def _rate(batches, steps):
   return rate
 
 
-def main():
+def main(argv=None):
   """Prints the table."""
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--images', type=int, default=2000)
   parser.add_argument('--rounds', type=int, default=5)
   parser.add_argument('--workers', type=int, default=2)
-  parser.add_argument('--save', default='', help=result_files.SAVE)
-  args = parser.parse_args()
-  if not result_files.can_save(args.save):
-    parser.error(f'--save={args.save}: {result_files.SAVE_NEEDS}')
+  parser.add_argument('--save', type=result_file, default='', help=result_files.SAVE)
+  args = parser.parse_args(argv)
   with tempfile.TemporaryDirectory() as root:
     folder, archive, size = _make(root, args.images)
     options = DataOptions(

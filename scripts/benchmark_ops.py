@@ -9,6 +9,7 @@ of the three, whatever a program really multiplies. The machine's own rate is th
 product, timed in the same rounds.
 """
 
+import argparse
 import collections
 import functools
 import json
@@ -19,7 +20,6 @@ import time
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda or tpu to time another device
 
-from absl import app, flags
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +27,7 @@ import numpy as np
 from deconv.ops import conv_transpose
 from deconv.training import host_memory, provenance
 from scripts import result_files
+from scripts.command_line import at_least, result_file, words
 
 Case = collections.namedtuple(
   'Case', 'name batch small window stride padding output_padding dilation groups c_in c_out'
@@ -89,11 +90,16 @@ def arrays(case):
 
 def parts_of(f):
   """f(x, kernel) -> for each part a function of (x, kernel, cotangent)."""
+
+  def value_and_both(x, kernel, cotangent):
+    y, vjp = jax.vjp(f, x, kernel)
+    return y, *vjp(cotangent)
+
   return {
     'forward': lambda x, k, ct: f(x, k),
     'dx': lambda x, k, ct: jax.vjp(lambda x: f(x, k), x)[1](ct)[0],
     'dw': lambda x, k, ct: jax.vjp(lambda k: f(x, k), k)[1](ct)[0],
-    'all': lambda x, k, ct: (lambda y, vjp: (y, *vjp(ct)))(*jax.vjp(f, x, k)),
+    'all': value_and_both,
   }
 
 
@@ -325,27 +331,24 @@ def summary(rows, other):
   )
 
 
-def define_flags():
-  """The flags of this script."""
-  flags.DEFINE_list('cases', [], 'Only the cases whose name begins with one of these.')
-  flags.DEFINE_integer('repeats', 5, 'Rounds.', lower_bound=1)
-  flags.DEFINE_bool('json', False, 'An object a line instead of a table.')
-  flags.DEFINE_list('implementations', ['lax', 'zero padding', 'torch', 'equinox'], 'What to compare with.')
-  flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process, for all alike.')
-  flags.DEFINE_string('save', '', result_files.SAVE)
-  flags.register_validator('save', result_files.can_save, result_files.SAVE_NEEDS)
+OTHERS = ['lax', 'zero padding', 'torch', 'equinox']
 
 
-def main(argv):
-  options = flags.FLAGS
-  if len(argv) > 1:
-    raise app.UsageError(f'Unknown argument {argv[1]!r}; the flags are shown by --help.')
-  unknown = set(options.implementations) - {'lax', 'zero padding', 'torch', 'equinox'}
+def main(argv=None):
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--cases', type=words, default=[], help='only those whose name begins with one of these')
+  parser.add_argument('--repeats', type=at_least(1), default=5, help='rounds')
+  parser.add_argument('--json', action='store_true', help='an object a line instead of a table')
+  parser.add_argument('--implementations', type=words, default=OTHERS, help='what to compare with')
+  parser.add_argument('--keep_memory', action=argparse.BooleanOptionalAction, default=True, help='that was freed')
+  parser.add_argument('--save', type=result_file, default='', help=result_files.SAVE)
+  options = parser.parse_args(argv)
+  unknown = set(options.implementations) - set(OTHERS)
   if unknown:
-    raise app.UsageError(f'{sorted(unknown)[0]!r} is none of lax, zero padding, torch and equinox.')
+    parser.error(f'{sorted(unknown)[0]!r} is none of {", ".join(OTHERS)}')
   cases = [c for c in CASES if not options.cases or c.name.startswith(tuple(options.cases))]
   if not cases:
-    raise app.UsageError(f'No case begins with {options.cases}; the cases are: {", ".join(c.name for c in CASES)}.')
+    parser.error(f'No case begins with {options.cases}; the cases are: {", ".join(c.name for c in CASES)}')
   kept = options.keep_memory and host_memory.keep_freed_memory()
   names = ['ours']
   for name in options.implementations:
@@ -382,8 +385,12 @@ def main(argv):
     if options.json:
       print(json.dumps(row), flush=True)
       continue
-    cell = lambda name, part: f'{1e3 * median[name, part]:.1f} ({row["gflops"][name][part]:.0f})'
-    cells = [cell('ours', p) for p in PARTS] + [f'{row["share"]:.2f}'] + [cell(n, 'all') for n in names[1:]]
+    cell = {
+      (name, part): f'{1e3 * median[name, part]:.1f} ({row["gflops"][name][part]:.0f})'
+      for name in names
+      for part in PARTS
+    }
+    cells = [cell['ours', p] for p in PARTS] + [f'{row["share"]:.2f}'] + [cell[n, 'all'] for n in names[1:]]
     cells += [f'{row["ratio"][n]:.2f}' for n in names[1:]]
     print(f'| {case.name} | ' + ' | '.join(cells) + ' |', flush=True)
   if not options.json:
@@ -398,5 +405,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main)
+  main()

@@ -17,25 +17,27 @@ many steps at a time: `--cases=vae_mlp --batch_size=128 --steps=100 --repeats=15
 `seconds` (one step), and for the others `ours_over_this`. CASES holds a builder for each name.
 """
 
+import argparse
 import functools
+import itertools
 import json
 import os
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda or tpu to time another device
 
-from absl import app, flags
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from configs import base
 from deconv import layers
+from deconv.configs import base
 from deconv.options import Experiment
 from deconv.tasks import TASKS
 from deconv.training import host_memory
 from scripts import benchmark_ops, result_files
+from scripts.command_line import at_least, result_file, words
 
 WIDTH, LATENT, SIDE = 64, 100, 64
 
@@ -137,7 +139,7 @@ def torch_dcgan64(batch):
   down = lambda i, o, stride=2, pad=1: tnn.Conv2d(i, o, 4, stride, pad, bias=False)
   sizes = [8 * WIDTH, 4 * WIDTH, 2 * WIDTH, WIDTH]
   gen = block(up(LATENT, sizes[0], 1, 0), [tnn.BatchNorm2d(sizes[0])], tnn.ReLU())
-  for i, o in zip(sizes, sizes[1:]):
+  for i, o in itertools.pairwise(sizes):
     gen += block(up(i, o), [tnn.BatchNorm2d(o)], tnn.ReLU())
   gen = tnn.Sequential(*gen, up(WIDTH, 3), tnn.Tanh())
   disc = block(down(3, WIDTH), [], tnn.LeakyReLU(0.2))
@@ -239,25 +241,19 @@ def repeated(run, steps):
   return turn
 
 
-def define_flags():
-  """The flags of this script."""
-  flags.DEFINE_list('cases', list(CASES), 'Which of CASES.')
-  flags.DEFINE_integer('repeats', 5, 'Rounds.', lower_bound=1)
-  flags.DEFINE_integer('steps', 1, 'Steps that an implementation runs when its turn comes.', lower_bound=1)
-  flags.DEFINE_integer('batch_size', 64, 'Images a step.', lower_bound=2)
-  flags.DEFINE_bool('json', False, 'An object a line instead of a table.')
-  flags.DEFINE_bool('keep_memory', True, 'Keep freed memory in the process, for all alike.')
-  flags.DEFINE_string('save', '', result_files.SAVE)
-  flags.register_validator('save', result_files.can_save, result_files.SAVE_NEEDS)
-
-
-def main(argv):
-  options = flags.FLAGS
-  if len(argv) > 1:
-    raise app.UsageError(f'Unknown argument {argv[1]!r}; the flags are shown by --help.')
+def main(argv=None):
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--cases', type=words, default=list(CASES), help=f'of {", ".join(CASES)}')
+  parser.add_argument('--repeats', type=at_least(1), default=5, help='rounds')
+  parser.add_argument('--steps', type=at_least(1), default=1, help='that an implementation runs when its turn comes')
+  parser.add_argument('--batch_size', type=at_least(2), default=64, help='images per step')
+  parser.add_argument('--json', action='store_true', help='an object a line instead of a table')
+  parser.add_argument('--keep_memory', action=argparse.BooleanOptionalAction, default=True, help='that was freed')
+  parser.add_argument('--save', type=result_file, default='', help=result_files.SAVE)
+  options = parser.parse_args(argv)
   unknown = set(options.cases) - set(CASES)
   if unknown:
-    raise app.UsageError(f'There is no case {sorted(unknown)[0]!r}; the cases are: {", ".join(CASES)}.')
+    parser.error(f'There is no case {sorted(unknown)[0]!r}; the cases are: {", ".join(CASES)}')
   kept = options.keep_memory and host_memory.keep_freed_memory()
   with_torch = benchmark_ops.installed('torch')
   if not options.json:
@@ -306,5 +302,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main)
+  main()

@@ -1,7 +1,7 @@
 """Compiles the train step of a config for a TPU topology, without a TPU, and prints memory, FLOPs and collectives.
 
   pip install "jax[tpu]"
-  python scripts/compile_for_tpu.py --config=configs/dcgan_celeba.py --topology=v3:2x2 [--config.train.batch_size=1024]
+  python -m scripts.compile_for_tpu --config=configs/dcgan_celeba.py --topology=v3:2x2 [--config.train.batch_size=1024]
 
 The data set need not be there. It proves that the step compiles, fits the memory and how the devices talk to each
 other; not the numbers, the speed or the input. Takes 20 s (v3) to some minutes (v5e, v6e) on two cores.
@@ -10,17 +10,15 @@ other; not the numbers, the speed or the input. Takes 20 s (v3) to some minutes 
 import collections
 import os
 import re
-import sys
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # nothing runs; without it JAX would look for a chip
 os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from absl import flags
 import numpy as np
 
 from deconv.errors import UserError
-from experiments import command
+from deconv.experiments import command
 
 _TOPOLOGY = flags.DEFINE_string('topology', 'v3:2x2', 'such as v3:2x2, v4:2x2x2, v5e:4x4, v6e:2x4')
 _COLLECTIVES = r'\b(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\('

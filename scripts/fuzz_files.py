@@ -27,9 +27,6 @@ from absl import logging
 import numpy as np
 from PIL import Image
 
-if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
-  sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
 from deconv.data import DataOptions, open_source, read_picture
 from deconv.data.files.decode import BrokenImage
 from deconv.errors import UserError
@@ -236,15 +233,15 @@ def fuzz(files, seed=0, first=0, seconds=20.0, say=print):
   return came, failures, slowest
 
 
-def main():
-  """Prints what came; the exit status says whether there was a failure."""
+def main(argv=None):
+  """Prints what came; returns the exit status, which says whether there was a failure."""
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--files', type=int, default=10_000)
   parser.add_argument('--first', type=int, default=0)
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--seconds', type=float, default=20.0, help='that a file may take')
   parser.add_argument('--memory_mb', type=int, default=512, help='by which the process may grow')
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   logging.set_verbosity(logging.ERROR)  # thousands of broken files are what is expected
   warnings.simplefilter('ignore')
   fuzz(1, options.seed)  # what is imported late is there
@@ -258,9 +255,8 @@ def main():
     f'{options.files} files in {time.perf_counter() - start:.0f} s, slowest {slowest:.2f} s; memory grew by '
     f'{grown:.0f} MiB; failures: {failures}'
   )
-  if failures or grown > options.memory_mb:
-    sys.exit(1)
+  return int(bool(failures) or grown > options.memory_mb)
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

@@ -22,29 +22,28 @@ import numpy as np
 
 from deconv import plots
 from deconv.errors import UserError
+from deconv.experiments import command
 from deconv.metrics import checkerboard
 from deconv.options import DataOptions
 from deconv.options.models.gan import DcganOptions
-from experiments import command
 from scripts import result_files
+from scripts.command_line import numbers, result_file, words
 
 SIZE, WIDTH = 32, 32  # of the images in pixels; channels next to the image
 COLUMNS = ('checkerboard_db', 'checkerboard_excess_db', 'checkerboard_rms', 'phase_contrast')
 
 
-def main():
+def main(argv=None):
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--workdir', nargs='+', default=[], help='folders of runs; without, every kind at initialisation')
-  parser.add_argument('--kinds', nargs='+', help='kinds of Upsample; by default all without switches, deconv as 2 to 5')
-  parser.add_argument('--strides', nargs='+', type=int, default=[2, 4])
+  parser.add_argument('--workdir', type=words, default=[], help='of runs; without, every kind at initialisation')
+  parser.add_argument('--kinds', type=words, help='of Upsample; by default all without switches, deconv as 2 to 5')
+  parser.add_argument('--strides', type=numbers, default=[2, 4], help='of the patterns, in pixels')
   parser.add_argument('--num', type=int, default=256, help='images per measurement')
   parser.add_argument('--seeds', type=int, default=5, help='random parameters per kind')
   parser.add_argument('--json', action='store_true')
   parser.add_argument('--pictures', default='', help='folder for the spectra')
-  parser.add_argument('--save', default='', help=result_files.SAVE)
-  options = parser.parse_args()
-  if not result_files.can_save(options.save):
-    parser.error(f'--save={options.save}: {result_files.SAVE_NEEDS}')
+  parser.add_argument('--save', type=result_file, default='', help=result_files.SAVE)
+  options = parser.parse_args(argv)
   with command.one_sentence():
     rows = _trained(options) if options.workdir else _initial(options)
     _report(rows, options)

@@ -1,6 +1,6 @@
 """Prepares a data set of tensorflow-datasets as array_record, which the data source `tfds` reads without TensorFlow.
 
-  python scripts/prepare_tfds.py cifar10 [--data_dir=DIR] [--manual_dir=DIR] [--noverify]
+  python -m scripts.prepare_tfds cifar10 [--data_dir=DIR] [--manual_dir=DIR] [--noverify]
 
 mnist, fashion_mnist, cifar10, celeb_a and oxford_iiit_pet need no TensorFlow: tensorflow-datasets downloads and writes
 them, but unpacks and encodes by TensorFlow, so here that part is done with the standard library and Pillow. The result
@@ -26,9 +26,6 @@ import zlib
 
 from absl import logging
 import numpy as np
-
-if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
-  sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from deconv.data.files import mnist, prepared
 from deconv.errors import UserError
@@ -345,7 +342,7 @@ def main(argv=None):
     start = time.monotonic()
     folder = prepare(args.name, args.data_dir, args.manual_dir, not args.noverify)
   except UserError as error:
-    print(f'Error: {error}', file=sys.stderr)
+    print(f'error: {error}', file=sys.stderr)
     return 2
   print(
     f'{args.name} is prepared in {folder} ({time.monotonic() - start:.0f} s); read it with '

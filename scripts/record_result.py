@@ -17,8 +17,8 @@ import statistics
 import sys
 
 from deconv.errors import UserError
+from deconv.experiments import command, sweep
 from deconv.training import config_diff
-from experiments import command, sweep
 from scripts import result_files
 
 _NOT_FOR_A_ROW = 'config.seed', 'config.data.path', *(f'config.{name}' for name in config_diff.OF_A_MACHINE)

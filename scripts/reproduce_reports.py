@@ -14,15 +14,16 @@ again. Printed are milliseconds of the forward pass, of each gradient, and of al
 rounds.
 """
 
+import argparse
 import os
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda to time the GPU of the reports
 
-from absl import app, flags
 import numpy as np
 
 from deconv.training import host_memory
 from scripts import benchmark_ops, result_files
+from scripts.command_line import at_least, result_file, words
 
 REPORTS = {
   '23783': benchmark_ops.Case('1-D 1024/256, 513 -> 1', 1, (128,), (1024,), 256, 384, 0, 1, 1, 513, 1),
@@ -30,19 +31,15 @@ REPORTS = {
 }
 
 
-def define_flags():
-  """The flags of this script."""
-  flags.DEFINE_list('report', list(REPORTS), 'Which of the reports.')
-  flags.DEFINE_integer('repeats', 3, 'Rounds.', lower_bound=1)
-  flags.DEFINE_string('save', '', result_files.SAVE)
-  flags.register_validator('save', result_files.can_save, result_files.SAVE_NEEDS)
-
-
-def main(argv):
-  options = flags.FLAGS
+def main(argv=None):
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--report', type=words, default=list(REPORTS), help=f'of {", ".join(REPORTS)}')
+  parser.add_argument('--repeats', type=at_least(1), default=3, help='rounds')
+  parser.add_argument('--save', type=result_file, default='', help=result_files.SAVE)
+  options = parser.parse_args(argv)
   unknown = set(options.report) - set(REPORTS)
-  if len(argv) > 1 or unknown:
-    raise app.UsageError(f'Unknown {argv[1:] or sorted(unknown)}; the reports are {", ".join(REPORTS)}.')
+  if unknown:
+    parser.error(f'There is no report {sorted(unknown)[0]!r}; the reports are {", ".join(REPORTS)}')
   kept, rows = host_memory.keep_freed_memory(), []
   names = ['lax', 'ours'] + (['torch'] if benchmark_ops.installed('torch') else [])
   print(f'{benchmark_ops.hardware()}; {benchmark_ops.versions(names)}; float32\n')
@@ -67,5 +64,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main)
+  main()

@@ -45,9 +45,8 @@ ROW = {
   'values': dict,
   'history': list,
 }
-# The flag --save of a benchmark: its help, and what is said of a wrong one.
+# The help of the flag --save of a benchmark.
 SAVE = 'also write the numbers to this file, results/NAME.json; see results/README.md'
-SAVE_NEEDS = 'give a name that ends in .json, such as results/NAME.json'
 _SPREAD = {'mean', 'std', 'each'}
 _WIDTH = 110
 
@@ -121,11 +120,6 @@ def _check_value(value, where, seeds):
 
 def _is_number(value):
   return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def can_save(path):
-  """Whether `--save=PATH` names a result, or none: asked before minutes of measuring."""
-  return not path or path.endswith('.json')
 
 
 def spread(values):

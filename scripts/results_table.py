@@ -18,7 +18,7 @@ import sys
 
 from deconv import atomic_files
 from deconv.errors import UserError, nearest
-from experiments import command
+from deconv.experiments import command
 from scripts import result_files
 from scripts.table_format import NONE, Column, Entry, Table, config, device, fastest, field, trail, value
 

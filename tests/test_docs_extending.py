@@ -14,7 +14,7 @@ from tests.experiments.run_experiment import ROOT
 from tests.experiments.smoke import QUICK_TO_COMPILE, read_metrics
 
 PAGE = (ROOT / 'docs' / 'extending.md').read_text()
-RECIPES = {title: text for title, text in re.findall(r'^## (.*?)\n(.*?)(?=^## |\Z)', PAGE, re.MULTILINE | re.DOTALL)}
+RECIPES = dict(re.findall(r'^## (.*?)\n(.*?)(?=^## |\Z)', PAGE, re.MULTILINE | re.DOTALL))
 # What the result of each recipe has to show in its evaluation, and in its config.
 SHOWS = {
   'A network': ('neighbour_distance', ('model', 'name', 'shallow_gan')),
@@ -50,7 +50,7 @@ def test_every_recipe_is_followed():
 def test_recipe(title, tmp_path):
   text = RECIPES[title]
   for folder in ('deconv', 'configs', 'experiments'):
-    shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True, ignore=shutil.ignore_patterns('__pycache__'))
   commands = []
   for language, file, content in blocks(text):
     if language == 'bash':

@@ -16,6 +16,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBRARY = sorted((ROOT / 'deconv').rglob('*.py'))
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*.py') if path.name not in ('base.py', '__init__.py'))
 
+# Folders beside deconv/ that are its subpackages by a link: so a wheel holds them, under a name that no other project
+# has.
+LINKED = {'configs', 'experiments'}
+
 # Who may import whom: a layer sees those below it, and itself.
 LAYERS = [
   ('errors', 'rng', 'atomic_files'),
@@ -74,7 +78,7 @@ def test_arrows_go_down_only(path):
   level = _level(parts[0])
   for name in _imports(path):
     top, *rest = name.split('.')
-    assert top not in ('experiments', 'configs', 'tests', 'scripts'), f'{path} imports {name}'
+    assert top not in ('tests', 'scripts') and not LINKED & {top, *rest[:1]}, f'{path} imports {name}'
     assert '_src' not in rest, f'{path} imports the private {name}'
     if top == 'deconv' and rest:
       assert _level(rest[0]) <= level, f'{path} imports {name}, which is above it'
@@ -84,6 +88,7 @@ def test_arrows_go_down_only(path):
 
 def _module(path):
   parts = path.relative_to(ROOT).with_suffix('').parts
+  parts = ('deconv', *parts) if parts[0] in LINKED else parts
   return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 
 
@@ -131,6 +136,15 @@ def _starts_jax(module):
       seen.add(name)
       todo += [*_graph()[name], name.rpartition('.')[0]]
   return False
+
+
+def test_configs_and_experiments_have_one_name():
+  """What is imported is deconv.configs and deconv.experiments, as it is where only a wheel is."""
+  for name in LINKED:
+    assert (ROOT / 'deconv' / name).resolve() == ROOT / name
+  for folder in (*sorted(LINKED), 'scripts', 'tests'):
+    for path in (ROOT / folder).rglob('*.py'):
+      assert not [name for name in _imports(path) if name.split('.')[0] in LINKED], path
 
 
 def test_no_circle_of_imports():

@@ -10,7 +10,7 @@ Cost: hours on two cores.
 Results: docs/results.md#segmentation.
 """
 
-from configs import unet_scenes
+from deconv.configs import unet_scenes
 
 _FCN = {'model.name': 'fcn', 'objective.deep_supervision': 0}
 SWEEP = {

@@ -8,7 +8,7 @@ Cost: an hour on two cores.
 Results: docs/results.md#segmentation.
 """
 
-from configs.sweeps import segmentation_decoders
+from deconv.configs.sweeps import segmentation_decoders
 
 SWEEP = {
   **segmentation_decoders.SWEEP,

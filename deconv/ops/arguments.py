@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 import operator
+from typing import Any, TypeGuard, cast
 
+import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 # What `padding` may be, see pad_pairs.
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
@@ -17,10 +20,10 @@ def per_dim(name: str, value: int | Sequence[int], dims: int, minimum: int = 1) 
       names.
   """
   try:
-    values = (operator.index(value),) * dims
+    values = (operator.index(cast(int, value)),) * dims
   except TypeError:
     try:
-      values = tuple(operator.index(v) for v in value)
+      values = tuple(operator.index(v) for v in cast(Sequence[int], value))
     except TypeError:
       raise ValueError(f'{name} must be an int or {dims} ints, one for each spatial dimension, not {value!r}') from None
   if len(values) != dims:
@@ -30,7 +33,7 @@ def per_dim(name: str, value: int | Sequence[int], dims: int, minimum: int = 1) 
   return values
 
 
-def is_int(value) -> bool:
+def is_int(value: Any) -> TypeGuard[int]:
   """Whether `value` is an int of any library; True and False are none."""
   try:
     operator.index(value)
@@ -39,7 +42,7 @@ def is_int(value) -> bool:
   return not isinstance(value, bool)
 
 
-def wide_type(dtype):
+def wide_type(dtype: DTypeLike) -> DTypeLike:
   """float32 for the floats that are narrower, any other type as it is: the type of sums.
 
   `jnp.promote_types(dtype, jnp.float32)` says the same of floats, but not where `jax_numpy_dtype_promotion` is strict.
@@ -47,12 +50,12 @@ def wide_type(dtype):
   return jnp.dtype(jnp.float32) if jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32 else dtype
 
 
-def of_rank(x, rank: int):
+def of_rank(x: jax.Array, rank: int) -> jax.Array:
   """x with axes of 1 in front up to `rank`: what broadcasting does, and `jax_numpy_rank_promotion='raise'` refuses."""
   return jnp.expand_dims(x, tuple(range(rank - x.ndim)))
 
 
-def check_floating(name: str, x, argument: str = 'x'):
+def check_floating(name: str, x: jax.Array, argument: str = 'x') -> None:
   """Raises ValueError where x is of integers or booleans, to which the result of `name` would be truncated."""
   if not jnp.issubdtype(x.dtype, jnp.inexact):
     raise ValueError(f'{name}: {argument} must be floating, not {x.dtype}, to which the result would be truncated')
@@ -93,13 +96,13 @@ def pad_pairs(
   if isinstance(padding, str) and padding.upper() == 'VALID':
     return ((0, 0),) * dims
   entries = (padding,) * dims if is_int(padding) else tuple(padding) if isinstance(padding, Iterable) else ()
-  pairs = [(entry,) * 2 if is_int(entry) else tuple(entry) if isinstance(entry, Iterable) else () for entry in entries]
-  if len(pairs) != dims or not all(len(pair) == 2 and all(map(is_int, pair)) for pair in pairs):
+  given = [(entry,) * 2 if is_int(entry) else tuple(entry) if isinstance(entry, Iterable) else () for entry in entries]
+  if len(given) != dims or not all(len(pair) == 2 and all(map(is_int, pair)) for pair in given):
     raise ValueError(
       f"padding must be 'SAME', 'VALID', an int, {dims} ints or {dims} (low, high) pairs, one for each "
       f'spatial dimension, not {padding!r}'
     )
-  pairs = tuple((operator.index(low), operator.index(high)) for low, high in pairs)
+  pairs = tuple((operator.index(low), operator.index(high)) for low, high in given)
   if min(map(min, pairs)) < 0:
     raise ValueError(f'padding must be at least 0, not {padding!r}')
   return pairs

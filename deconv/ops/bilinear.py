@@ -17,7 +17,9 @@ its residuals cannot be differentiated again, so it loses `vmap` and gradient pe
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 import functools
+from typing import Any
 
 import jax
 from jax.extend.core import Primitive
@@ -28,34 +30,41 @@ from deconv.ops import lowering
 from deconv.ops.geometry import Geometry
 
 
-def expand(x, kernel, geometry: Geometry):
+def expand(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
   """x (batch, *small, c_s), kernel (*window, c_s, c_l / groups) -> (batch, *large, c_l)."""
   return _bind(expand_p, x, kernel, geometry)
 
 
-def reduce(y, kernel, geometry: Geometry):
+def reduce(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
   """y (batch, *large, c_l), kernel (*window, c_s, c_l / groups) -> (batch, *small, c_s)."""
   return _bind(reduce_p, y, kernel, geometry)
 
 
-def correlate(x, y, geometry: Geometry):
+def correlate(x: jax.Array, y: jax.Array, geometry: Geometry) -> jax.Array:
   """x (batch, *small, c_s), y (batch, *large, c_l) -> kernel (*window, c_s, c_l / groups)."""
   return _bind(correlate_p, x, y, geometry)
 
 
-def _bind(primitive, a, b, geometry, precision=None):
+def _bind(
+  primitive: Primitive, a: jax.Array, b: jax.Array, geometry: Geometry, precision: str | None = None
+) -> jax.Array:
   # Inside of shard_map both operands must vary over the same mesh axes; the transpose of this cast is the sum over
   # devices.
   a, b = lowering.vary_like(a, b), lowering.vary_like(b, a)
   # The precision in force where the operator is called, not where the program is lowered.
-  precision = precision or jax.config.jax_default_matmul_precision
-  return primitive.bind(a, b, geometry=geometry, precision=precision)
+  precision = precision or jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+  result: jax.Array = primitive.bind(a, b, geometry=geometry, precision=precision)
+  return result
 
 
-def _primitive(name, out_shape, program):
+def _primitive(
+  name: str,
+  out_shape: Callable[[Any, Any, Geometry], tuple[int, ...]],
+  program: Callable[[jax.Array, jax.Array, Geometry], jax.Array],
+) -> Primitive:
   primitive = Primitive(name)
 
-  def run(a, b, *, geometry, precision):
+  def run(a: jax.Array, b: jax.Array, *, geometry: Geometry, precision: str | None) -> jax.Array:
     if precision is None:
       return program(a, b, geometry)
     with jax.default_matmul_precision(precision):
@@ -96,29 +105,38 @@ ad.defbilinear(
 # too.
 
 
-def _into_batch(a):  # (map, batch, ...) -> (map * batch, ...)
+def _into_batch(a: jax.Array) -> jax.Array:  # (map, batch, ...) -> (map * batch, ...)
   return a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
 
 
-def _out_of_batch(a, size):
+def _out_of_batch(a: jax.Array, size: int) -> jax.Array:
   return a.reshape(size, a.shape[0] // size, *a.shape[1:])
 
 
-def _into_channels(a, axis=-1):  # (map, ..., channels) -> (..., map * channels); the axis counts from the end
+def _into_channels(
+  a: jax.Array, axis: int = -1
+) -> jax.Array:  # (map, ..., channels) -> (..., map * channels); the axis counts from the end
   a = jnp.moveaxis(a, 0, axis - 1)
   shape = list(a.shape)
   shape[axis - 1 : a.ndim + axis + 1] = [shape[axis - 1] * shape[axis]]
   return a.reshape(shape)
 
 
-def _out_of_channels(a, size, axis=-1):
+def _out_of_channels(a: jax.Array, size: int, axis: int = -1) -> jax.Array:
   shape = list(a.shape)
   at = a.ndim + axis
   shape[at : at + 1] = [size, shape[at] // size]
   return jnp.moveaxis(a.reshape(shape), at, 0)
 
 
-def _batch_images_and_kernel(primitive, args, dims, *, geometry, precision):
+def _batch_images_and_kernel(
+  primitive: Primitive,
+  args: Sequence[jax.Array],
+  dims: Sequence[int | None],
+  *,
+  geometry: Geometry,
+  precision: str | None,
+) -> tuple[jax.Array, int]:
   """Batching of expand and reduce: (images, kernel) -> images."""
   size = next(a.shape[d] for a, d in zip(args, dims) if d is not None)
   image, kernel = (a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims))
@@ -131,7 +149,9 @@ def _batch_images_and_kernel(primitive, args, dims, *, geometry, precision):
   return _out_of_channels(out, size), 0
 
 
-def _batch_two_images(args, dims, *, geometry, precision):
+def _batch_two_images(
+  args: Sequence[jax.Array], dims: Sequence[int | None], *, geometry: Geometry, precision: str | None
+) -> tuple[jax.Array, int]:
   """Batching of correlate: (small images, large images) -> kernel."""
   size = next(a.shape[d] for a, d in zip(args, dims) if d is not None)
   x, y = (jnp.broadcast_to(a, (size, *a.shape)) if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims))

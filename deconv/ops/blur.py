@@ -13,6 +13,8 @@ import numpy as np
 
 from deconv.ops.arguments import check_floating, per_dim, wide_type
 
+Taps = Sequence[float] | np.ndarray  # of a one-dimensional filter
+
 _BORDERS = {'edge': 'edge', 'zero': 'constant', 'reflect': 'reflect'}
 
 
@@ -30,7 +32,7 @@ def box_filter(length: int, order: int = 1) -> np.ndarray:
   return taps
 
 
-def blur(x: jax.Array, taps: Sequence[float] | None = None, *, border: str = 'edge') -> jax.Array:
+def blur(x: jax.Array, taps: Taps | None = None, *, border: str = 'edge') -> jax.Array:
   """Filters every channel by `taps` in each spatial dimension; the size stays.
 
   Args:
@@ -71,7 +73,9 @@ def blur_upsample(x: jax.Array, factor: int | Sequence[int] = 2, *, order: int =
   return upsample_filter(x, factors, [f * box_filter(f, order) for f in factors], border=border)
 
 
-def upsample_filter(x: jax.Array, factor: int | Sequence[int], taps, *, border: str = 'edge') -> jax.Array:
+def upsample_filter(
+  x: jax.Array, factor: int | Sequence[int], taps: Taps | Sequence[Taps], *, border: str = 'edge'
+) -> jax.Array:
   """Zero insertion followed by a separable filter: `y[i * factor + t - low] += x[i] * taps[t]`.
 
   low = (len(taps) - factor) // 2 keeps the image in its place. Each of the `factor` phases of the output is a short sum
@@ -97,17 +101,17 @@ def upsample_filter(x: jax.Array, factor: int | Sequence[int], taps, *, border: 
     raise ValueError(f'border must be one of {", ".join(_BORDERS)}, not {border!r}')
   if not len(taps):
     raise ValueError('taps is empty: a filter needs at least one tap')
-  taps = [np.asarray(taps, np.float64)] * dims if np.ndim(taps[0]) == 0 else [np.asarray(t, np.float64) for t in taps]
-  if len(taps) != dims:
-    raise ValueError(f'taps has {len(taps)} filters for {dims} spatial dimensions')
+  filters = [np.asarray(t, np.float64) for t in ([taps] * dims if np.ndim(taps[0]) == 0 else taps)]
+  if len(filters) != dims:
+    raise ValueError(f'taps has {len(filters)} filters for {dims} spatial dimensions')
   dtype = x.dtype
   x = x.astype(wide_type(dtype))
   for d in range(dims):
-    x = _along(x, 1 + d, factors[d], taps[d], border)
+    x = _along(x, 1 + d, factors[d], filters[d], border)
   return x.astype(dtype)
 
 
-def _along(x, axis, factor, taps, border):
+def _along(x: jax.Array, axis: int, factor: int, taps: np.ndarray, border: str) -> jax.Array:
   low = (len(taps) - factor) // 2
   # Phase p of the output reads x[i + shift] * taps[t] for every tap t = p + low - factor * shift.
   phases = [

@@ -83,6 +83,6 @@ def conv(
   return bilinear.reduce(x, jnp.swapaxes(kernel, -1, -2), geometry)
 
 
-def _promote(x, kernel):
+def _promote(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
   dtype = jnp.promote_types(x.dtype, kernel.dtype)
   return x.astype(dtype), kernel.astype(dtype)

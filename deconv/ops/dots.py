@@ -7,14 +7,20 @@ kernel belongs to one phase, in which it is a shift.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 import itertools
 import math
 
+import jax
 from jax import lax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from deconv.ops.arguments import of_rank
 from deconv.ops.geometry import Geometry
+
+# Whether columns share a matrix product: of (geometry, batch, channels of a column, number of columns).
+Concatenate = Callable[[Geometry, int, int, int], bool]
 
 
 def folds(g: Geometry) -> bool:
@@ -25,14 +31,14 @@ def folds(g: Geometry) -> bool:
 # Large from small.
 
 
-def expand_overlap(x, kernel, g: Geometry, accumulator=None):
+def expand_overlap(x: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   """One matrix product for all taps, then the taps of each phase are added at their shifts."""
   n = g.ndim
   products = lax.dot_general(x, kernel, (((n + 1,), (n,)), ((), ())), preferred_element_type=accumulator)
   return _add_phases(lambda tap: products[(slice(None),) * (n + 1) + tap], x, kernel.shape[-1], g, products.dtype)
 
 
-def expand_taps(x, kernel, g: Geometry, accumulator=None):
+def expand_taps(x: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   """As above with a channel a group: kernel (*window, channels, 1)."""
   dtype = accumulator or x.dtype
   wide = x.astype(dtype)
@@ -40,7 +46,9 @@ def expand_taps(x, kernel, g: Geometry, accumulator=None):
   return _add_phases(product, x, x.shape[-1], g, dtype)
 
 
-def _add_phases(product, x, channels, g, dtype):
+def _add_phases(
+  product: Callable[[tuple[int, ...]], jax.Array], x: jax.Array, channels: int, g: Geometry, dtype: DTypeLike
+) -> jax.Array:
   n = g.ndim
   quotient = [-(-size // s) for size, s in zip(g.large, g.strides)]  # pixels of a phase
   phases = []
@@ -60,11 +68,11 @@ def _add_phases(product, x, channels, g, dtype):
   return _crop(out, [0] * n, g.large).astype(x.dtype)
 
 
-def _taps_of_phase(g, d, phase):
+def _taps_of_phase(g: Geometry, d: int, phase: int) -> list[int]:
   return [k for k in range(g.window[d]) if (k * g.dilation[d] - g.padding[d][0] - phase) % g.strides[d] == 0]
 
 
-def expand_wide(x, kernel, g: Geometry, accumulator=None):
+def expand_wide(x: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   """One stride-1 convolution with all phases as its output channels, for a window that folds.
 
   Without any padding cut away all phases read the same pixels, so that no zero is multiplied; the border goes
@@ -92,7 +100,7 @@ def expand_wide(x, kernel, g: Geometry, accumulator=None):
   return _crop(out, [low for low, _ in g.padding], g.large).astype(x.dtype)
 
 
-def _crop(a, lows, sizes):
+def _crop(a: jax.Array, lows: Sequence[int], sizes: Sequence[int]) -> jax.Array:
   """`sizes` pixels of each spatial dimension from position `lows` on; zeros beyond the end."""
   pads = [(-low, low + size - have, 0) for low, size, have in zip(lows, sizes, a.shape[1:-1])]
   return lax.pad(a, jnp.zeros((), a.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
@@ -101,7 +109,7 @@ def _crop(a, lows, sizes):
 # Small from large, and the kernel from both: products with the columns of the unfolded large array.
 
 
-def _columns(y, g):
+def _columns(y: jax.Array, g: Geometry) -> list[jax.Array]:
   """The unfolded large array as a list of arrays (batch, *small, c).
 
   Where the window folds, a column is a shift of the array with its blocks of stride pixels folded into channels (c =
@@ -124,7 +132,7 @@ def _columns(y, g):
   return _tap_columns(y, g)
 
 
-def _tap_columns(y, g):
+def _tap_columns(y: jax.Array, g: Geometry) -> list[jax.Array]:
   """What each tap of the kernel sees: arrays (batch, *small, c_l)."""
   ends = [(small - 1) * s + 1 for small, s in zip(g.small, g.strides)]
   reach = [d * (k - 1) for k, d in zip(g.window, g.dilation)]
@@ -133,7 +141,7 @@ def _tap_columns(y, g):
   return [y[(slice(None), *(slice(a, a + end, s) for a, end, s in zip(start, ends, g.strides)))] for start in starts]
 
 
-def _fold_kernel(kernel, g):
+def _fold_kernel(kernel: jax.Array, g: Geometry) -> jax.Array:
   """(*window, c_s, c_l) -> (columns, c, c_s), in the order of `_columns`."""
   n = g.ndim
   *_, c_small, c_large = kernel.shape
@@ -145,7 +153,7 @@ def _fold_kernel(kernel, g):
   return kernel.reshape(math.prod(blocks), -1, c_small)
 
 
-def _unfold_kernel(columns, g):
+def _unfold_kernel(columns: jax.Array, g: Geometry) -> jax.Array:
   """(columns, c_s, c) -> (*window, c_s, c_l)."""
   n = g.ndim
   _, c_small, _ = columns.shape
@@ -157,45 +165,47 @@ def _unfold_kernel(columns, g):
   return kernel.reshape(*g.window, c_small, -1)
 
 
-def reduce_columns(y, kernel, g: Geometry, accumulator, concatenate):
+def reduce_columns(
+  y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None, concatenate: Concatenate
+) -> jax.Array:
   """The sum over columns of (rows, c) @ (c, c_s); one product for all of them where `concatenate` says so."""
   columns, kernels = _columns(y, g), _fold_kernel(kernel, g)
   if len(columns) > 1 and concatenate(g, y.shape[0], columns[0].shape[-1], len(columns)):
     columns, kernels = [jnp.concatenate(columns, -1)], kernels.reshape(1, -1, kernels.shape[-1])
-  total = None
-  for column, k in zip(columns, kernels):
-    term = lax.dot_general(column, k, (((column.ndim - 1,), (0,)), ((), ())), preferred_element_type=accumulator)
-    total = term if total is None else total + term
-  return total.astype(y.dtype)
+  terms = [
+    lax.dot_general(column, k, (((column.ndim - 1,), (0,)), ((), ())), preferred_element_type=accumulator)
+    for column, k in zip(columns, kernels)
+  ]
+  return sum(terms[1:], terms[0]).astype(y.dtype)
 
 
-def correlate_columns(x, y, g: Geometry, accumulator, concatenate):
+def correlate_columns(
+  x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLike | None, concatenate: Concatenate
+) -> jax.Array:
   """The columns of the kernel: (c_s, rows) @ (rows, c) for each column of y."""
   columns = _columns(y, g)
   thin = columns[0].shape[-1]
   together = len(columns) > 1 and concatenate(g, y.shape[0], thin, len(columns))
-  if together:
-    columns_y = [jnp.concatenate(columns, -1)]
-  else:
-    columns_y = columns
+  columns_y = [jnp.concatenate(columns, -1)] if together else columns
   rows = tuple(range(g.ndim + 1))
-  out = [lax.dot_general(x, c, ((rows, rows), ((), ())), preferred_element_type=accumulator) for c in columns_y]
+  products = [lax.dot_general(x, c, ((rows, rows), ((), ())), preferred_element_type=accumulator) for c in columns_y]
   if together:
-    out = jnp.moveaxis(out[0].reshape(x.shape[-1], len(columns), thin), 0, 1)
+    out = jnp.moveaxis(products[0].reshape(x.shape[-1], len(columns), thin), 0, 1)
   else:
-    out = jnp.stack(out)
+    out = jnp.stack(products)
   return _unfold_kernel(out, g).astype(x.dtype)
 
 
-def reduce_taps(y, kernel, g: Geometry, accumulator=None):
+def reduce_taps(y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   """With a channel a group: kernel (*window, channels, 1)."""
   dtype = accumulator or y.dtype
   kernels = kernel[..., 0].reshape(-1, y.shape[-1]).astype(dtype)
   columns = _tap_columns(y.astype(dtype), g)
-  return sum(c * of_rank(k, y.ndim) for c, k in zip(columns, kernels)).astype(y.dtype)
+  terms = [c * of_rank(k, y.ndim) for c, k in zip(columns, kernels)]
+  return sum(terms[1:], terms[0]).astype(y.dtype)
 
 
-def correlate_taps(x, y, g: Geometry, accumulator=None):
+def correlate_taps(x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   """As `correlate_columns` with a channel a group: (*window, channels, 1)."""
   dtype = accumulator or x.dtype
   rows = tuple(range(g.ndim + 1))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 
-from deconv.ops.arguments import is_int, is_same, pad_pairs, per_dim
+from deconv.ops.arguments import Padding, is_int, is_same, pad_pairs, per_dim
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,14 @@ class Geometry:
     return dataclasses.replace(self, large=self.small, small=self.large, padding=pads)
 
 
-def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> Geometry:
+def conv_geometry(
+  x_shape: Sequence[int],
+  kernel_shape: Sequence[int],
+  strides: int | Sequence[int],
+  padding: Padding,
+  dilation: int | Sequence[int],
+  groups: int,
+) -> Geometry:
   """The geometry of `conv`; raises ValueError where the arguments do not fit."""
   large, window = _spatial('conv', x_shape, kernel_shape)
   n = len(window)
@@ -72,7 +80,15 @@ def conv_geometry(x_shape, kernel_shape, strides, padding, dilation, groups) -> 
   return _geometry(large, small, window, strides, dilation, pads, groups)
 
 
-def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padding, dilation, groups) -> Geometry:
+def conv_transpose_geometry(
+  x_shape: Sequence[int],
+  kernel_shape: Sequence[int],
+  strides: int | Sequence[int],
+  padding: Padding,
+  output_padding: int | Sequence[int],
+  dilation: int | Sequence[int],
+  groups: int,
+) -> Geometry:
   """The geometry of `conv_transpose`; raises ValueError where the arguments do not fit."""
   small, window = _spatial('conv_transpose', x_shape, kernel_shape)
   n = len(window)
@@ -114,7 +130,15 @@ def conv_transpose_geometry(x_shape, kernel_shape, strides, padding, output_padd
   return _geometry(large, small, window, strides, dilation, pads, groups)
 
 
-def _geometry(large, small, window, strides, dilation, pads, groups):
+def _geometry(
+  large: Sequence[int],
+  small: Sequence[int],
+  window: tuple[int, ...],
+  strides: tuple[int, ...],
+  dilation: tuple[int, ...],
+  pads: tuple[tuple[int, int], ...],
+  groups: int,
+) -> Geometry:
   """Fills in the high padding: what the last position of the window leaves (below zero where pixels are left over).
 
   Where that depends on a size that is not known yet (`jax.export` with symbolic sizes), the padding stays as given.
@@ -127,7 +151,7 @@ def _geometry(large, small, window, strides, dilation, pads, groups):
   return Geometry(tuple(large), tuple(small), window, strides, dilation, pads, groups)
 
 
-def _spatial(name, x_shape, kernel_shape):
+def _spatial(name: str, x_shape: Sequence[int], kernel_shape: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
   n = len(x_shape) - 2
   if n not in (1, 2, 3):
     raise ValueError(
@@ -146,7 +170,7 @@ def _spatial(name, x_shape, kernel_shape):
   return tuple(x_shape[1:-1]), tuple(kernel_shape[:-2])
 
 
-def _check_groups(name, groups):
+def _check_groups(name: str, groups: int) -> int:
   if not is_int(groups) or groups < 1:
     raise ValueError(f'{name}: groups must be a positive int, got {groups!r}.')
   return int(groups)

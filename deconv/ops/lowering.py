@@ -17,14 +17,20 @@ rule; docs/lowering.md holds the measurements.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import math
+from typing import Any
 
 import jax
 from jax import lax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from deconv.ops import dots
 from deconv.ops.geometry import Geometry
+
+# Of two of the three arrays the third.
+Program = Callable[[jax.Array, jax.Array], jax.Array]
 
 # Largest unfolded array, in elements, that a matrix-product form may hold at once.
 MAX_UNFOLDED = 2**27
@@ -34,7 +40,7 @@ SHORTEST_ROW = {'expand': 8, 'reduce': 16, 'plain': 8}
 FEWEST_OUTPUTS = 8
 
 
-def expand(x, kernel, g: Geometry):
+def expand(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
   """x (batch, *small, c_small) -> (batch, *large, c_large): see bilinear.expand."""
   return lax.platform_dependent(
     x,
@@ -45,7 +51,7 @@ def expand(x, kernel, g: Geometry):
   )
 
 
-def reduce(y, kernel, g: Geometry):
+def reduce(y: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
   """y (batch, *large, c_large) -> (batch, *small, c_small): see bilinear.reduce."""
   return lax.platform_dependent(
     y,
@@ -56,7 +62,7 @@ def reduce(y, kernel, g: Geometry):
   )
 
 
-def correlate(x, y, g: Geometry):
+def correlate(x: jax.Array, y: jax.Array, g: Geometry) -> jax.Array:
   """x and y as above -> the kernel: see bilinear.correlate."""
   return lax.platform_dependent(
     x, y, cpu=lambda x, y: _cpu_correlate(x, y, g), default=lambda x, y: _lax_correlate(x, y, g)
@@ -105,7 +111,7 @@ def reduce_form(g: Geometry, c_small: int, c_large: int) -> str:
   return 'lax' if growth >= 2**g.ndim and g.small[-1] >= SHORTEST_ROW['reduce'] else 'dots'
 
 
-def _plain(g):
+def _plain(g: Geometry) -> bool:
   """Whether the map is a stride-1 convolution with rows that XLA's program for the CPU fills."""
   return (
     g.groups == 1
@@ -146,23 +152,23 @@ def unfolds_small(g: Geometry, batch: int, c_small: int, c_large: int) -> bool:
   )
 
 
-def _elements(batch, g):
+def _elements(batch: int, g: Geometry) -> int:
   """Small positions of a batch; of one image where the batch has no size yet (`jax.export`)."""
   return (batch if isinstance(batch, int) else 1) * math.prod(g.small)
 
 
-def _accumulator(dtype):
+def _accumulator(dtype: DTypeLike) -> DTypeLike | None:
   """float32 for the half-precision floats, else what the operands are."""
   return jnp.float32 if dtype in (jnp.bfloat16, jnp.float16) else None
 
 
-def vary_like(a, b):
+def vary_like(a: jax.Array, b: jax.Array) -> jax.Array:
   """a, varying over every mesh axis of an enclosing shard_map over which b varies."""
   more = tuple(_varying(b) - _varying(a))
   return lax.pcast(a, more, to='varying') if more else a
 
 
-def _varying(a):
+def _varying(a: jax.Array) -> frozenset[Any]:
   aval = jax.typeof(a)
   manual = getattr(aval, 'manual_axis_type', None)  # its name in JAX 0.10.2; `vma` in earlier releases
   return getattr(aval, 'vma', frozenset()) if manual is None else manual.varying
@@ -171,12 +177,12 @@ def _varying(a):
 # The programs of accelerators.
 
 
-def _numbers(n, kernel='IO'):
+def _numbers(n: int, kernel: str = 'IO') -> tuple[str, str, str]:
   space = 'DHW'[-n:]
   return 'N' + space + 'C', space + kernel, 'N' + space + 'C'
 
 
-def _lax_expand(x, kernel, g, accumulator=None):
+def _lax_expand(x: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   n = g.ndim
   *window, c_small, c_large = kernel.shape
   if g.groups > 1:  # (c_s, c_l / groups) -> (c_s / groups, c_l)
@@ -201,7 +207,7 @@ def _lax_expand(x, kernel, g, accumulator=None):
   return out.astype(x.dtype)
 
 
-def _lax_reduce(y, kernel, g, accumulator=None):
+def _lax_reduce(y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   # Pixels that no window reaches make the high padding negative; below a stride of them the sizes come out the same
   # without.
   pads = [(low, 0 if -s < high < 0 else high) for (low, high), s in zip(g.padding, g.strides)]
@@ -218,7 +224,7 @@ def _lax_reduce(y, kernel, g, accumulator=None):
   return out.astype(y.dtype)
 
 
-def _lax_correlate(x, y, g):
+def _lax_correlate(x: jax.Array, y: jax.Array, g: Geometry) -> jax.Array:
   kernel = vary_like(jnp.zeros((*g.window, x.shape[-1], y.shape[-1] // g.groups), x.dtype), x)
   return jax.linear_transpose(lambda k: _lax_reduce(y, k, g), kernel)(x)[0]
 
@@ -226,7 +232,7 @@ def _lax_correlate(x, y, g):
 # The programs of a CPU.
 
 
-def _cpu_expand(x, kernel, g):
+def _cpu_expand(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
   *_, c_small, c_large = kernel.shape
   if not g.is_sized:
     return _lax_expand(x, kernel, g, _accumulator(x.dtype))
@@ -240,11 +246,11 @@ def _cpu_expand(x, kernel, g):
   if g.groups == 1:
     return dots.expand_overlap(x, kernel, g, _accumulator(x.dtype))
   one = g.with_groups(1)
-  program = lambda x, k: dots.expand_overlap(x, k, one, _accumulator(x.dtype))
+  program: Program = lambda x, k: dots.expand_overlap(x, k, one, _accumulator(x.dtype))
   return _join(jax.vmap(program)(_split(x, g.groups), _split(kernel, g.groups, -2)))
 
 
-def _cpu_reduce(y, kernel, g):
+def _cpu_reduce(y: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
   *_, c_small, c_large = kernel.shape
   if not g.is_sized:
     return _lax_reduce(y, kernel, g, _accumulator(y.dtype))
@@ -254,13 +260,13 @@ def _cpu_reduce(y, kernel, g):
   if form == 'lax':
     return _lax_reduce(y, kernel, g, _accumulator(y.dtype))
   one = g.with_groups(1)
-  program = lambda y, k: dots.reduce_columns(y, k, one, _accumulator(y.dtype), concatenate)
+  program: Program = lambda y, k: dots.reduce_columns(y, k, one, _accumulator(y.dtype), concatenate)
   if g.groups == 1:
     return program(y, kernel)
   return _join(jax.vmap(program)(_split(y, g.groups), _split(kernel, g.groups, -2)))
 
 
-def _cpu_correlate(x, y, g):
+def _cpu_correlate(x: jax.Array, y: jax.Array, g: Geometry) -> jax.Array:
   if not g.is_sized:
     return _lax_correlate(x, y, g)
   if x.shape[-1] == y.shape[-1] == g.groups > 1:
@@ -271,19 +277,19 @@ def _cpu_correlate(x, y, g):
     kernel = dots.correlate_columns(y, x, g.exchanged(), _accumulator(x.dtype), lambda *_: True)
     return jnp.swapaxes(jnp.flip(kernel, range(g.ndim)), -1, -2)
   one = g.with_groups(1)
-  program = lambda x, y: dots.correlate_columns(x, y, one, _accumulator(x.dtype), concatenate)
+  program: Program = lambda x, y: dots.correlate_columns(x, y, one, _accumulator(x.dtype), concatenate)
   if g.groups == 1:
     return program(x, y)
   return _join(jax.vmap(program)(_split(x, g.groups), _split(y, g.groups)), -2)
 
 
-def _split(a, groups, axis=-1):
+def _split(a: jax.Array, groups: int, axis: int = -1) -> jax.Array:
   """(..., groups * c, ...) -> (groups, ..., c, ...); the axis counts from the end."""
   at = a.ndim + axis
   return jnp.moveaxis(a.reshape(*a.shape[:at], groups, a.shape[at] // groups, *a.shape[at + 1 :]), at, 0)
 
 
-def _join(a, axis=-1):
+def _join(a: jax.Array, axis: int = -1) -> jax.Array:
   """(groups, ..., c, ...) -> (..., groups * c, ...)."""
   a = jnp.moveaxis(a, 0, a.ndim - 1 + axis)
   at = a.ndim - 1 + axis

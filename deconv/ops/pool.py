@@ -183,7 +183,7 @@ def avg_unpool(
   return windows.spread([spread] * len(windows.taps)).astype(y.dtype)
 
 
-def _unpooled_size(y, window, strides):
+def _unpooled_size(y: jax.Array, window: int | Sequence[int], strides: int | Sequence[int] | None) -> tuple[int, ...]:
   strides = per_dim('strides', window if strides is None else strides, y.ndim - 2)
   return tuple(n * s for n, s in zip(y.shape[1:-1], strides))
 
@@ -195,7 +195,15 @@ class _Windows:
   Taps are in row-major order, and so are the pixels of a window that they see.
   """
 
-  def __init__(self, name, shape, window, strides, padding, pooled=None):
+  def __init__(
+    self,
+    name: str,
+    shape: Sequence[int],
+    window: int | Sequence[int],
+    strides: int | Sequence[int] | None,
+    padding: Padding,
+    pooled: jax.Array | None = None,
+  ) -> None:
     if len(shape) < 3:
       raise ValueError(f'{name}: expected (batch, *spatial, channels), not shape {tuple(shape)}')
     self.size = tuple(shape[1:-1])
@@ -229,7 +237,7 @@ class _Windows:
     self.steps = [math.prod(self.size[d + 1 :]) for d in range(dims)]
     self.offsets = [sum(at * step for at, step in zip(tap, self.steps)) for tap in self.taps]
 
-  def starts(self):
+  def starts(self) -> jax.Array:
     """Returns the flat index of the first pixel of each window, perhaps outside: int32 (1, *pooled, 1).
 
     From iotas: a table of constants inside of the fused loops took ten times as long.
@@ -241,19 +249,19 @@ class _Windows:
     ]
     return sum(terms[1:], terms[0])
 
-  def _per_axis(self, tap):
+  def _per_axis(self, tap: Sequence[int]) -> list[np.ndarray]:
     """Returns for each dimension which coordinate the tap of every window sees, (pooled,) ints, perhaps outside."""
     return [np.arange(m) * s + at - low for at, m, s, (low, _) in zip(tap, self.pooled, self.strides, self.padding)]
 
-  def inside(self):
+  def inside(self) -> list[np.ndarray]:
     """Returns for each tap which windows see a pixel of x through it, bool (1, *pooled, 1)."""
     masks = []
     for tap in self.taps:
       axes = [(at >= 0) & (at < n) for at, n in zip(self._per_axis(tap), self.size)]
-      masks.append(np.stack(np.meshgrid(*axes, indexing='ij')).all(0)[None, ..., None])
+      masks.append(np.logical_and.reduce(np.meshgrid(*axes, indexing='ij'))[None, ..., None])
     return masks
 
-  def slices(self, x):
+  def slices(self, x: jax.Array) -> list[jax.Array]:
     """Returns for each tap what it sees, each (batch, *pooled, channels), with zeros outside of x."""
     if self.tiles:
       # (b, m, k, m, k, c): the pixels of a window are axes of their own.
@@ -268,13 +276,13 @@ class _Windows:
       for tap in self.taps
     ]
 
-  def spread(self, parts):
+  def spread(self, parts: Sequence[jax.Array]) -> jax.Array:
     """The adjoint of `slices`: adds every tap's part where the tap is, (batch, *size, channels)."""
     batch, channels = parts[0].shape[0], parts[0].shape[-1]
     placeholder = jax.ShapeDtypeStruct((batch, *self.size, channels), parts[0].dtype)
     return jax.linear_transpose(self._slices_of_phases, placeholder)(list(parts))[0]
 
-  def _slices_of_phases(self, x):
+  def _slices_of_phases(self, x: jax.Array) -> list[jax.Array]:
     """`slices`, written so that the adjoint adds arrays of the pooled size and then interleaves them.
 
     The adjoint of strided slices fills in zeros and adds arrays of full size, which took 5 times as long for 3x3/2; the
@@ -293,12 +301,12 @@ class _Windows:
       seen.append(phases[phase][(slice(None), *shifts)])
     return seen
 
-  def weights(self, count_padding):
+  def weights(self, count_padding: bool) -> np.ndarray | np.float64:
     """Returns one over the number of pixels that each average is divided by, broadcasting to (1, *pooled, 1)."""
     return np.float64(1 / len(self.taps)) if count_padding else 1 / np.sum(self.inside(), axis=0)
 
 
-def _scatter(y, switches, output_size):
+def _scatter(y: jax.Array, switches: jax.Array, output_size: tuple[int, ...]) -> jax.Array:
   """Unpooling by any switches at all: scatter-add into the flat planes."""
   batch, channels = y.shape[0], y.shape[-1]
   plane = jnp.zeros((batch, math.prod(output_size), channels), y.dtype)

@@ -91,7 +91,7 @@ def cubic_filter(factor: int) -> np.ndarray:
   return taps * factor / taps.sum()
 
 
-def _check(name, x, factor):
+def _check(name: str, x: jax.Array, factor: int) -> None:
   if x.ndim != 4:
     raise ValueError(f'{name}: x must be (batch, height, width, channels), not of shape {x.shape}')
   if factor < 1 or factor != int(factor):

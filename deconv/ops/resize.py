@@ -119,7 +119,8 @@ def resize_nearest_conv(x: jax.Array, kernel: jax.Array, factor: int | Sequence[
   blocks = kernel[(slice(None, None, -1),) * dims].astype(wide_type(dtype))
   for d, f in enumerate(factors):
     pads = [(0, 0)] * blocks.ndim
-    blocks = sum(jnp.pad(blocks, pads[:d] + [(q, f - 1 - q)] + pads[d + 1 :]) for q in range(f))
+    parts = [jnp.pad(blocks, [*pads[:d], (q, f - 1 - q), *pads[d + 1 :]]) for q in range(f)]
+    blocks = sum(parts[1:], parts[0])
   # The convolution's padding below is (k - 1) // 2; its adjoint cuts what is left of k - 1 there.
   pads = [(k - 1 - (k - 1) // 2, (k - 1) // 2) for k in window]
   return conv_transpose(x, blocks.astype(dtype), strides=factors, padding=pads)
@@ -164,7 +165,9 @@ def _floor(values: np.ndarray) -> np.ndarray:
   return np.floor(values + 1e-9).astype(np.int64)
 
 
-def _targets(name: str, x: jax.Array, factor, size) -> list[tuple[int, float]]:
+def _targets(
+  name: str, x: jax.Array, factor: float | Sequence[float] | None, size: int | Sequence[int] | None
+) -> list[tuple[int, float]]:
   """Returns (output size, scale) for each spatial dimension."""
   sizes = x.shape[1:-1]
   if x.ndim < 3:
@@ -175,6 +178,7 @@ def _targets(name: str, x: jax.Array, factor, size) -> list[tuple[int, float]]:
     raise ValueError(f'{name}: give exactly one of factor and size, not factor={factor!r} and size={size!r}')
   if size is not None:
     return [(out, out / n) for out, n in zip(per_dim('size', size, len(sizes)), sizes)]
+  assert factor is not None  # one of the two is given
   factors = tuple(factor) if isinstance(factor, Sequence) else (factor,) * len(sizes)
   if len(factors) != len(sizes):
     raise ValueError(f'{name}: factor has {len(factors)} entries {factors} for {len(sizes)} spatial dimensions')

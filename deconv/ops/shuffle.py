@@ -9,6 +9,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from deconv.ops.arguments import per_dim
 
@@ -83,7 +84,7 @@ def icnr(init: Callable[..., jax.Array], factor: int | Sequence[int]) -> Callabl
     divide.
   """
 
-  def repeated(key, shape, dtype=jnp.float32):
+  def repeated(key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
     copies = math.prod(per_dim('factor', factor, len(shape) - 2))
     if shape[-1] % copies:
       raise ValueError(f'icnr: a kernel of shape {shape} cannot be made of {copies} equal ones (factor {factor})')

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.options import Options
@@ -43,7 +43,7 @@ class AugmentOptions(Options):
   saturation: float = 0.0
   hue: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if not 0 < self.scale_min <= self.scale_max:
       raise UserError(
@@ -60,17 +60,17 @@ class AugmentOptions(Options):
       hue=(0, 0.5),
     )
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     if self.crop > experiment.data.image_size:
       raise UserError(f'augment.crop={self.crop} is larger than data.image_size={experiment.data.image_size}; lower it')
 
   @property
-  def warps(self):
+  def warps(self) -> bool:
     """Whether pixels move other than by mirroring."""
     return bool(self.scale_min != 1 or self.scale_max != 1 or self.rotate_degrees or self.crop or self.elastic_sigma)
 
   @property
-  def recolours(self):
+  def recolours(self) -> bool:
     """Whether levels change."""
     return bool(self.brightness or self.contrast or self.saturation or self.hue)
 

@@ -75,7 +75,7 @@ class DataOptions(Options):
   palette: str = ''
   vary: tuple[float, ...] = ()
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(
       channels=(1, 3), on_broken=('skip', 'error'), worker_kind=('thread', 'process'), fit=('crop', 'pad', 'patches')
@@ -94,11 +94,11 @@ class DataOptions(Options):
       raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
 
   @property
-  def max_bytes(self):
+  def max_bytes(self) -> int:
     """`max_file_mb` in bytes."""
     return self.max_file_mb * 2**20
 
   @property
-  def image_shape(self):
+  def image_shape(self) -> tuple[int, int, int]:
     """(height, width, channels) of what the network sees."""
     return self.image_size, self.image_size, self.channels

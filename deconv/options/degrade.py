@@ -1,7 +1,7 @@
 """The section `degrade`: what a restoration network has to undo."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.options import Options
@@ -55,7 +55,7 @@ class DegradeOptions(Options):
   hole_share: float = 0.25
   hole_value: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(down=DOWN, hole=HOLES, levels=LEVELS)
     self._between(
@@ -76,7 +76,7 @@ class DegradeOptions(Options):
         'degrade.jpeg_quality_max needs degrade.jpeg_quality, the lower end of its range: set the latter to at least 1.'
       )
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     side = experiment.data.image_size
     self.input_shape((side, side, experiment.data.channels))
     if self.has_hole and (self.scale > 1 or self.grey):
@@ -91,11 +91,11 @@ class DegradeOptions(Options):
       )
 
   @property
-  def has_hole(self):
+  def has_hole(self) -> bool:
     """Whether something is missing."""
     return self.hole != 'none'
 
-  def input_shape(self, image_shape):
+  def input_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """(height, width, channels) of what `degrade` makes of images of this shape; UserError when they cannot be."""
     height, width, channels = image_shape
     if height % self.scale or width % self.scale:

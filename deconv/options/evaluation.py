@@ -48,7 +48,7 @@ class EvalOptions(Options):
   scales: tuple[float, ...] = (1.0,)
   batch_stats: str = 'running'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(batch_stats=('running', 'batch'))
     self._at_least(every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0)

@@ -1,6 +1,6 @@
 """A whole experiment: every section of a config as its options, checked by itself and against the others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from deconv.options.objectives.restoration import RestorationObjective
 from deconv.options.objectives.segmentation import SegmentationObjective
 from deconv.options.objectives.vae import FactorVaeObjective, InverseGraphicsObjective, VaeObjective
 from deconv.options.optimizer import OptimizerOptions
-from deconv.options.options import Options, kinds
+from deconv.options.options import Options, default, kinds
 from deconv.options.run import CheckpointOptions, LogOptions, ParallelOptions, SamplesOptions, TrainOptions
 
 
@@ -87,7 +87,7 @@ class TopLevel(Options):
   compilation_cache: str = 'auto'
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment(TopLevel):
   """A whole config. The fields of TopLevel, and a section of options each; `augment` and `degrade` may be None.
 
@@ -95,27 +95,27 @@ class Experiment(TopLevel):
     UserError: sections that do not fit together.
   """
 
-  model: ModelOptions = None
-  objective: Options = None
-  data: DataOptions = None
+  model: ModelOptions
+  objective: Options
+  data: DataOptions
   augment: Options | None = None
   degrade: DegradeOptions | None = None
-  optimizer: OptimizerOptions = None
-  train: TrainOptions = None
-  parallel: ParallelOptions = None
-  checkpoint: CheckpointOptions = None
-  eval: EvalOptions = None
-  samples: SamplesOptions = None
-  log: LogOptions = None
+  optimizer: OptimizerOptions
+  train: TrainOptions
+  parallel: ParallelOptions
+  checkpoint: CheckpointOptions
+  eval: EvalOptions
+  samples: SamplesOptions
+  log: LogOptions
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     self._convert(kinds(TopLevel))  # the sections are what they are already
     if not 0 <= self.seed < 2**32:  # JAX takes the last 32 bits alone: 2**32 would be 0
       raise UserError(f'seed={self.seed} must be from 0 to {2**32 - 1}; change it')
     for section in self.sections().values():
       section.check_experiment(self)
 
-  def sections(self):
+  def sections(self) -> dict[str, Options]:
     """Returns {name: options} of the sections that there are."""
     return {
       field.name: getattr(self, field.name)
@@ -123,13 +123,13 @@ class Experiment(TopLevel):
       if isinstance(getattr(self, field.name), Options)
     }
 
-  def to_dict(self):
+  def to_dict(self) -> dict[str, Any]:
     """Returns the nested dict of all fields, sections that are None left out: what `from_config` takes."""
     fields = {name: getattr(self, name) for name in kinds(TopLevel)}
     return {**fields, **{name: dataclasses.asdict(section) for name, section in self.sections().items()}}
 
   @classmethod
-  def from_config(cls, config):
+  def from_config(cls, config: Any) -> 'Experiment':
     """Returns the experiment of a config.
 
     Args:
@@ -143,7 +143,7 @@ class Experiment(TopLevel):
       return config
     config = config.to_dict() if isinstance(config, ml_collections.ConfigDict) else dict(config)
     classes = section_classes(config.get('task', TopLevel.task), _of(config, 'model', 'name'))
-    made = {}
+    made: dict[str, Any] = {}
     for name, value in config.items():
       if name in classes:
         made[name] = _section(name, classes[name], value)
@@ -151,10 +151,13 @@ class Experiment(TopLevel):
         raise UserError(_unknown(name, [*kinds(TopLevel), *classes]))
       else:
         made[name] = value
-    return cls(**{**{name: options() for name, options in classes.items() if name not in made}, **made})
+    for name, options in classes.items():
+      if name not in made:
+        made[name] = options()
+    return cls(**made)
 
 
-def section_classes(task, model=None):
+def section_classes(task: str, model: str | None = None) -> dict[str, type[Options]]:
   """Returns {section: class of Options} of a task and a network; None is the first network of the task.
 
   Raises:
@@ -179,16 +182,18 @@ def section_classes(task, model=None):
   return {name: options for name, options in classes.items() if options is not None}
 
 
-def fields_of(task, model=None):
+def fields_of(task: str, model: str | None = None) -> dict[str, tuple[Any, Any, type[Options]]]:
   """Returns {'section.field': (its type, its default, its class of Options)} of a task and a network."""
-  found = {name: (kind, getattr(TopLevel, name), TopLevel) for name, kind in kinds(TopLevel).items()}
+  found: dict[str, tuple[Any, Any, type[Options]]] = {
+    name: (kind, getattr(TopLevel, name), TopLevel) for name, kind in kinds(TopLevel).items()
+  }
   for section, options in section_classes(task, model).items():
     for name, kind in kinds(options).items():
       found[f'{section}.{name}'] = kind, getattr(options, name), options
   return found
 
 
-def defaults(task, model=None):
+def defaults(task: str, model: str | None = None) -> dict[str, Any]:
   """Returns the nested dict of a task's and a network's defaults; nothing is checked, for none is an experiment yet."""
   nested: dict[str, Any] = {}
   for field, (_, value, _) in fields_of(task, model).items():
@@ -197,20 +202,20 @@ def defaults(task, model=None):
   return {**nested, 'task': task}
 
 
-def _section(name, options, value):
+def _section(name: str, options: type[Options], value: Any) -> Options:
   if not isinstance(value, Mapping):
     raise UserError(f'{name}={value!r} is a section: give its fields')
   unknown = sorted(set(value) - set(kinds(options)))
   if unknown:
-    what = f"model.name='{value.get('name', options.name)}'" if name == 'model' else f'the section {name}'
+    what = f"model.name='{value.get('name', default(options, 'name'))}'" if name == 'model' else f'the section {name}'
     raise UserError(f'{what} has no field {name}.{unknown[0]}{did_you_mean(unknown[0], kinds(options))}; take it out')
   return options(**value)
 
 
-def _of(config, section, field):
+def _of(config: Mapping[str, Any], section: str, field: str) -> Any:
   value = config.get(section)
   return value.get(field) if isinstance(value, Mapping) else None
 
 
-def _unknown(name, names):
+def _unknown(name: str, names: Iterable[str]) -> str:
   return f"the config has no field '{name}'{did_you_mean(name, names)}; take it out"

@@ -61,7 +61,7 @@ class OptimizerOptions(Options):
   decay_steps: int = 0
   decay_rate: float = 0.1
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for field, names in (('name', OPTIMIZERS), ('schedule', SCHEDULES)):
       value = getattr(self, field)
       if value not in names:
@@ -78,11 +78,11 @@ class OptimizerOptions(Options):
         "optimizer.schedule='step' needs optimizer.decay_steps, the steps between two decays; set it above 0"
       )
 
-  def _without(self, choices):
+  def _without(self, choices: dict[str, tuple[str, ...]]) -> str:
     ((choice, values),) = choices.items()
     return f"with optimizer.{choice}='{getattr(self, choice)}' (only with {', '.join(values)})"
 
   @property
-  def depends_on_total(self):
+  def depends_on_total(self) -> bool:
     """Whether another length of the run would change the learning rate of its steps."""
     return self.schedule in ('linear', 'cosine') and self.decay_steps == 0

@@ -1,6 +1,7 @@
 """What every section of a config is: a frozen dataclass that holds its defaults, its documentation and its checks."""
 
 import ast
+from collections.abc import Collection
 import dataclasses
 import inspect
 import os
@@ -34,11 +35,11 @@ class Options:
   PATHS: ClassVar[tuple[str, ...]] = ()
   EFFECT: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {}
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     self._convert(kinds(type(self)))
     self._check_effect()
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     """Checks what concerns other sections too; called once all sections are there.
 
     Args:
@@ -50,7 +51,7 @@ class Options:
 
   # What the checks of subclasses are made of.
 
-  def _convert(self, fields):
+  def _convert(self, fields: dict[str, Any]) -> None:
     """Each of the fields, {name: type}, gets its type, and each path its home."""
     for name, kind in fields.items():
       try:
@@ -61,10 +62,10 @@ class Options:
         ) from None
       object.__setattr__(self, name, os.path.expanduser(value) if name in self.PATHS else value)
 
-  def _name(self, field):
+  def _name(self, field: str) -> str:
     return f'{self.SECTION}.{field}' if self.SECTION else field
 
-  def _one_of(self, **choices):
+  def _one_of(self, **choices: Collection[Any]) -> None:
     """Each named field has one of the given values."""
     for field, values in choices.items():
       value = getattr(self, field)
@@ -74,7 +75,7 @@ class Options:
           f'{", ".join(map(str, values))}'
         )
 
-  def _at_least(self, **limits):
+  def _at_least(self, **limits: float) -> None:
     """Each named field is not below its limit."""
     for field, least in limits.items():
       value = getattr(self, field)
@@ -82,24 +83,24 @@ class Options:
         rule = 'must not be negative' if least == 0 else f'must be at least {least}'
         raise UserError(f'{self._name(field)}={value} {rule}; change it')
 
-  def _above_zero(self, *fields):
+  def _above_zero(self, *fields: str) -> None:
     for field in fields:
       if not getattr(self, field) > 0:
         raise UserError(f'{self._name(field)}={getattr(self, field)} must be above 0; change it')
 
-  def _between(self, **limits):
+  def _between(self, **limits: tuple[float, float]) -> None:
     """Each named field lies from the first to the second of its limits, ends included."""
     for field, (least, most) in limits.items():
       if not least <= getattr(self, field) <= most:
         raise UserError(f'{self._name(field)}={getattr(self, field)} must be from {least:g} to {most:g}; change it')
 
-  def _share(self, *fields):
+  def _share(self, *fields: str) -> None:
     """Each named field is at least 0 and below 1."""
     for field in fields:
       if not 0 <= getattr(self, field) < 1:
         raise UserError(f'{self._name(field)}={getattr(self, field)} must be at least 0 and below 1; change it')
 
-  def _check_effect(self):
+  def _check_effect(self) -> None:
     """A setting without effect is refused: the reader of the config would believe in it."""
     for field, choices in self.EFFECT.items():
       neutral, value = default(type(self), field), getattr(self, field)
@@ -107,23 +108,23 @@ class Options:
         continue
       raise UserError(f'{self._name(field)}={value} has no effect {self._without(choices)}; leave it at {neutral}')
 
-  def _without(self, choices):
+  def _without(self, choices: dict[str, tuple[str, ...]]) -> str:
     users = ' or '.join(f"{self._name(choice)}='{value}'" for choice, values in choices.items() for value in values)
     return f'here (only with {users})'
 
 
-def kinds(options):
+def kinds(options: type[Options]) -> dict[str, Any]:
   """Returns {field: its type} of a subclass of Options, in the order of the fields."""
   hints = typing.get_type_hints(options)
   return {field.name: hints[field.name] for field in dataclasses.fields(options)}
 
 
-def default(options, field):
+def default(options: type[Options], field: str) -> Any:
   """Returns the default of a field of a subclass of Options."""
   return options.__dataclass_fields__[field].default
 
 
-def documentation(options):
+def documentation(options: type[Options]) -> dict[str, str]:
   """Returns {field: what it means} of a subclass of Options, from the `Attributes:` of its class and those above."""
   found = {}
   for cls in reversed(options.__mro__):
@@ -136,7 +137,7 @@ def documentation(options):
   return {name: found.get(name, '') for name in kinds(options)}
 
 
-def convert(value, kind):
+def convert(value: Any, kind: Any) -> Any:
   """Returns the value as the type of a field.
 
   Args:
@@ -166,7 +167,7 @@ def convert(value, kind):
   raise ValueError(value)
 
 
-def parse(text, kind):
+def parse(text: str, kind: Any) -> Any:
   """Returns what a field's text on the command line means.
 
   Tuples are written as in Python; a single value serves as a tuple of one, and words need no quotes: `a,b` is ('a',
@@ -190,7 +191,7 @@ def parse(text, kind):
   return convert(value if isinstance(value, (tuple, list)) else (value,), kind)
 
 
-def needs(kind, example):
+def needs(kind: Any, example: Any) -> str:
   """Returns what a field of this type needs, for a sentence."""
   if kind is bool:
     return 'true or false'

@@ -31,21 +31,21 @@ class TrainOptions(Options):
   steps_per_call: int = 1
   ema_decay: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._at_least(steps=0, epochs=0, batch_size=1, steps_per_call=1)
     if self.dtype not in ('float32', 'bfloat16'):
       raise UserError(f"train.dtype='{self.dtype}' does not exist; choose float32 or bfloat16")
     self._share('ema_decay')
 
-  def check_length(self):
+  def check_length(self) -> None:
     """Raises UserError unless exactly one of `steps` and `epochs` is above 0."""
     if (self.steps > 0) == (self.epochs > 0):
       raise UserError(
         f'set one of train.steps (now {self.steps}) and train.epochs (now {self.epochs}) above 0 and the other to 0'
       )
 
-  def total_steps(self, steps_per_epoch):
+  def total_steps(self, steps_per_epoch: float) -> int:
     """Returns the length of the run in steps; UserError unless exactly one of `steps` and `epochs` is above 0."""
     self.check_length()
     return self.steps or max(1, round(self.epochs * steps_per_epoch))
@@ -67,7 +67,7 @@ class ParallelOptions(Options):
   mode: str = 'jit'
   batch_norm: str = 'sync'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if self.mode not in ('jit', 'pmap'):
       raise UserError(f"parallel.mode='{self.mode}' does not exist; choose jit or pmap")
@@ -100,7 +100,7 @@ class CheckpointOptions(Options):
   best_metric: str = ''
   best_is: str = 'max'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._at_least(every=0)
     if self.keep < 1:
@@ -129,7 +129,7 @@ class SamplesOptions(Options):
   num: int = 64
   gif_fps: int = 8
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._at_least(every=0, every_epochs=0, num=1, gif_fps=1)
 
@@ -150,6 +150,6 @@ class LogOptions(Options):
   every: int = 50
   tensorboard: bool = True
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._at_least(every=1)

@@ -204,7 +204,7 @@ class Gan(GeneratesFromLatents, Task):
     return self.eval_generator.apply(variables, latents, train=True, mutable=['batch_stats'])[0]
 
   def sampling_protocol(self, state):
-    """Returns whether samples are of the averaged generator, what they are normalised by, and in batches of how many."""
+    """Returns whether samples are of the averaged generator, what normalises them, and the size of their batches."""
     return {
       'ema': state.networks['gen'].averaged(self.options.eval.use_ema),
       'batch_stats': self.options.eval.batch_stats,

@@ -4,6 +4,7 @@ The overlap-tile strategy of U-Net (Ronneberger et al. 2015, section 2, figure 2
 or enlarge it. On the host, in numpy, around a compiled `predict` that sees one shape of batch only.
 """
 
+import itertools
 import math
 
 import jax
@@ -151,7 +152,7 @@ def _shares(starts, result, size, scale, blend):
   ends = [min(start + result, size) for start in starts]
   if not blend:
     cuts = [0] + [(start + end) // 2 for start, end in zip(starts[1:], ends)] + [size]
-    return [(first, end, np.ones(end - first, np.float32)) for first, end in zip(cuts, cuts[1:])]
+    return [(first, end, np.ones(end - first, np.float32)) for first, end in itertools.pairwise(cuts)]
   total, shares = np.zeros(size), []
   for i, (first, end) in enumerate(zip(starts, ends)):
     x = np.arange(first, end) + 0.5

@@ -23,4 +23,5 @@ def keep_freed_memory() -> bool:
   trim_threshold, mmap_threshold, mmap_max, arena_max = -1, -3, -4, -8  # from malloc.h
   # One arena: the others are limited to heaps of 64 MB, and larger blocks would be mapped after all.
   settings = ((arena_max, 1), (mmap_threshold, 2**30), (trim_threshold, 2**31 - 1), (mmap_max, 0))
-  return all([mallopt(name, value) == 1 for name, value in settings])
+  taken = [mallopt(name, value) == 1 for name, value in settings]  # each is tried, also after one that fails
+  return all(taken)

@@ -18,7 +18,7 @@ from tests.experiments.smoke import configs_of
 
 def variants_of(name):
   """'' and the names of a config's variants but smoke."""
-  module = importlib.import_module(f'configs.{name}')
+  module = importlib.import_module(f'deconv.configs.{name}')
   with pytest.raises(ValueError) as error:
     module.get_config('no such variant')
   names = re.search(r'it has: (.*)$', str(error.value))[1].split(', ')
@@ -43,7 +43,7 @@ def shapes_of(options):
 
 @pytest.mark.parametrize('name, variant', CASES, ids=lambda value: value or '-')
 def test_full_size(name, variant):
-  options = Experiment.from_config(importlib.import_module(f'configs.{name}').get_config(variant))
+  options = Experiment.from_config(importlib.import_module(f'deconv.configs.{name}').get_config(variant))
   options.train.check_length()
   experiment.check_evaluators(options, experiment.TASKS[options.task])
   task, before, after, scalars = shapes_of(options)
@@ -53,7 +53,7 @@ def test_full_size(name, variant):
 
 
 def test_a_wrong_size_is_found():
-  config = importlib.import_module('configs.unet_pets').get_config()
+  config = importlib.import_module('deconv.configs.unet_pets').get_config()
   config.data.image_size = 120
   with pytest.raises(ValueError, match='halve|multiples'):
     shapes_of(Experiment.from_config(config))

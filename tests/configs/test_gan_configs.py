@@ -15,7 +15,7 @@ NAMES = configs_of('gan')
 
 
 def get_config(name, variant=''):
-  return importlib.import_module(f'configs.{name}').get_config(variant)
+  return importlib.import_module(f'deconv.configs.{name}').get_config(variant)
 
 
 def count(tree):

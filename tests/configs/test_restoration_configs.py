@@ -20,7 +20,7 @@ CASES = [(name, variant) for name in NAMES for variant in variants_of(name)]
 
 
 def get_config(name, variant=''):
-  return importlib.import_module(f'configs.{name}').get_config(variant)
+  return importlib.import_module(f'deconv.configs.{name}').get_config(variant)
 
 
 def shapes_of(config):

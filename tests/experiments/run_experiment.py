@@ -13,6 +13,7 @@ def run(module, *arguments, env=None, timeout=300):
   return subprocess.run(
     [sys.executable, '-m', f'experiments.{module}', *map(str, arguments)],
     cwd=ROOT,
+    check=False,
     timeout=timeout,
     capture_output=True,
     text=True,

@@ -29,7 +29,9 @@ def read_metrics(workdir):
 def configs_of(*tasks):
   """Returns the names of the configs of some tasks; of none: of all that there are."""
   names = sorted(path.stem for path in (ROOT / 'configs').glob('*.py') if path.name not in ('base.py', '__init__.py'))
-  return [name for name in names if not tasks or importlib.import_module(f'configs.{name}').get_config().task in tasks]
+  return [
+    name for name in names if not tasks or importlib.import_module(f'deconv.configs.{name}').get_config().task in tasks
+  ]
 
 
 def check_smoke(name, tmp_path):

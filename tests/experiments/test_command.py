@@ -5,10 +5,10 @@ import json
 from absl import flags
 import pytest
 
-from configs import base
 from deconv import options
+from deconv.configs import base
 from deconv.errors import UserError
-from experiments import command
+from deconv.experiments import command
 from tests.experiments.run_experiment import error_of, run
 
 DIGITS = '--config=configs/dcgan_digits.py'
@@ -106,10 +106,30 @@ def test_workdir_without_a_run(tmp_path, module, content, part):
 def test_unknown_model_field_in_a_config_file_fails_at_once(tmp_path):
   path = tmp_path / 'typo.py'
   path.write_text(
-    'from configs import base\n\ndef get_config(variant=""):\n  config = base.get_config()\n'
+    'from deconv.configs import base\n\ndef get_config(variant=""):\n  config = base.get_config()\n'
     '  config.model.widht = 3\n  return base.finish(config, variant)\n'
   )
   assert 'widht' in error_of(run('main', f'--config={path}'))
+
+
+@pytest.mark.parametrize('name', ['dcgan_digits', 'dcgan_digits:smoke', 'configs/dcgan_digits.py', 'dcgan_digits.py'])
+def test_shipped_configs_are_found_from_any_folder(name, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'dcgan_digits').mkdir()  # a run of that name is no config
+  config = command._load_file(name)
+  assert config.data.source == 'digits' and config.train.steps == (4 if name.endswith(':smoke') else 2500)
+  assert command.load_module('segmentation_decoders', '', 'configs/sweeps').SWEEP['seeds'] == (0, 1, 2)
+
+
+def test_a_file_of_the_user_goes_before_a_shipped_one(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'dcgan_digits.py').write_text(
+    'from deconv.configs import base, dcgan_digits\n\ndef get_config(variant=""):\n'
+    '  config = dcgan_digits.get_config()\n  config.train.steps = 7\n  return base.finish(config, variant)\n'
+  )
+  assert command._load_file('dcgan_digits.py').train.steps == 7
+  assert command._load_file('dcgan_digits').train.steps == 2500
+  assert command._load_file('configs/dcgan_digits.py').train.steps == 2500
 
 
 def apply(file, *overrides):

@@ -16,7 +16,7 @@ import pytest
 from deconv import plots
 from deconv.data.rendered import scenes
 from deconv.errors import UserError
-from experiments import command, sweep
+from deconv.experiments import command, sweep
 
 ROOT = pathlib.Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / 'configs' / 'sweeps').glob('*.py'))
@@ -171,7 +171,7 @@ time.sleep(60)
 """
 CALLER = """
 import pathlib, sys
-from experiments import sweep
+from deconv.experiments import sweep
 class Run:
   def __init__(self, name):
     self.workdir, self.arguments, self.finished = name, [name], False
@@ -203,7 +203,7 @@ def test_a_short_run_makes_table_and_picture(tmp_path, capsys):
   tiny = {'data.image_size': 32, 'model.width': 4, 'train.steps': 2, 'eval.batch_size': 100}
   fields = [f'--config.{name}={value}' for name, value in tiny.items()]
   (tmp_path / 'short.py').write_text(
-    'from configs.sweeps import segmentation_decoders\n'
+    'from deconv.configs.sweeps import segmentation_decoders\n'
     'SWEEP = {**segmentation_decoders.SWEEP, "seeds": (3,)}\n'
     'SWEEP["experiments"] = {"scenes": SWEEP["experiments"]["scenes"]}\n'
   )

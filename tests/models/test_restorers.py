@@ -1,6 +1,7 @@
 """The networks of restoration: the papers' sizes and parameter counts, their skips, and where they put a pixel."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -83,7 +84,7 @@ def test_context_encoder_is_the_authors_train_lua():
     for name in (*(f'down_{i}' for i in range(1, 6)), 'code', 'uncode', *(f'up_{i}' for i in range(1, 4)), 'last')
   ]
   widths = [3, 64, 64, 128, 256, 512, 4000, 512, 256, 128, 64, 3]
-  assert kernels == [(4, 4, *pair) for pair in zip(widths, widths[1:])]
+  assert kernels == [(4, 4, *pair) for pair in itertools.pairwise(widths)]
   assert sum(name.startswith('norm') for name in params) == 4 + 2 + 3 and 'bias' not in params['down_2']
 
 
@@ -304,8 +305,9 @@ def test_batch_norm_takes_the_statistics_of_all_devices():
   for axis in ('batch', None):
     module = build('context_encoder', 16, axis=axis, **SMALL['context_encoder'])
     variables = drawn(module.clone(axis_name=None), images[0])
-    step = lambda x: module.apply(variables, x, train=True, mutable=['batch_stats'])[1]['batch_stats']['norm_down_2']
-    means.append(np.asarray(jax.jit(jax.vmap(step, axis_name='batch'))(images)['mean']))
+    step = functools.partial(module.apply, variables, train=True, mutable=['batch_stats'])
+    _, new = jax.jit(jax.vmap(step, axis_name='batch'))(images)
+    means.append(np.asarray(new['batch_stats']['norm_down_2']['mean']))
   np.testing.assert_allclose(means[0], np.broadcast_to(means[1].mean(0), (2, 4)), rtol=1e-4, atol=1e-6)
   assert np.abs(means[1][0] - means[1][1]).max() > 1e-5
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import base
 from deconv import layers, ops
+from deconv.configs import base
 from deconv.errors import UserError
 from deconv.models import SEGMENTERS
 from deconv.options import Experiment

@@ -1,4 +1,4 @@
-"""VAE networks: sizes, parameters counted by hand, the operator that doubles the resolution, no neighbours in a batch."""
+"""VAE networks: sizes, parameters counted by hand, what doubles the resolution, no neighbours in a batch."""
 
 import jax
 import jax.numpy as jnp

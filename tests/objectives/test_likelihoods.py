@@ -37,7 +37,7 @@ def test_bernoulli_equals_scipy():
 @pytest.mark.parametrize('target', [0.0, 1.0])
 def test_bernoulli_at_extreme_logits(logit, target):
   likelihood = make('bernoulli')
-  value, grad = jax.value_and_grad(lambda l: likelihood.log_prob(l, jnp.full((1, 1, 1), target)))(
+  value, grad = jax.value_and_grad(lambda x: likelihood.log_prob(x, jnp.full((1, 1, 1), target)))(
     jnp.full((1, 1, 1), logit)
   )
   wrong = logit if target == 0 else -logit  # > 0 where the logit is on the wrong side: costs as many nats

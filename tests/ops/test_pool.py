@@ -183,8 +183,8 @@ def test_second_derivative_of_a_penalty():
 
   slope = jax.grad(lambda x: jnp.sum(max_pool(x)[0] ** 3))
   x = _normal(np.random.default_rng(6), 1, 4, 4, 2)
-  second, expected = jax.jit(lambda x: (jax.grad(lambda x: jnp.sum(slope(x) ** 2))(x), expected(x)))(x)
-  np.testing.assert_allclose(second, expected, rtol=1e-5)
+  second, wanted = jax.jit(lambda x: (jax.grad(lambda x: jnp.sum(slope(x) ** 2))(x), expected(x)))(x)
+  np.testing.assert_allclose(second, wanted, rtol=1e-5)
 
 
 def test_bfloat16_averages_are_summed_in_float32():

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from configs import base
 from deconv import layers, models
+from deconv.configs import base
 from deconv.errors import UserError
 from deconv.models import dcign, vae, vgg
 from deconv.objectives import gan as gan_losses

@@ -1,6 +1,7 @@
 """Options: types, sentences, and that each field is written once: default, documentation, check."""
 
 import dataclasses
+import inspect
 import re
 import subprocess
 import sys
@@ -162,7 +163,7 @@ def test_every_field_is_documented_once(cls):
   for owner in cls.__mro__:
     if not dataclasses.is_dataclass(owner) or owner is options.Options:
       continue
-    own = {name for name in owner.__dict__.get('__annotations__', ()) if name in owner.__dataclass_fields__}
+    own = {name for name in inspect.get_annotations(owner) if name in owner.__dataclass_fields__}
     own = {name for name in own if name in options.kinds(owner)}
     section = re.search(r'^  Attributes:\n(.*?)(?:\n\n|\Z)', owner.__doc__, re.MULTILINE | re.DOTALL)
     documented = re.findall(r'^    (\w+): ', section[1], re.MULTILINE) if section else []

@@ -1,37 +1,25 @@
 """scripts/measure_checkerboard.py runs, at initialisation and on a trained run, and says what is wrong."""
 
-import importlib.util
 import json
-import pathlib
-import sys
 
 import numpy as np
 import pytest
 
-from scripts import result_files
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+from scripts import measure_checkerboard, result_files
 
 
 def _run(monkeypatch, *arguments):
-  spec = importlib.util.spec_from_file_location('measure_checkerboard', ROOT / 'scripts' / 'measure_checkerboard.py')
-  script = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(script)
-  monkeypatch.setattr(script, 'WIDTH', 4)
-  monkeypatch.setattr(sys, 'argv', ['measure_checkerboard.py', *arguments])
-  script.main()
+  monkeypatch.setattr(measure_checkerboard, 'WIDTH', 4)
+  measure_checkerboard.main(arguments)
 
 
 def test_initial_kinds(monkeypatch, capsys, tmp_path):
   _run(
     monkeypatch,
-    '--kinds',
-    'deconv3',
-    'resize_nearest',
+    '--kinds=deconv3,resize_nearest',
     '--seeds=1',
     '--num=32',
-    '--strides',
-    '2',
+    '--strides=2',
     '--json',
     f'--pictures={tmp_path}',
     f'--save={tmp_path}/saved.json',
@@ -49,7 +37,7 @@ def test_initial_kinds(monkeypatch, capsys, tmp_path):
 
 
 def test_mistakes_are_one_sentence(monkeypatch, capsys, tmp_path):
-  for arguments, words in ((('--kinds', 'deconv6'), 'deconv5'), (('--workdir', str(tmp_path)), 'no run in')):
+  for arguments, words in ((('--kinds=deconv6',), 'deconv5'), ((f'--workdir={tmp_path}',), 'no run in')):
     with pytest.raises(SystemExit) as stopped:
       _run(monkeypatch, *arguments)
     error = capsys.readouterr().err

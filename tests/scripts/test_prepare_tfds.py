@@ -164,13 +164,13 @@ def test_only_what_is_missing_is_asked_for(tmp_path, no_network):
 
 def test_mistakes(tmp_path, capsys, monkeypatch):
   (tmp_path / 'file').write_bytes(b'')
+  find_spec = prepare_tfds.importlib.util.find_spec
   for arguments, message in [
     (['mnits'], "no data set 'mnits' (did you mean 'mnist'?)"),
     (['mnist', '--manual_dir=/no/such'], 'is not a folder'),
     (['mnist', f'--data_dir={tmp_path}/file/below'], 'cannot write'),
     (['food101', f'--data_dir={tmp_path}'], "'food101' can only be prepared with TensorFlow: pip install"),
   ]:
-    find_spec = prepare_tfds.importlib.util.find_spec
     monkeypatch.setattr(
       prepare_tfds.importlib.util,
       'find_spec',
@@ -178,7 +178,7 @@ def test_mistakes(tmp_path, capsys, monkeypatch):
     )
     assert prepare_tfds.main(arguments) == 2
     error = capsys.readouterr().err.strip()
-    assert error.startswith('Error: ') and message in error and '\n' not in error
+    assert error.startswith('error: ') and message in error and '\n' not in error
     monkeypatch.undo()
 
 

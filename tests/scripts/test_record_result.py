@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from deconv.errors import UserError
-from experiments import sweep
+from deconv.experiments import sweep
 from scripts import record_result, result_files
 from tests.training import tiny
 

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from configs import base, beta_vae_shapes
+from deconv.configs import base, beta_vae_shapes
 from deconv.errors import UserError
 from deconv.options import Experiment
 from deconv.tasks import TASKS

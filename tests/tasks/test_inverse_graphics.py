@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from configs import base, dcign_scenes
 from deconv import data
+from deconv.configs import base, dcign_scenes
 from deconv.data import sources
 from deconv.data.rendered.factors import FactorSource
 from deconv.errors import UserError

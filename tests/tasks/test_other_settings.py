@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from configs import base
+from deconv.configs import base
 from deconv.rng import stream
 from deconv.tasks import TASKS
 from deconv.training import experiment
@@ -240,7 +240,7 @@ def test_variants_are_traced_to_the_same_types(i):
 
 
 def sums_in(jaxpr):
-  """Yields the precision of every product that leaves fewer than two axes: a sum, where a network's layers leave more."""
+  """Yields the precision of every product that leaves fewer than two axes: sums do, the layers of a network do not."""
   for equation in jaxpr.eqns:
     if equation.primitive.name == 'dot_general' and equation.outvars[0].aval.ndim < 2:
       yield equation.params['precision']

@@ -125,7 +125,7 @@ def inpaint():
 
 
 def test_result_is_the_input_outside_of_the_hole(inpaint):
-  task, state, batch = inpaint
+  task, _, batch = inpaint
   inputs, hole, targets = jax.jit(task.observe)(batch)
   outputs = jnp.full(targets.shape, 0.25)
   result = np.asarray(task.composite(outputs, inputs, hole))
@@ -186,10 +186,9 @@ def test_colours_out_of_grey():
 
 
 def test_last_layer_may_learn_slower():
-  steps = []
+  steps, batch = [], {'image': smooth(2, 16, 1)}
   for scale in (1.0, 0.1):
     task = build(objective__last_learning_rate_scale=scale, **SUPERRES)
-    batch = {'image': smooth(2, 16, 1)} if not steps else batch
     start = task.init(KEY, batch)
     new, _ = jax.jit(task.train_step)(start, batch, KEY)
     steps.append(jax.tree.map(lambda a, b: np.asarray(b - a), *(x.networks['net'].params for x in (start, new))))

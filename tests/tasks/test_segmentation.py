@@ -251,8 +251,8 @@ def test_the_options_say_how_pictures_are_predicted():
   for task, evaluation in zip(tasks, evaluations):
     overlap = round(16 * evaluation.get('tile_overlap', 0.25))
     expected = tiling.ensemble(
-      lambda x: tiling.predict_tiled(
-        lambda tiles: predict(state.networks['net'].variables, tiles), x, tile=16, overlap=overlap
+      functools.partial(
+        tiling.predict_tiled, functools.partial(predict, state.networks['net'].variables), tile=16, overlap=overlap
       ),
       flips=evaluation.get('flips', False),
       scales=evaluation.get('scales', (1.0,)),

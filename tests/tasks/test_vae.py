@@ -8,13 +8,13 @@ import optax
 import pytest
 from scipy import stats
 
-from configs import base
+from deconv.configs import base
 from deconv.errors import UserError
 from deconv.objectives import elbo
 from deconv.objectives.likelihoods import LIKELIHOODS
 from deconv.options import Experiment, ParallelOptions
 from deconv.options.objectives.vae import VaeObjective
-from deconv.rng import streams
+from deconv.rng import stream, streams
 from deconv.tasks import TASKS
 from deconv.tasks.vae import Vae
 from deconv.training.parallel import Parallel
@@ -454,4 +454,11 @@ def test_manifold_is_the_plane_of_two_latents(trained):
 def test_interpolation_runs_from_code_to_code(trained):
   task, state, _ = trained
   rows = task.interpolate(state, KEY, 2, 3).reshape(2, 3, 4, 4, 1)
-  assert rows.shape == (2, 3, 4, 4, 1) and np.abs(rows[:, 0] - rows[:, 2]).max() > 1e-3
+  ends = np.asarray(task.latent.sample(stream(KEY, 'latent'), 4)).reshape(2, 2, -1)
+  np.testing.assert_allclose(rows[:, 0], task.generate(state, ends[:, 0]), atol=1e-5)
+  np.testing.assert_allclose(rows[:, 2], task.generate(state, ends[:, 1]), atol=1e-5)
+  assert np.abs(rows[:, 0] - rows[:, 2]).max() > 1e-3
+  # Half-way on the great circle: the mean of the two, longer by the cosine of half the angle between them.
+  cosine = np.sum(ends[:, 0] * ends[:, 1], -1) / np.prod(np.linalg.norm(ends, axis=-1), -1)
+  middle = ends.mean(1) / np.cos(np.arccos(cosine) / 2)[:, None]
+  np.testing.assert_allclose(rows[:, 1], task.generate(state, middle), atol=1e-5)

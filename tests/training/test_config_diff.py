@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs import base
+from deconv.configs import base
 from deconv.options import Experiment
 from deconv.training import config_diff
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from configs import base
+from deconv.configs import base
 from deconv.errors import UserError
 from deconv.options import DataOptions, Experiment
 from deconv.tasks import TASKS

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from configs import base
+from deconv.configs import base
 from deconv.data import to_signed
 from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State

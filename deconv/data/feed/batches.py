@@ -1,6 +1,8 @@
 """Batches: dicts of host arrays, `image` uint8 (batch, h, w, c), `label` int32 (batch,) where there are labels, `mask`
 uint8 (batch, h, w) where there are masks."""
 
+import math
+
 import numpy as np
 
 from deconv.data.feed import memory, order
@@ -101,7 +103,7 @@ class EvalBatches:
     self.batch_size = batch_size
 
   def __len__(self):
-    return -(-len(self.source) // self.batch_size)
+    return math.ceil(len(self.source) / self.batch_size)
 
   def __iter__(self):
     batches = prefetch(self.at, 0, len(self), self.source, self.options)

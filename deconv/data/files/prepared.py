@@ -128,7 +128,7 @@ def open_tfds(options, split):
       "data source 'tfds' needs --config.data.name=NAME, a data set of tensorflow-datasets such as cifar10."
     )
   builder = find_builder(options.name, options.path)
-  command = f'python scripts/prepare_tfds.py {options.name}' + (f' --data_dir={options.path}' if options.path else '')
+  command = f'python -m scripts.prepare_tfds {options.name}' + (f' --data_dir={options.path}' if options.path else '')
   if not builder.is_prepared():
     raise UserError(
       f"the data set '{options.name}' is not prepared in {builder.data_dir}: run '{command}', or set "

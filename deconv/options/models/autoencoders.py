@@ -1,6 +1,7 @@
 """The section `model` of the tasks that train a variational autoencoder."""
 
 import dataclasses
+from typing import Any
 
 from deconv.errors import UserError
 from deconv.options.models.gan import PRESETS
@@ -27,7 +28,7 @@ class VaeMlpOptions(ModelOptions):
   depth: int = 1
   activation: str = 'relu'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._no_upsampling('has no upsampling layer')
     self._one_of(activation=ACTIVATIONS)
@@ -55,7 +56,7 @@ class VaeConvOptions(ModelOptions):
   blocks: int = 0
   activation: str = 'relu'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(activation=ACTIVATIONS)
     self._at_least(latent_size=1, width=1, max_width=1, hidden=1, blocks=0)
@@ -82,12 +83,12 @@ class DcignOptions(ModelOptions):
   padding: str = 'same'
   dense_init: str = 'authors'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(preset=PRESETS, padding=('same', 'valid'), dense_init=('authors', 'fan_in'))
     self._at_least(latent_size=1, width=1)
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     if experiment.objective.likelihood == 'gaussian_learned':
       raise UserError("model.name='dcign' cannot learn a standard deviation; choose another objective.likelihood")
 

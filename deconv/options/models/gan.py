@@ -8,7 +8,7 @@ from deconv.options.models.model import ModelOptions, by_name
 PRESETS = ('paper', 'code')
 
 
-def _refuse_unpooling(options):
+def _refuse_unpooling(options: ModelOptions) -> None:
   if options.upsample == 'unpool':
     raise UserError(
       f"{options.name} cannot upsample by 'unpool': its generator has no max pooling before it, whose "
@@ -37,7 +37,7 @@ class DcganOptions(ModelOptions):
   leak: float = 0.2
   batch_norm_momentum: float = 0.9
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     _refuse_unpooling(self)
     self._one_of(preset=PRESETS)
@@ -62,7 +62,7 @@ class Gan28Options(ModelOptions):
   leak: float = 0.2
   dropout: float = 0.3
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     _refuse_unpooling(self)
     self._at_least(latent_size=1, width=1, leak=0)
@@ -86,7 +86,7 @@ class MlpGanOptions(ModelOptions):
   depth: int = 2
   leak: float = 0.2
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._no_upsampling('has no upsampling layer')
     self._at_least(latent_size=1, hidden=1, depth=0, leak=0)

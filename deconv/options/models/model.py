@@ -40,7 +40,7 @@ class ModelOptions(Options):
   name: str = ''
   upsample: str = 'deconv'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if self.upsample not in self.KINDS:
       raise UserError(
@@ -48,13 +48,13 @@ class ModelOptions(Options):
         f'model.upsample is one of {", ".join(self.KINDS)}.'
       )
 
-  def _no_upsampling(self, why):
+  def _no_upsampling(self, why: str) -> None:
     if self.upsample != 'deconv':
       raise UserError(
         f"model.upsample='{self.upsample}' has no effect on model.name='{self.name}', which {why}; leave it at deconv"
       )
 
 
-def by_name(*classes):
+def by_name(*classes: type[ModelOptions]) -> dict[str, type[ModelOptions]]:
   """Returns {name of the network: its options}."""
   return {options.name: options for options in classes}

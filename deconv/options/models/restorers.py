@@ -1,6 +1,7 @@
 """The section `model` of the task restoration."""
 
 import dataclasses
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.models.model import ModelOptions, by_name
@@ -13,12 +14,12 @@ class RestorerOptions(ModelOptions):
   """A network from degraded to restored images. The fields of ModelOptions.
 
   Class attributes:
-    ENLARGES: whether the network is for degrade.scale of 2 and more; None where any will do.
+    ENLARGES: whether the network is for a degrade.scale of 2 and more alone.
   """
 
-  ENLARGES = None
+  ENLARGES: ClassVar[bool] = False
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     scale = experiment.degrade.scale
     if self.ENLARGES and scale < 2:
       raise UserError(
@@ -42,14 +43,14 @@ class ConvDeconvOptions(RestorerOptions):
   kernel_size: int = 3
   residual: str = 'none'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(residual=RESIDUALS)
     self._at_least(kernel_size=1)
     if not self.widths or min(self.widths) < 1:
       raise UserError(f'model.widths={self.widths} must be one or more numbers of at least 1; change it')
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     scale = experiment.degrade.scale
     if scale < 2 or scale & (scale - 1):
       raise UserError(
@@ -72,7 +73,7 @@ class SrcnnOptions(RestorerOptions):
   kernel_sizes: tuple[int, ...] = (9, 1, 5)
   residual: str = 'none'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._no_upsampling('enlarges by bicubic interpolation at first')
     if len(self.kernel_sizes) != len(self.widths) + 1:
@@ -104,7 +105,7 @@ class FsrcnnOptions(RestorerOptions):
   kernel_size: int = 9
   residual: str = 'none'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(residual=RESIDUALS)
     self._at_least(width=1, shrunk=1, depth=0, kernel_size=1)
@@ -128,7 +129,7 @@ class EspcnOptions(RestorerOptions):
   kernel_size: int = 3
   residual: str = 'none'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if len(self.widths) != 2:
       raise UserError(f"model.widths={self.widths}: model.name='espcn' has two; give two")
@@ -155,7 +156,7 @@ class RedNetOptions(RestorerOptions):
   skip_step: int = 2
   stride: int = 1
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if self.depth < 4 or self.depth % 2:
       raise UserError(f'model.depth={self.depth} must be even and at least 4: half convolutions, half deconvolutions')
@@ -186,13 +187,13 @@ class ContextEncoderOptions(RestorerOptions):
   bottleneck: int = 4000
   batch_norm_momentum: float = 0.9
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(output=('image', 'centre'))
     self._at_least(width=1, bottleneck=0)
     self._share('batch_norm_momentum')
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     scale = experiment.degrade.scale
     if scale != 1:
       raise UserError(f"model.name='context_encoder' fills holes and does not enlarge by {scale}; choose another model")
@@ -215,7 +216,7 @@ class AutoencoderOptions(RestorerOptions):
   max_width: int = 256
   code: int = 8
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if self.depth < 1 or self.code < 1:
       raise UserError(f'model.depth={self.depth} and model.code={self.code} must both be at least 1; change them')

@@ -1,7 +1,7 @@
 """The section `model` of the task segmentation."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.models.model import UPSAMPLE_KINDS, ModelOptions, by_name
@@ -30,14 +30,14 @@ class SegmenterOptions(ModelOptions):
   weights: ClassVar[str] = ''
   upsample: str = 'paper'
 
-  def _refuse_unpooling(self, what, why):
+  def _refuse_unpooling(self, what: str, why: str) -> None:
     if self.upsample == 'unpool':
       raise UserError(
         f"{what} cannot upsample by 'unpool': {why}; choose another model.upsample, or one of the models "
         'deconvnet, segnet and unet'
       )
 
-  def upsample_kind(self, own):
+  def upsample_kind(self, own: str) -> str:
     """Returns the kind of Upsample that `upsample` names; 'paper' is the network's `own`."""
     return own if self.upsample == 'paper' else self.upsample
 
@@ -64,9 +64,9 @@ class VggOptions(SegmenterOptions):
   batch_norm: bool = True
   batch_norm_momentum: float = 0.9
   pixels: str = 'signed'
-  weights: str = ''
+  weights: str = ''  # type: ignore[misc]  # a field here, where other encoders have none
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     stages = self.stages
     if self.depth < 1 or self.width < 1 or len(stages) != self.depth or min(stages) < 1:
@@ -84,11 +84,11 @@ class VggOptions(SegmenterOptions):
       )
 
   @property
-  def stages(self):
+  def stages(self) -> tuple[int, ...]:
     """Number of convolutions of each stage."""
     return self.convs or (2,) * self.depth
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     if self.pixels != 'signed' and experiment.data.channels != 3:
       raise UserError(
         f"model.pixels='{self.pixels}' is a scale of RGB images, but data.channels is "
@@ -121,7 +121,7 @@ class FcnOptions(VggOptions):
   learned: bool = False
   scaled_skips: bool = False
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if self.padding not in ('same', 'wide'):
       raise UserError(f"model.padding of fcn is '{self.padding}'; choose one of: same, wide")
@@ -157,7 +157,7 @@ class DeconvNetOptions(VggOptions):
   fc_kernel: int = 3
   fc_width: int = 256
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if self.fc_kernel < 1 or self.fc_width < 1:
       raise UserError(
@@ -185,7 +185,7 @@ class UNetOptions(VggOptions):
   padding: str = 'same'
   dropout: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if self.padding not in ('same', 'valid'):
       raise UserError(f"model.padding of unet is '{self.padding}'; choose one of: same, valid")
@@ -193,7 +193,7 @@ class UNetOptions(VggOptions):
     if self.padding == 'valid':
       self._refuse_unpooling("unet with padding='valid'", 'its decoder has smaller maps than the poolings')
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     super().check_experiment(experiment)
     if experiment.objective.deep_supervision and self.padding == 'valid':
       raise UserError(
@@ -221,7 +221,7 @@ class LinkNetOptions(SegmenterOptions):
   stem: str = 'plain'
   batch_norm_momentum: float = 0.9
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(stem=('plain', 'paper'))
     least = 3 if self.stem == 'paper' else 1

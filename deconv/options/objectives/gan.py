@@ -28,7 +28,7 @@ class GanObjective(Options):
   update_order: str = 'disc_then_gen'
   disc_learning_rate_scale: float = 1.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(name=LOSSES, update_order=UPDATE_ORDERS)
     self._above_zero('disc_learning_rate_scale')

@@ -1,7 +1,7 @@
 """The section `objective` of the task restoration."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.objectives.gan import LOSSES
@@ -60,7 +60,7 @@ class RestorationObjective(Options):
   disc_width: int = 64
   last_learning_rate_scale: float = 1.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(colour=COLOURS, adversarial_name=LOSSES)
     self._at_least(
@@ -74,11 +74,11 @@ class RestorationObjective(Options):
     self._above_zero('charbonnier_eps', 'disc_learning_rate_scale')
 
   @property
-  def channels(self):
+  def channels(self) -> int:
     """Channels of what is restored."""
     return 3 if self.colour == 'rgb' else 1
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     channels = 1 if self.colour == 'grey' else 3
     if experiment.data.channels != channels:
       raise UserError(

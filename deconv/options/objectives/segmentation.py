@@ -1,7 +1,7 @@
 """The section `objective` of the task segmentation."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.data import IGNORE
@@ -52,7 +52,7 @@ class SegmentationObjective(Options):
   border_sigma: float = 5.0
   deep_supervision: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     weights = [getattr(self, name) for name in self.TERMS]
     if min(weights) < 0 or not any(weights):
@@ -76,7 +76,7 @@ class SegmentationObjective(Options):
     if self.class_weights != 'none' and not (self.cross_entropy or self.focal):
       raise UserError('objective.class_weights weighs cross-entropy and focal loss, which are off; set one of them')
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     names = experiment.data.class_names
     if not 2 <= len(names) <= IGNORE:
       raise UserError(

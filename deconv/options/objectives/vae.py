@@ -1,7 +1,7 @@
 """The section `objective` of the tasks that train a variational autoencoder: vae, factor_vae, inverse_graphics."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.options import Options
@@ -48,7 +48,7 @@ class AutoencoderObjective(Options):
   mixtures: int = 5
   samples: int = 1
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     self._check_name()
     self._one_of(likelihood=LIKELIHOODS)
     super().__post_init__()
@@ -61,7 +61,7 @@ class AutoencoderObjective(Options):
         f"objective.likelihood='{self.likelihood}' scores grey levels; set objective.binarization to grey"
       )
 
-  def _check_name(self):
+  def _check_name(self) -> None:
     self._one_of(name=self.NAMES)
 
 
@@ -107,7 +107,7 @@ class VaeObjective(AutoencoderObjective):
   dip_off_diagonal: float = 10.0
   dip_diagonal: float = 10.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._at_least(
       beta=0,
@@ -133,7 +133,7 @@ class OneBoundObjective(AutoencoderObjective):
 
   TASK: ClassVar[str] = ''
 
-  def _check_name(self):
+  def _check_name(self) -> None:
     if self.name != 'elbo':
       raise UserError(f"objective.name='{self.name}' is not for task='{self.TASK}'; set it to elbo")
 
@@ -155,7 +155,7 @@ class FactorVaeObjective(OneBoundObjective):
   disc_hidden: int = 1000
   disc_depth: int = 6
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._at_least(tc_weight=0, disc_hidden=1, disc_depth=1)
     self._above_zero('disc_learning_rate_scale')
@@ -177,12 +177,12 @@ class InverseGraphicsObjective(OneBoundObjective):
   clamp: str = 'mean'
   invariance: float = 0.01
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(clamp=CLAMPS)
     self._at_least(invariance=0)
 
-  def check_experiment(self, experiment):
+  def check_experiment(self, experiment: Any) -> None:
     factors = len(experiment.data.vary)
     if not factors:
       raise UserError(

@@ -81,8 +81,8 @@ def test_pickle(options):
   [
     ({'name': ''}, 'data.name=NAME'),
     ({'name': 'mnits'}, "no data set 'mnits' .did you mean 'mnist'"),
-    ({'name': 'cifar10'}, "'cifar10' is not prepared in .*scripts/prepare_tfds.py cifar10 --data_dir="),
-    ({'path': '/no/such'}, 'not prepared in /no/such.*scripts/prepare_tfds.py'),
+    ({'name': 'cifar10'}, "'cifar10' is not prepared in .*scripts.prepare_tfds cifar10 --data_dir="),
+    ({'path': '/no/such'}, 'not prepared in /no/such.*scripts.prepare_tfds'),
     ({'split': 'valid'}, "no split 'valid': it has test, train and all"),
     ({'split': 'train+valid[:3]'}, "no split 'valid'"),
     ({'split': 'train[a:b]'}, 'cannot be read'),

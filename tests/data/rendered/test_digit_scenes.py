@@ -58,7 +58,7 @@ def test_mask_is_where_the_digit_is_and_the_rest_is_the_photograph():
 def test_classes_and_sizes():
   seen = np.zeros(11)
   for number in range(150):
-    image, mask = digit_scenes.render_scene(number, 32)
+    _, mask = digit_scenes.render_scene(number, 32)
     assert mask.max() > 0
     seen += np.bincount(mask.ravel(), minlength=11) > 0
   assert (seen > 10).all() and digit_scenes.CLASSES[4] == '3'

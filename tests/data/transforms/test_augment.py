@@ -204,7 +204,7 @@ def test_levels_are_clipped_and_types_kept():
   ],
 )
 def test_values_that_mean_nothing(fields):
-  with pytest.raises(UserError, match=f'augment.{list(fields)[0]}'):
+  with pytest.raises(UserError, match=f'augment.{next(iter(fields))}'):
     AugmentOptions(**fields)
 
 
