@@ -13,9 +13,9 @@ import pytest
 
 from deconv import layers, ops
 from deconv.errors import UserError
+from deconv.experiments import command
 from deconv.options import fields_of
 from deconv.options.experiment import TASKS
-from experiments import command
 from tests.experiments.run_experiment import ROOT
 
 DOCS = ROOT / 'docs'
