@@ -187,8 +187,8 @@ class Peers:
       except OSError as error:  # a TimeoutError is one
         if time.monotonic() > deadline:
           raise UserError(
-            f'process 0 does not answer at {self.address} ({error.strerror or "no answer"}) after {self.timeout} s: start it '
-            'there, correct the address in --distributed, or let this process wait longer with '
+            f'process 0 does not answer at {self.address} ({error.strerror or "no answer"}) after {self.timeout} s: '
+            'start it there, correct the address in --distributed, or let this process wait longer with '
             '--distributed_timeout=SECONDS'
           ) from error
       await asyncio.sleep(_BETWEEN_TRIES)

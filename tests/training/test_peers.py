@@ -201,18 +201,14 @@ def test_jax_coordinator_is_reached_through_the_connections(start):
 def test_a_wait_that_the_user_ends(address):
   """The main thread waits where Ctrl-C reaches it."""
   code = f"""
+import signal
 from deconv.training.peers import Peers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
 print('ready', flush=True)
 Peers('{address}', 2, 0, 60).join()
 """
   command = [sys.executable, '-c', code]
-  with subprocess.Popen(
-    command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=_answer_to_ctrl_c
-  ) as process:
+  with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) != 0
-
-
-def _answer_to_ctrl_c():  # a job in the background has it ignored
-  signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert process.wait(30) != 0 and b'KeyboardInterrupt' in process.stderr.read()
