@@ -34,13 +34,13 @@ def joined(spec, timeout):
   if not spec:
     yield
     return
+  parsed = None if spec == 'auto' else _parse(spec)
   import jax
 
-  peers = None
-  if spec == 'auto':
-    jax.distributed.initialize(initialization_timeout=timeout, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS)
-  else:
-    peers = Peers(*_parse(spec), timeout)
+  jax.config.update('jax_enable_preemption_service', False)  # it would take SIGTERM from deconv.training.interrupt
+  if not parsed:
+    _initialize_by_cluster(timeout)
+  peers = Peers(*parsed, timeout) if parsed else None
   try:
     if peers:
       address = peers.join()
@@ -59,6 +59,17 @@ def joined(spec, timeout):
   finally:
     if peers:
       peers.leave()
+
+
+def _initialize_by_cluster(timeout):
+  import jax
+
+  try:
+    jax.distributed.initialize(initialization_timeout=timeout, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS)
+  except ValueError as error:  # JAX knows a process, a number of processes or an address only in part
+    raise UserError(
+      f'--distributed=auto: JAX finds no cluster here ({error}): give ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID'
+    ) from error
 
 
 def _parse(spec):

@@ -19,6 +19,7 @@ import threading
 import time
 
 from deconv.errors import UserError
+from deconv.training.ending import end_now
 
 # Seconds between two tries to reach process 0.
 _BETWEEN_TRIES = 0.2
@@ -241,8 +242,7 @@ class Peers:
       else 'is gone (it was killed, or its machine is lost): start all processes again with the same command, '
       'and the run goes on from its last checkpoint'
     )
-    print(f"error: process {index} of {self.count} (counted from 0) on '{host}' {what}", file=sys.stderr, flush=True)
-    os._exit(2)  # the main thread may never come back to Python
+    end_now(2, f"error: process {index} of {self.count} (counted from 0) on '{host}' {what}")
 
   async def _tell(self, message, but=None):
     """Writes to the processes that this one is connected with; some may be gone."""

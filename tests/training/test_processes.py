@@ -120,6 +120,23 @@ def test_a_signal_saves_and_says_so_in_the_exit_status(straight, tmp_path, envir
   assert arrays_of(tmp_path) == arrays_of(straight)
 
 
+def test_a_signal_before_the_first_step_ends_at_once(tmp_path, environment):
+  process = start(tmp_path, sleep=5.0, env=environment)
+  status = pathlib.Path(f'/proc/{process.pid}/status')
+  while process.poll() is None and not (
+    (tmp_path / 'run.json').exists() and _catches(status.read_text(), signal.SIGTERM)
+  ):
+    time.sleep(0.01)
+  process.send_signal(signal.SIGTERM)
+  _, err = process.communicate(timeout=4)  # less than a batch takes
+  assert process.returncode == 143 and err == 'SIGTERM came before the first step: there was nothing to save\n'
+
+
+def _catches(status, number):
+  mask = int(status.split('SigCgt:')[1].split()[0], 16)
+  return bool(mask >> (number - 1) & 1)
+
+
 def start_two(folder, environment, *overrides, sleep=0.0):
   """Starts two processes with two devices each, on loopback, each with overrides of its own."""
   with socket.socket() as free:
