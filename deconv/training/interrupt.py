@@ -16,15 +16,15 @@ class Interrupt:
 
   Python handles signals between two of its own instructions, and the main thread may be inside of a compilation for
   minutes. So the system writes each signal's number to a pipe as well, and a thread reads it: it answers the first
-  signal at once with a line on stderr, and ends the process at the second one, whatever the main thread does. It ends it
-  at the first one while there is nothing to lose, as during the compilation before the first step.
+  signal at once with a line on stderr, and ends the process at the second one, whatever the main thread does. While
+  there is nothing to lose, as during the compilation before the first step, it ends the process at the first one.
 
   Outside of the main thread, where Python cannot handle signals, it does nothing.
 
   Attributes:
     signal: name of the signal that came, such as 'SIGTERM', or None.
     exit_status: the process's exit status after it, 128 + its number; 0 before.
-    nothing_to_lose: set by the owner.
+    nothing_to_lose: whether an end now would lose nothing; the owner sets it.
   """
 
   def __init__(self, nothing_to_lose=False):
