@@ -15,15 +15,18 @@ _ALLOW = flags.DEFINE_bool('allow_config_change', False, 'resume although scient
 _DISTRIBUTED = flags.DEFINE_string(
   'distributed', '', "several hosts: 'auto' (TPU pods, Slurm) or ADDRESS:PORT,PROCESS_COUNT,PROCESS_ID"
 )
+_TIMEOUT = flags.DEFINE_integer(
+  'distributed_timeout', 60, 'several hosts: seconds that the processes wait for each other at the start', 1
+)
 
 
 def main(options):
   workdir = _WORKDIR.value or os.path.join('runs', command.config_name())
-  distributed.initialize(_DISTRIBUTED.value)
-  # Imported late: a mistake on the command line is answered before JAX has started.
-  from deconv.training import loop
+  with distributed.joined(_DISTRIBUTED.value, _TIMEOUT.value):
+    # Imported late: a mistake on the command line is answered before JAX has started.
+    from deconv.training import loop
 
-  loop.train(options, workdir, allow_config_change=_ALLOW.value)
+    loop.train(options, workdir, allow_config_change=_ALLOW.value)
 
 
 def console():

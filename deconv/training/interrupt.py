@@ -5,6 +5,8 @@ import signal
 import sys
 import threading
 
+from deconv.training.ending import end_now
+
 # A job in the background, or under nohup, has some of them ignored: they stay so.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -14,16 +16,19 @@ class Interrupt:
 
   Python handles signals between two of its own instructions, and the main thread may be inside of a compilation for
   minutes. So the system writes each signal's number to a pipe as well, and a thread reads it: it answers the first
-  signal at once with a line on stderr, and ends the process at the second one, whatever the main thread does.
+  signal at once with a line on stderr, and ends the process at the second one, whatever the main thread does. While
+  there is nothing to lose, as during the compilation before the first step, it ends the process at the first one.
 
   Outside of the main thread, where Python cannot handle signals, it does nothing.
 
   Attributes:
     signal: name of the signal that came, such as 'SIGTERM', or None.
     exit_status: the process's exit status after it, 128 + its number; 0 before.
+    nothing_to_lose: whether an end now would lose nothing; the owner sets it.
   """
 
-  def __init__(self):
+  def __init__(self, nothing_to_lose=False):
+    self.nothing_to_lose = nothing_to_lose
     self.signal = None
     self.exit_status = 0
     self._previous = {}
@@ -70,11 +75,13 @@ class Interrupt:
         if number not in self._previous:
           continue
         came += 1
+        name = signal.Signals(number).name
         if came > 1:
-          print(f'{signal.Signals(number).name} came again: nothing more is saved', file=sys.stderr, flush=True)
-          os._exit(128 + number)  # the main thread may never come back to Python
+          end_now(128 + number, f'{name} came again: nothing more is saved')
+        if self.nothing_to_lose:
+          end_now(128 + number, f'{name} came before the first step: there was nothing to save')
         print(
-          f'{signal.Signals(number).name} came: the step at hand is finished and saved first; once more ends at once',
+          f'{name} came: the step at hand is finished and saved first; once more ends at once',
           file=sys.stderr,
           flush=True,
         )

@@ -92,7 +92,8 @@ def train(run, workdir, *, allow_config_change=False):
       folder.write_json('config.json', plain)
       folder.write_json('run.json', record)
     stack.callback(progress.close)
-    interrupt = stack.enter_context(Interrupt())
+    alone = run.parallel.process_count == 1  # others would take a sudden end for a failure
+    interrupt = stack.enter_context(Interrupt(nothing_to_lose=alone))
     loop = Loop(run, folder, checkpoints, writer, progress, interrupt, record)
     return loop.run_from(state, meta, step, done)
 
@@ -195,6 +196,7 @@ class Loop:
   def retire(self):
     """Waits for the oldest call, checks its scalars and writes the lines that are due."""
     options = self.run.options
+    self.interrupt.nothing_to_lose = False
     first, num, scalars = self.pending.popleft()
     scalars = {name: np.atleast_1d(x) for name, x in self.run.parallel.fetch(scalars).items()}
     self.timing.trained(num * options.train.batch_size)

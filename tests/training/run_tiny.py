@@ -1,21 +1,24 @@
 """`python -m tests.training.run_tiny JSON`: trains the tiny task in a process of its own, which a test may kill.
 
-JSON: {'workdir', 'overrides': {section__field: value}, 'sleep': seconds a batch takes, 'distributed': (address, n, i)}.
+JSON: {'workdir', 'overrides': {section__field: value}, 'sleep': seconds a batch takes, 'distributed': a spec}.
 """
 
 import json
+import signal
 import sys
 import time
 
+from experiments import command
+from experiments.distributed import joined
 
-def main(workdir, overrides, sleep=0.0, distributed=None):
-  if distributed:
-    import jax
 
-    address, count, index = distributed
-    jax.distributed.initialize(address, num_processes=count, process_id=index, initialization_timeout=60)
+def main(workdir, overrides, sleep=0.0, distributed=''):
+  with command.one_sentence(), joined(distributed, 60):
+    train(workdir, overrides, sleep)
+
+
+def train(workdir, overrides, sleep):
   from deconv import data
-  from deconv.errors import UserError
   from tests.training import tiny
 
   make = data.TrainBatches.at
@@ -25,10 +28,12 @@ def main(workdir, overrides, sleep=0.0, distributed=None):
     return make(self, step)
 
   data.TrainBatches.at = slow
-  try:
-    tiny.train(tiny.make_config(**overrides), workdir)
-  except UserError as error:
-    sys.exit(f'error: {error}')
+  signal.signal(signal.SIGUSR1, _break)
+  tiny.train(tiny.make_config(**overrides), workdir)
+
+
+def _break(number, frame):
+  raise ZeroDivisionError('told to')
 
 
 if __name__ == '__main__':

@@ -36,7 +36,7 @@ def test_lines_and_events(tmp_path, tensorboard):
     train__steps=400, log__every=1, checkpoint__every=100, samples__every=0, eval__every=0, log__tensorboard=tensorboard
   )
   full = train(tmp_path, 30_000, **overrides)
-  assert full.returncode == 1 and f"error: cannot write to '{tmp_path}'" in full.stderr, full.stderr
+  assert full.returncode == 2 and f"error: cannot write to '{tmp_path}'" in full.stderr, full.stderr
   assert 'make room' in full.stderr and 'Traceback' not in full.stderr
   again = train(tmp_path, None, **overrides)
   assert again.returncode == 0, again.stderr
@@ -52,7 +52,7 @@ def test_a_checkpoint(tmp_path):
   room = 3 * (tmp_path / 'run.json').stat().st_size
   assert room < max(file.stat().st_size for file in (tmp_path / 'checkpoints').rglob('*'))
   full = train(tmp_path, room, **{**overrides, 'log__every': 20})
-  assert full.returncode == 1 and 'error: cannot write' in full.stderr and 'make room' in full.stderr, full.stderr
+  assert full.returncode == 2 and 'error: cannot write' in full.stderr and 'make room' in full.stderr, full.stderr
   again = train(tmp_path, None, **overrides)
   assert again.returncode == 0, again.stderr
   assert json.loads((tmp_path / 'run.json').read_text())['resumed_from'] == 10
@@ -76,6 +76,6 @@ def test_a_tmpfs_that_is_too_small(tmp_path):
       eval__every=0,
       log__tensorboard=True,
     )
-    assert full.returncode == 1 and 'make room' in full.stderr and 'Traceback' not in full.stderr, full.stderr
+    assert full.returncode == 2 and 'make room' in full.stderr and 'Traceback' not in full.stderr, full.stderr
   finally:
     subprocess.run(['umount', str(tmp_path)], check=True)

@@ -25,7 +25,7 @@ BLOCKED = """
 import ctypes, signal
 from deconv.training.interrupt import Interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
-with Interrupt():
+with Interrupt({nothing_to_lose}):
   print('ready', flush=True)
   mutex, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)
   for _ in range(2):  # the second time waits for ever, in C, whatever signals come
@@ -33,12 +33,41 @@ with Interrupt():
 """
 
 
+def start_blocked(nothing_to_lose):
+  code = BLOCKED.format(nothing_to_lose=nothing_to_lose)
+  process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+  assert process.stdout.readline() == 'ready\n'
+  return process
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_ends_a_process_that_has_nothing_to_lose(number):
+  process = start_blocked(nothing_to_lose=True)
+  try:
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 128 + number
+    assert err == f'{number.name} came before the first step: there was nothing to save\n'
+  finally:
+    process.kill()
+
+
+def test_a_process_ends_although_nobody_reads_its_last_words():
+  code = """
+import os
+from deconv.training.ending import end_now
+reader, writer = os.pipe()
+os.dup2(writer, 2)
+end_now(7, 'x' * 10**6)
+"""
+  assert subprocess.run([sys.executable, '-c', code], timeout=30, check=False).returncode == 7
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_the_second_signal_ends_a_process_that_is_busy_outside_of_python(number):
   """A compilation of minutes is like that. The first is answered at once."""
-  process = subprocess.Popen([sys.executable, '-c', BLOCKED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+  process = start_blocked(nothing_to_lose=False)
   try:
-    assert process.stdout.readline() == 'ready\n'
     process.send_signal(number)
     assert f'{number.name} came: the step at hand' in process.stderr.readline()
     assert process.poll() is None

@@ -1,5 +1,6 @@
 """Runs in processes of their own: killed, told to stop, and two at once."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TIMES = ('images_per_second', 'data_wait')
 
 
-def start(workdir, overrides=None, sleep=0.0, distributed=None, env=None):
+def start(workdir, overrides=None, sleep=0.0, distributed='', env=None):
   options = {
     'workdir': str(workdir),
     'sleep': sleep,
@@ -85,9 +86,7 @@ def straight(tmp_path_factory, environment):
 
 
 def test_kill_9_then_resume_equals_an_uninterrupted_run(straight, tmp_path, environment):
-  seed = time.time_ns()  # another place each time; pytest shows it when the test fails
-  print(f'seed {seed}')
-  rng = random.Random(seed)
+  rng = random.Random(0)
   first = rng.randrange(6, 18)
   for step in (first, first + rng.randrange(6, 18)):
     process = start(tmp_path, sleep=0.02, env=environment)
@@ -121,14 +120,31 @@ def test_a_signal_saves_and_says_so_in_the_exit_status(straight, tmp_path, envir
   assert arrays_of(tmp_path) == arrays_of(straight)
 
 
-def start_two(folder, environment, *overrides):
+def test_a_signal_before_the_first_step_ends_at_once(tmp_path, environment):
+  process = start(tmp_path, sleep=5.0, env=environment)
+  status = pathlib.Path(f'/proc/{process.pid}/status')
+  while process.poll() is None and not (
+    (tmp_path / 'run.json').exists() and _catches(status.read_text(), signal.SIGTERM)
+  ):
+    time.sleep(0.01)
+  process.send_signal(signal.SIGTERM)
+  _, err = process.communicate(timeout=4)  # less than a batch takes
+  assert process.returncode == 143 and err == 'SIGTERM came before the first step: there was nothing to save\n'
+
+
+def _catches(status, number):
+  mask = int(status.split('SigCgt:')[1].split()[0], 16)
+  return bool(mask >> (number - 1) & 1)
+
+
+def start_two(folder, environment, *overrides, sleep=0.0):
   """Starts two processes with two devices each, on loopback, each with overrides of its own."""
   with socket.socket() as free:
     free.bind(('127.0.0.1', 0))
     address = f'127.0.0.1:{free.getsockname()[1]}'
   flags = os.environ['XLA_FLAGS'].replace('device_count=4', 'device_count=2')
   return [
-    start(folder, own, distributed=(address, 2, i), env={**environment, 'XLA_FLAGS': flags})
+    start(folder, own, sleep, f'{address},2,{i}', {**environment, 'XLA_FLAGS': flags})
     for i, own in enumerate(overrides)
   ]
 
@@ -143,15 +159,22 @@ def train_in_two(folder, environment, overrides):
       process.kill()
 
 
-def test_two_processes_that_do_not_agree_say_in_what(tmp_path, environment):
-  processes = start_two(tmp_path, environment, {}, {'optimizer__learning_rate': 0.02, 'data__workers': 1})
+def sentences(processes):
+  """What each of them says, which must be one sentence and exit status 2."""
   try:
-    for process in processes:
-      _, err = process.communicate(timeout=120)
-      assert process.returncode == 1 and 'do not agree in optimizer.learning_rate:' in err, err
+    said = [process.communicate(timeout=120)[1] for process in processes]
   finally:
     for process in processes:
       process.kill()
+  for process, err in zip(processes, said, strict=True):
+    assert process.returncode == 2 and err.startswith('error: ') and err.count('\n') == 1, err
+  return said
+
+
+def test_two_processes_that_do_not_agree_say_in_what(tmp_path, environment):
+  processes = start_two(tmp_path, environment, {}, {'optimizer__learning_rate': 0.02, 'data__workers': 1})
+  for said in sentences(processes):
+    assert 'do not agree in optimizer.learning_rate:' in said
   assert not (tmp_path / 'metrics.jsonl').exists()
 
 
@@ -172,3 +195,40 @@ def test_two_processes_under_pmap(tmp_path, environment):
     tmp_path, environment, {'train__steps': 4, 'eval__every': 0, 'data__eval_split': '', 'parallel__mode': 'pmap'}
   )
   assert [line['step'] for line in lines(tmp_path)] == [2, 4] and arrays_of(tmp_path)[0] == 4
+
+
+def test_when_one_of_two_processes_is_killed_the_other_ends_and_the_run_goes_on(straight, tmp_path, environment):
+  """First process 1 is killed, then process 0, which holds the coordinator and writes the checkpoints."""
+  resumed_from = []
+  for killed, step in (1, 8), (0, 20):
+    processes = start_two(tmp_path, environment, {}, {}, sleep=0.05)
+    wait_for_step(processes[0], tmp_path, step)
+    processes[killed].send_signal(signal.SIGKILL)
+    (said,) = sentences([processes[1 - killed]])
+    assert f'process {killed} of 2 (counted from 0)' in said and 'is gone' in said
+    processes[killed].communicate()
+    resumed_from.append(json.loads((tmp_path / 'run.json').read_text())['resumed_from'])
+  train_in_two(tmp_path, environment, {})
+  resumed_from.append(json.loads((tmp_path / 'run.json').read_text())['resumed_from'])
+  assert resumed_from[0] == 0 < resumed_from[1] < resumed_from[2]  # a checkpoint each 5 steps
+  assert [line['step'] for line in lines(tmp_path)] == [line['step'] for line in lines(straight)]
+  assert arrays_of(tmp_path)[0] == 40
+
+
+def test_two_processes_end_when_process_0_is_refused_by_a_lock(tmp_path, environment):
+  with open(tmp_path / '.lock', 'a') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    said = sentences(start_two(tmp_path, environment, {}, {}))
+  assert 'another run is writing' in said[0] and 'process 0 of 2' not in said[0]
+  assert 'process 0 of 2' in said[1] and 'another run is writing' in said[1]
+
+
+def test_two_processes_end_when_one_of_them_breaks(tmp_path, environment):
+  """By an error that is nobody's mistake: its traceback is told where it happened, a sentence elsewhere."""
+  processes = start_two(tmp_path, environment, {}, {}, sleep=0.05)
+  wait_for_step(processes[0], tmp_path, 6)
+  processes[1].send_signal(signal.SIGUSR1)
+  (said,) = sentences([processes[0]])
+  assert 'process 1 of 2' in said and 'stopped: ZeroDivisionError' in said
+  _, err = processes[1].communicate(timeout=60)
+  assert processes[1].returncode == 1 and err.startswith('Traceback') and err.endswith('ZeroDivisionError: told to\n')

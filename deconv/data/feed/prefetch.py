@@ -1,6 +1,10 @@
 """Batches made ahead of the step by worker threads or processes, in order."""
 
 import itertools
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
 
 from absl import flags
 
@@ -85,8 +89,10 @@ def prefetch(make, first, length, source, options):
   else:
     _parse_flags()
     ahead = max(1, options.prefetch // options.workers)
+    # After a run that was killed, Python's resource tracker warns of what it releases.
+    os.environ.setdefault('PYTHONWARNINGS', 'ignore:resource_tracker')
     batches = steps.to_iter_dataset(grain.ReadOptions(1, 1)).mp_prefetch(
-      grain.MultiprocessingOptions(options.workers, per_worker_buffer_size=ahead)
+      grain.MultiprocessingOptions(options.workers, per_worker_buffer_size=ahead), _end_with_parent
     )
   return _Ahead(iter(batches), source)
 
@@ -95,3 +101,18 @@ def _parse_flags():
   # grain's worker processes look up absl flags, which notebooks and tests never parse.
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
+
+
+def _end_with_parent(worker, workers):
+  """Called in each worker process: a thread ends it when the process that takes its batches is gone.
+
+  One that was killed cannot end its workers. When the last of them has ended, the resource tracker of Python, a process
+  too, releases the shared memory that they filled.
+  """
+  del worker, workers  # which of how many
+  threading.Thread(target=_wait_for_parent, name='parent', daemon=True).start()
+
+
+def _wait_for_parent():
+  multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+  os._exit(1)
