@@ -1,8 +1,8 @@
 """Draws from a trained run:
 `python -m experiments.sample --workdir=DIR --num=64 --out=FILE.png [--kind=interpolation]`.
 
-The data set need not be there. A `.gif` instead of a `.png` shows the images one after the other (all latents of a
-traversal side by side), and a `.npy` holds them as uint8 (num, height, width, channels).
+No data set is needed. A `.gif` instead of a `.png` shows the images one after the other (all latents of a traversal
+side by side). A `.npy` holds them as uint8 (num, height, width, channels).
 
 `--image=FILE --out=FILE.png` instead runs a segmentation or restoration network on a picture of your own, of any size.
 """
@@ -31,8 +31,8 @@ _KIND = flags.DEFINE_string(
   'traversal: each row moves one latent; manifold: the plane of two latents',
 )
 _COLUMNS = flags.DEFINE_integer('columns', 8, 'images in a row of the interpolation or traversal')
-_SEED = flags.DEFINE_integer('seed', 0, 'of the latents')
-_ENLARGE = flags.DEFINE_integer('enlarge', 1, 'each pixel becomes so many squared')
+_SEED = flags.DEFINE_integer('seed', 0, 'seed of the latents')
+_ENLARGE = flags.DEFINE_integer('enlarge', 1, 'side of the square that each pixel becomes')
 
 
 def main(options):

@@ -1,22 +1,22 @@
-"""Many runs as one table: variants of experiments, each with several seeds, trained where they are not there yet.
+"""Trains variants of experiments, each with several seeds, and compares them in one table.
 
   python -m experiments.sweep --sweep=configs/sweeps/NAME.py --out=DIR [--jobs=2] [--seeds=0,1] [--only=U-Net,SegNet]
   python -m experiments.sweep --sweep=configs/sweeps/NAME.py --out=DIR --report
 
-A run is `experiments.main` in DIR/EXPERIMENT/VARIANT/SEED; `--config.section.field=value` goes to every one. A run that
-is finished is not run again, one that was interrupted goes on, so call again until all are there; Ctrl-C and SIGTERM
-save those under way. All variants of a seed come before the next seed: what is there can be compared early, and
-`--report` does so without training.
+Each run is `experiments.main` in DIR/EXPERIMENT/VARIANT/SEED. Every run gets the options
+`--config.section.field=value`. Call the command again to continue: a finished run is not repeated, and an interrupted
+run is resumed. Ctrl-C and SIGTERM save the runs in progress. All variants of one seed run before the next seed, so you
+can compare them early. `--report` writes the tables without training.
 
-`--jobs=N` runs N at a time, each on its share of the processor's cores, and writes what they say to
-DIR/EXPERIMENT/VARIANT/SEED.log. On two cores two jobs of small networks take less time than one after the other. Where
-CUDA_VISIBLE_DEVICES names at least N GPUs, each job gets its own.
+`--jobs=N` runs N at a time. Each has its share of the processor's cores and writes its output to
+DIR/EXPERIMENT/VARIANT/SEED.log. On two cores, two jobs of small networks at a time are faster than one after the other.
+If CUDA_VISIBLE_DEVICES names at least N GPUs, each job gets its own.
 
-Written in the end: tables (mean and standard deviation over the seeds; milliseconds a step are medians over the lines
-of the training) to the terminal and DIR/tables.md, every number to DIR/results.json, a figure DIR/EXPERIMENT.png, and
-for segmentation DIR/EXPERIMENT_predictions.png: the first test images as each variant of the first seed sees them.
-`python -m scripts.record_result DIR --name=NAME` makes results/NAME.json of them, from which the tables of the docs are
-rendered.
+At the end the command writes tables to the terminal and to DIR/tables.md, all numbers to DIR/results.json, and a figure
+to DIR/EXPERIMENT.png. Tables hold means and standard deviations over the seeds; milliseconds per step are medians over
+the lines of the training. For segmentation, DIR/EXPERIMENT_predictions.png shows the first test images as each variant
+of the first seed sees them. `python -m scripts.record_result DIR --name=NAME` makes results/NAME.json, from which the
+tables of the docs are rendered.
 
 A sweep is a Python file with a dict SWEEP:
 
@@ -328,7 +328,7 @@ def _runs(sweep, options, overrides):
   """The runs that are asked for, all variants of a seed first, every one's fields looked at."""
   strange = [word for word in overrides if not word.startswith('--config.')]
   if strange:
-    raise UserError(f"there is no flag '{strange[0]}'; what every run gets is --config.section.field=value")
+    raise UserError(f"there is no flag '{strange[0]}'; only --config.section.field=value goes to the runs")
   labels = options.only.split(',') if options.only else list(sweep['variants'])
   for label in labels:
     if label not in sweep['variants']:
