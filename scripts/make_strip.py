@@ -5,8 +5,7 @@
 The runs, in folders below --runs; DIR holds the idx files of MNIST:
 
   python -m experiments.main --config=configs/dcgan_mnist.py --workdir=runs/dcgan_mnist --config.data.path=DIR
-  python -m experiments.main --config=configs/conv_vae_mnist.py:plane --workdir=runs/conv_vae_plane \\
-    --config.data.path=DIR
+  python -m experiments.main --config=configs/conv_vae_mnist.py --workdir=runs/conv_vae_mnist --config.data.path=DIR
   python -m experiments.main --config=configs/unet_scenes.py:long --workdir=runs/unet_scenes
   python -m experiments.main --config=configs/rednet_denoise_photos.py --workdir=runs/rednet_denoise_photos
 
@@ -79,13 +78,6 @@ def samples(task, state):
   return _tiles(images, 4)
 
 
-def plane(task, state):
-  """The plane of two latents, eight images a side."""
-  from deconv import data
-
-  return _tiles(data.to_uint8(task.manifold(state, 8)), 8)
-
-
 def scenes(task, state):
   """Two held-out scenes and the classes of their pixels."""
   from deconv.training import experiment
@@ -134,7 +126,7 @@ def _tiles(images, columns, smooth=None):
 # {folder of the run: (what draws its panel, what stands under it)}
 PANELS = {
   'dcgan_mnist': (samples, 'Generation: samples of a DCGAN'),
-  'conv_vae_plane': (plane, 'A VAE with two latents: their plane'),
+  'conv_vae_mnist': (samples, 'Generation: samples of a VAE'),
   'unet_scenes': (scenes, 'Segmentation: scenes, classes of a U-Net'),
   'rednet_denoise_photos': (photograph, 'Restoration: noise | what RED-Net makes of it'),
 }

@@ -14,7 +14,7 @@ from scripts import make_strip
 
 RUNS = {
   'dcgan_mnist': ('dcgan_mnist', 'smoke'),
-  'conv_vae_plane': ('conv_vae_mnist', 'plane,smoke'),
+  'conv_vae_mnist': ('conv_vae_mnist', 'smoke'),
   'unet_scenes': ('unet_scenes', 'long,smoke'),
   'rednet_denoise_photos': ('rednet_denoise_photos', ''),  # the smoke run has no photographs
 }
