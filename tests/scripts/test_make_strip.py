@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+from deconv import plots
 from deconv.errors import UserError
 from deconv.options import Experiment
 from deconv.tasks import TASKS
@@ -32,10 +33,11 @@ def untrained(name, variant):
 
 @pytest.mark.parametrize('panel', make_strip.PANELS)
 def test_a_panel_fills_its_square(panel):
-  draw, _ = make_strip.PANELS[panel]
+  draw, label = make_strip.PANELS[panel]
   picture = draw(*untrained(*RUNS[panel]))
   assert picture.shape == (make_strip.SIDE, make_strip.SIDE, 3) and picture.dtype == np.uint8
   assert np.all(picture[:2] == 255) and np.any(picture[2:-2] < 255)
+  assert plots.caption(picture, label, make_strip.LABEL_SIZE).shape[1] == make_strip.SIDE  # the label is no wider
 
 
 def test_every_run_has_its_command():
