@@ -66,8 +66,10 @@ def _panel(workdir, draw, label):
 
 
 def beside(panels):
-  """Returns uint8 panels (height, width, 3) of one size in one row, white between them."""
-  gap = np.full((panels[0].shape[0], BETWEEN, 3), 255, np.uint8)
+  """Returns uint8 panels (height, width, 3) in one row, white between them and below those that are less high."""
+  height = max(len(panel) for panel in panels)  # a label without a letter like 'p' is less high
+  panels = [np.pad(panel, ((0, height - len(panel)), (0, 0), (0, 0)), constant_values=255) for panel in panels]
+  gap = np.full((height, BETWEEN, 3), 255, np.uint8)
   return np.concatenate([part for panel in panels for part in (gap, panel)][1:], axis=1)
 
 

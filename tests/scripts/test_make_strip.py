@@ -69,9 +69,10 @@ def test_the_photograph_is_noisy_on_its_left_half():
 
 
 def test_panels_stand_side_by_side():
-  strip = make_strip.beside([np.full((5, 4, 3), i, np.uint8) for i in (1, 2)])
+  strip = make_strip.beside([np.full((3 + i, 4, 3), i, np.uint8) for i in (1, 2)])
   assert strip.shape == (5, 8 + make_strip.BETWEEN, 3)
-  assert np.all(strip[:, :4] == 1) and np.all(strip[:, -4:] == 2) and np.all(strip[:, 4:-4] == 255)
+  assert np.all(strip[:4, :4] == 1) and np.all(strip[:, -4:] == 2)
+  assert np.all(strip[:, 4:-4] == 255) and np.all(strip[4:, :4] == 255)
 
 
 def test_a_missing_run_is_named(tmp_path):
