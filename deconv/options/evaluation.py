@@ -7,6 +7,16 @@ from deconv.errors import UserError
 from deconv.options.options import Options
 
 
+def _without(*fields):
+  """Returns the EFFECT of a task for which these fields do nothing."""
+  return {field: {} for field in fields}
+
+
+_SAMPLES = ('num_samples',)
+_IMPORTANCE = ('importance_samples', 'importance_chunk')
+_WHOLE_IMAGES = ('whole_images', 'tile_overlap', 'flips', 'quarter_turns', 'scales')
+
+
 @dataclasses.dataclass(frozen=True)
 class EvalOptions(Options):
   """What is measured, when and how.
@@ -28,7 +38,7 @@ class EvalOptions(Options):
     batch_stats: gan: normalise samples by the running statistics ('running') or by those of their own batch ('batch').
 
   Raises:
-    UserError: a field out of range.
+    UserError: a field out of range, or one that the task does not use.
   """
 
   SECTION: ClassVar[str] = 'eval'
@@ -61,6 +71,7 @@ class EvalOptions(Options):
 class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_IMPORTANCE, *_WHOLE_IMAGES)
   evaluators: tuple[str, ...] = ('neighbours', 'coverage')
 
 
@@ -68,6 +79,7 @@ class GanEvalOptions(EvalOptions):
 class VaeEvalOptions(EvalOptions):
   """Variational autoencoders: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, 'batch_stats')
   evaluators: tuple[str, ...] = ('disentanglement',)
 
 
@@ -75,6 +87,7 @@ class VaeEvalOptions(EvalOptions):
 class InverseGraphicsEvalOptions(EvalOptions):
   """Inverse graphics: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, 'batch_stats')
   evaluators: tuple[str, ...] = ('factor_sweeps',)
 
 
@@ -82,6 +95,7 @@ class InverseGraphicsEvalOptions(EvalOptions):
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'scales', 'batch_stats')
   evaluators: tuple[str, ...] = ('whole_restoration',)
 
 
@@ -89,4 +103,5 @@ class RestorationEvalOptions(EvalOptions):
 class SegmentationEvalOptions(EvalOptions):
   """Segmentation: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'quarter_turns', 'batch_stats')
   evaluators: tuple[str, ...] = ('whole_segmentation',)

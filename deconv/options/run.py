@@ -116,8 +116,8 @@ class SamplesOptions(Options):
   Attributes:
     every: steps between sample grids; 0 = none.
     every_epochs: passes over the data between sample grids, instead of `every`; 0 = off.
-    num: images in a grid.
-    gif_fps: frames per second of progress.gif.
+    num: images in a grid, at most 4096; `experiments.sample` draws any number.
+    gif_fps: frames per second of progress.gif, at most 100: the format counts in hundredths of a second.
 
   Raises:
     UserError: a field out of range.
@@ -131,7 +131,8 @@ class SamplesOptions(Options):
 
   def __post_init__(self):
     super().__post_init__()
-    self._at_least(every=0, every_epochs=0, num=1, gif_fps=1)
+    self._at_least(every=0, every_epochs=0)
+    self._between(num=(1, 4096), gif_fps=(1, 100))
 
 
 @dataclasses.dataclass(frozen=True)
