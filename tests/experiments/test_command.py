@@ -1,6 +1,9 @@
 """Mistakes on the command line: one sentence, exit status 2, no traceback, answered before JAX starts."""
 
 import json
+import os
+import subprocess
+import sys
 
 from absl import flags
 import pytest
@@ -9,7 +12,7 @@ from configs import base
 from deconv import options
 from deconv.errors import UserError
 from experiments import command
-from tests.experiments.run_experiment import error_of, run
+from tests.experiments.run_experiment import ROOT, error_of, run
 
 DIGITS = '--config=configs/dcgan_digits.py'
 
@@ -32,6 +35,10 @@ DIGITS = '--config=configs/dcgan_digits.py'
     ([DIGITS, '--config.data.background=7'], ['red, green, blue']),
     ([DIGITS, '--config.model=dcgan'], ['a section']),
     ([DIGITS, '--config.model.name=dcgam'], ["did you mean 'dcgan'"]),
+    ([DIGITS, '--config.optimizer.lr=3'], ["'optimizer.lr'", "did you mean 'optimizer.learning_rate'"]),
+    ([DIGITS, '--lr=3'], ["no flag '--lr'", "did you mean '--config.optimizer.learning_rate'"]),
+    ([DIGITS, '--batch_size', '3'], ["did you mean '--config.train.batch_size'"]),
+    ([DIGITS, '--config.samples.num=100000'], ['samples.num=100000', 'from 1 to 4096']),
     ([DIGITS, '--wrokdir=x'], ["no flag '--wrokdir'", "'--workdir'"]),
     ([DIGITS, 'train'], ["'train' is no flag"]),
     ([DIGITS, '--config.data.workers=0'], ['data.workers=0', 'at least 1']),
@@ -69,6 +76,78 @@ def test_help_lists_the_flags_and_the_fields():
 
 def test_help_of_a_config_that_is_not_there():
   assert "did you mean 'configs/dcgan_digits.py'" in error_of(run('main', '--help', '--config=configs/dcgan_digit.py'))
+
+
+@pytest.mark.parametrize(
+  'lines, part',
+  [
+    (
+      'import nothing_of_this_name',
+      "line 1: ModuleNotFoundError: No module named 'nothing_of_this_name'; mend the file",
+    ),
+    ('def get_config(:', 'line 1: SyntaxError'),
+    ('def get_config(variant=""):\n  return 1 / 0', 'line 2: ZeroDivisionError: division by zero'),
+    ('config = {}', 'get_config'),
+  ],
+)
+def test_a_config_file_that_cannot_be_run_gets_one_sentence(lines, part, tmp_path):
+  (tmp_path / 'mine.py').write_text(lines)
+  sentence = error_of(run('main', f'--config={tmp_path}/mine.py'))
+  assert part in sentence and f'{tmp_path}/mine.py' in sentence
+
+
+def in_another_project(folder, *arguments):
+  """Runs the main entry point from a folder with a package `configs` of its own, ours being found by PYTHONPATH."""
+  (folder / 'configs').mkdir()
+  (folder / 'configs' / '__init__.py').write_text('')
+  (folder / 'configs' / 'theirs.py').write_text((ROOT / 'configs' / 'dcgan_digits.py').read_text())
+  command = [sys.executable, '-m', 'experiments.main', *arguments]
+  environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+  return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_the_configs_of_another_project_come_first(tmp_path):
+  sentence = error_of(in_another_project(tmp_path, '--config=configs/theirs.py'))
+  line = (ROOT / 'configs' / 'dcgan_digits.py').read_text().splitlines().index('from configs import base') + 1
+  assert f"'configs/theirs.py', line {line}: ImportError" in sentence
+  assert f"'configs' in '{tmp_path}/configs' and not deconv's in '{ROOT}/configs'" in sentence
+
+
+def test_a_config_that_is_not_in_another_project(tmp_path):
+  sentence = error_of(in_another_project(tmp_path, '--config=configs/dcgan_digits.py'))
+  assert "no config file 'configs/dcgan_digits.py'" in sentence and 'configs/theirs.py' in sentence
+
+
+def test_help_in_ascii():
+  """Some comments of the fields have letters that ASCII has not, and so has the help of sweep."""
+  finished = run('main', '--help', '--config=configs/dcign_scenes.py', env={'PYTHONIOENCODING': 'ascii'})
+  assert finished.returncode == 0 and finished.stdout.isascii() and '--config.train.steps=' in finished.stdout
+
+
+PRINTING = """
+import sys
+from absl import app, logging
+from experiments import command
+def main(options):
+  print('0.75 ± 0.01, – and … and 3×3: é')
+  logging.info('a line of another library')
+  logging.warning('of %s: %s', 'another', 'é')
+command.run(main)
+"""
+
+
+def test_letters_that_the_terminal_has_not_end_nothing_and_the_log_has_no_prefix(tmp_path):
+  (tmp_path / 'printing.py').write_text(PRINTING)
+  finished = subprocess.run(
+    [sys.executable, tmp_path / 'printing.py', DIGITS],
+    cwd=ROOT,
+    env={**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONIOENCODING': 'ascii'},
+    capture_output=True,
+    timeout=300,
+    check=False,
+  )
+  assert finished.stdout == b'0.75 +- 0.01, - and ... and 3x3: ?\n' and finished.returncode == 0
+  assert finished.stderr == b'warning: of another: ?\n'
 
 
 def test_nearest():
