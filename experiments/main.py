@@ -19,6 +19,7 @@ _DISTRIBUTED = flags.DEFINE_string(
 
 def main(options):
   workdir = _WORKDIR.value or os.path.join('runs', command.config_name())
+  print(f'training {command.config_name()} in {workdir}', flush=True)  # before the seconds in which JAX starts
   distributed.initialize(_DISTRIBUTED.value)
   # Imported late: a mistake on the command line is answered before JAX has started.
   from deconv.training import loop
