@@ -15,11 +15,15 @@ import traceback
 from absl import app, flags, logging
 import ml_collections
 
+import deconv
 from deconv.errors import UserError, nearest
 from deconv.options import Experiment, fields_of, set_model
 from deconv.options.options import documentation, needs, parse
 from deconv.options.other_names import known_field, nearest_field
 from deconv.training import config_diff, host_memory
+
+# How help is asked for.
+_HELP = {'--help', '-h', '-help', '--helpfull', '--helpshort'}
 
 
 def run(main, config_from='file'):
@@ -39,8 +43,8 @@ def run(main, config_from='file'):
         'config', None, 'the experiment: configs/NAME.py[:VARIANT]; any of its fields: --config.section.field=value'
       )
     with one_sentence():
-      if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(argv):
-        print(_help([word for word in argv if 'help' not in word and word != '-h'], config_from))
+      if _HELP & set(argv):
+        print(_help([word for word in argv if word not in _HELP], config_from))
         sys.exit(0)
       config = (_config_of_file if config_from == 'file' else _config_of_workdir)(argv)
       rest, experiment = _with_overrides(config, argv, flags.FLAGS)
@@ -121,8 +125,7 @@ class one_sentence:
 
 
 # Where our files are.
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OURS = os.path.join(_ROOT, 'deconv') + os.sep
+_OURS = os.path.dirname(os.path.abspath(deconv.__file__)) + os.sep
 # What is printed for a letter that the terminal's encoding has not.
 _PLAINER = 'deconv.plainer'
 _PLAIN = {'±': '+-', '×': 'x', '–': '-', '…': '...'}
@@ -247,8 +250,8 @@ def _fault(path, error):
   if found is None:
     return f"{sentence}: the package 'configs' of deconv is not on Python's path; add the folder that holds it"
   return (
-    f"{sentence}: Python found the package 'configs' in '{next(iter(found.submodule_search_locations or ['?']))}' and "
-    f"not deconv's in '{_ROOT}/configs'; run the command from the folder that holds the latter"
+    f"{sentence}: Python found the package 'configs' in '{next(iter(found.submodule_search_locations or ['?']))}'; run "
+    "the command from the folder that holds deconv's configs/"
   )
 
 

@@ -74,9 +74,11 @@ def _draw(task, state, key, num, columns):
   from deconv.tasks.capabilities import Generates, TransformsPictures, TraversesLatents
 
   kind = _KIND.value
-  if not isinstance(task, Generates if kind in ('grid', 'interpolation') else TraversesLatents):
-    hint = '; give it a picture of your own: --image=FILE' if isinstance(task, TransformsPictures) else ''
-    raise UserError(f"a run of task '{task.options.task}' has nothing for --kind={kind}{hint}")
+  possible = [name for name in KINDS if isinstance(task, Generates if name in KINDS[:2] else TraversesLatents)]
+  if kind not in possible:
+    hint = 'give it a picture of your own: --image=FILE' if isinstance(task, TransformsPictures) else ''
+    hint = f'choose one of {", ".join(possible)}' if possible else hint
+    raise UserError(f"a run of task '{task.options.task}' has nothing for --kind={kind}; {hint}")
   if kind == 'grid':
     return task.sample(state, key, num), None
   if kind == 'interpolation':

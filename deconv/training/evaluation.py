@@ -14,7 +14,7 @@ class Stopped(Exception):
 
 
 def in_words(protocol):
-  """Returns a protocol, {name: what JSON can hold}, as a line; a dict in it follows its name: 'n 3; samples: ema on'."""
+  """Returns a protocol, {name: what JSON can hold}, as a line; a dict follows its name: 'n 3; samples: ema on'."""
   plain = [f'{name} {_word(value)}' for name, value in protocol.items() if not isinstance(value, dict)]
   nested = [f'{name}: {in_words(value)}' for name, value in protocol.items() if isinstance(value, dict)]
   return '; '.join([', '.join(plain), *nested] if plain else nested)

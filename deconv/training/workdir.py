@@ -102,7 +102,8 @@ class Workdir:
     if changes and self.has_work:
       raise UserError(
         f"the workdir '{self.path}' belongs to another config ({'; '.join(changes)}): choose another "
-        '--workdir, or pass --allow_config_change to go on with the new values'
+        '--workdir, or pass --allow_config_change to go on with the new values, which its checkpoints allow as '
+        'long as networks and optimizer keep their shapes'
       )
     return changes
 

@@ -96,26 +96,23 @@ def test_a_config_file_that_cannot_be_run_gets_one_sentence(lines, part, tmp_pat
   assert part in sentence and f'{tmp_path}/mine.py' in sentence
 
 
-def in_another_project(folder, *arguments):
-  """Runs the main entry point from a folder with a package `configs` of its own, ours being found by PYTHONPATH."""
-  (folder / 'configs').mkdir()
-  (folder / 'configs' / '__init__.py').write_text('')
-  (folder / 'configs' / 'theirs.py').write_text((ROOT / 'configs' / 'dcgan_digits.py').read_text())
-  command = [sys.executable, '-m', 'experiments.main', *arguments]
-  environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-  return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
-
-
 def test_the_configs_of_another_project_come_first(tmp_path):
-  sentence = error_of(in_another_project(tmp_path, '--config=configs/theirs.py'))
-  line = (ROOT / 'configs' / 'dcgan_digits.py').read_text().splitlines().index('from configs import base') + 1
-  assert f"'configs/theirs.py', line {line}: ImportError" in sentence
-  assert f"'configs' in '{tmp_path}/configs' and not deconv's in '{ROOT}/configs'" in sentence
-
-
-def test_a_config_that_is_not_in_another_project(tmp_path):
-  sentence = error_of(in_another_project(tmp_path, '--config=configs/dcgan_digits.py'))
-  assert "no config file 'configs/dcgan_digits.py'" in sentence and 'configs/theirs.py' in sentence
+  """Python looks into the folder of the call before it looks into ours."""
+  (tmp_path / 'configs').mkdir()
+  (tmp_path / 'configs' / '__init__.py').write_text('')
+  (tmp_path / 'configs' / 'theirs.py').write_text('import os\nfrom configs import base\n')
+  finished = subprocess.run(
+    [sys.executable, '-m', 'experiments.main', '--config=configs/theirs.py'],
+    cwd=tmp_path,
+    env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    capture_output=True,
+    text=True,
+    timeout=300,
+    check=False,
+  )
+  sentence = error_of(finished)
+  assert "'configs/theirs.py', line 2: ImportError" in sentence
+  assert f"the package 'configs' in '{tmp_path}/configs'; run the command from the folder that holds" in sentence
 
 
 def test_help_in_ascii(tmp_path):
@@ -248,3 +245,36 @@ def test_another_network_is_that_network():
 
 def test_json_of_a_config_holds_every_field():
   assert set(json.loads(base.get_config().to_json_best_effort())) == set(base.get_config())
+
+
+@pytest.mark.parametrize(
+  'file, wrong, sentence, right',
+  [
+    ('dcgan_digits', ['train.steps=5', 'train.epochs=2'], 'set one of', ['train.epochs=0']),
+    ('dcgan_digits', ['optimizer.schedule=step'], 'set it above 0', ['optimizer.decay_steps=10']),
+    ('dcgan_digits', ['optimizer.weight_decay=0.1'], 'only with adamw', ['optimizer.name=adamw']),
+    ('dcgan_digits', ['parallel.batch_norm=local'], "parallel.mode='pmap'", ['parallel.mode=pmap']),
+    ('dcgan_digits', ['eval.evaluators=coverage,coverage'], 'leave one out', ['eval.evaluators=coverage']),
+    ('dcgan_digits', ['eval.scales=(1, 0.5)'], r'leave it at \(1.0,\)', ['eval.scales=(1.0,)']),
+    ('dcgan_folder', ['data.crop=9', 'data.fit=pad'], 'set one of the two', ['data.crop=0']),
+    ('superres_photos', ['degrade.scale=1'], 'a model such as rednet', ['model.name=rednet']),
+    ('superres_photos', ['degrade.hole_share=0.5'], 'leave it at 0.25', ['degrade.hole_share=0.25']),
+    ('inpaint_digits', ['degrade.scale=2'], 'choose another model', ['degrade.scale=1']),
+    ('unet_scenes', ['model.name=fcn'], 'objective.deep_supervision=0', ['objective.deep_supervision=0']),
+    ('unet_scenes', ['model.padding=valid'], 'objective.deep_supervision=0', ['objective.deep_supervision=0']),
+    ('unet_scenes', ['data.class_names=()'], '2 to 255 classes', ["data.class_names=('a', 'b')"]),
+    ('vae_mnist', ['objective.likelihood=gaussian_fixed'], 'binarization to grey', ['objective.binarization=grey']),
+    (
+      'beta_vae_shapes',
+      ['objective.name=beta_tc', 'objective.tc_sampling=stratified'],
+      'set objective.dataset_size',
+      ['objective.dataset_size=9'],
+    ),
+    ('dcign_scenes', ['data.vary=()'], r'such as \(1, 1, 1, 10\)', ['data.vary=(1, 1, 1, 10)']),
+  ],
+)
+def test_advice_that_is_followed_works(file, wrong, sentence, right):
+  flags_of = lambda overrides: [f'--config.{override}' for override in overrides]
+  with pytest.raises(UserError, match=sentence):
+    apply(file, *flags_of(wrong))
+  apply(file, *flags_of(wrong), *flags_of(right))
