@@ -60,7 +60,7 @@ def main(options):
   atomic_files.write_json(path, report)
   for name, value in sorted(metrics.items()):
     print(f'  {name:28s} {value:.6g}')
-  print(f'  protocol: seed {options.seed}, {evaluation.in_words(protocol)}')
+  print(f'  protocol: {evaluation.in_words({"seed": options.seed, **protocol})}')
   print(
     f'written: {path}'
     + (f', {stem}_images.csv' if scores is not None else '')

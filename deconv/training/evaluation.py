@@ -56,7 +56,7 @@ class Evaluation:
       self._writer.write(step, 'eval', metrics)
       shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
       self._progress.say(f'step {step}: eval  {shown}')
-      self._progress.say(f'  protocol: seed {self._run.options.seed}, {in_words(protocol)}')
+      self._progress.say(f'  protocol: {in_words({"seed": self._run.options.seed, **protocol})}')
     return metrics, protocol
 
   def measure(self, state):
