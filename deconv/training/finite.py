@@ -46,6 +46,6 @@ def _advice(last_checkpoint):
   if last_checkpoint is None:
     return 'no checkpoint was written yet: lower optimizer.learning_rate or set optimizer.clip_norm, and start again'
   return (
-    f'the checkpoint of step {last_checkpoint} is kept: lower optimizer.learning_rate and pass --allow_config_change to '
-    'go on from there, or set optimizer.clip_norm in another --workdir'
+    f'the checkpoint of step {last_checkpoint} is kept: lower optimizer.learning_rate and pass --allow_config_change '
+    'to go on from there, or set optimizer.clip_norm in another --workdir'
   )
