@@ -6,6 +6,9 @@ DIR is any tree of PNG, JPEG or WebP; `--config.data.source=zip` reads an archiv
 more in powers of two: `--config.data.image_size=128`; grey: `--config.data.channels=1`. A broken file is skipped and
 named once; `--config.data.on_broken=error` stops at it.
 
+The first sample grids come after 50, 100, 200 and 400 steps (`samples.first`), later ones every 500. The first are grey
+noise, because DCGAN's initial weights make images of low contrast; light and dark patches show after 100 to 200 steps.
+
 Cost: an accelerator.
 Not run: you bring the data; `:smoke` runs the same code on the embedded digits.
 """

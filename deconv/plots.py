@@ -45,12 +45,13 @@ def enlarge(image, factor):
   return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
 
 
-def caption(image, text):
+def caption(image, text, size=None):
   """Adds lines of text under an image, black on white; the image is widened with white where the text needs it.
 
   Args:
     image: uint8 (height, width, 1 or 3).
     text: str; '\\n' starts a new line.
+    size: of the letters in pixels; None = 10.
 
   Returns:
     uint8 (height + text height, max(width, text width), same channels).
@@ -58,7 +59,7 @@ def caption(image, text):
   from PIL import Image, ImageDraw, ImageFont
 
   image = np.asarray(image)
-  font = ImageFont.load_default()
+  font = ImageFont.load_default(size)
   ruler = ImageDraw.Draw(Image.new('L', (1, 1)))
   _, _, right, bottom = ruler.multiline_textbbox((0, 0), text, font=font)
   height, width = math.ceil(bottom) + 2 * _MARGIN, max(math.ceil(right) + 2 * _MARGIN, image.shape[1])

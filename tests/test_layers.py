@@ -1,4 +1,4 @@
-"""Layers: every kind of upsampling against the operators it is made of, sizes, initial values and mistakes."""
+"""Layers: every kind of upsampling against the operators it is made of, sizes, initial values, mistakes; batch norm."""
 
 from flax import linen as nn
 import jax
@@ -8,7 +8,7 @@ import pytest
 
 from deconv import ops
 from deconv.errors import UserError
-from deconv.layers import KINDS, Conv, ConvTranspose, Upsample, fan_in_normal
+from deconv.layers import KINDS, BatchNorm, Conv, ConvTranspose, Upsample, fan_in_normal
 
 
 def _normal(*shape, seed=0):
@@ -197,3 +197,26 @@ def test_mistakes_are_user_errors():
     init('deconv', factor=0)
   with pytest.raises(UserError, match='features=5 must be a multiple of groups=2'):
     ConvTranspose(5, 3, groups=2).init(jax.random.key(0), jnp.zeros((1, 2, 2, 4)))
+
+
+def test_running_statistics_begin_with_the_first_batch():
+  ours, flax = BatchNorm(decay=0.75), nn.BatchNorm(momentum=0.75)
+  batches = [3 + 0.1 * _normal(64, 5, seed=seed) for seed in (0, 1, 2)]
+  variables = ours.init(jax.random.key(0), batches[0], use_running_average=False)
+  assert jax.tree.map(jnp.shape, variables) == jax.tree.map(
+    jnp.shape, flax.init(jax.random.key(0), batches[0], use_running_average=False)
+  )
+  stats = variables['batch_stats']
+  assert np.all(stats['mean'] == 0) and np.all(stats['var'] == 1)  # what init has seen is an example
+  expected = None
+  for x in batches:
+    y, new = ours.apply({**variables, 'batch_stats': stats}, x, use_running_average=False, mutable=['batch_stats'])
+    theirs, _ = flax.apply({**variables, 'batch_stats': stats}, x, use_running_average=False, mutable=['batch_stats'])
+    np.testing.assert_array_equal(y, theirs)
+    seen = {'mean': x.mean(0), 'var': x.var(0)}
+    expected = seen if expected is None else {k: 0.75 * expected[k] + 0.25 * seen[k] for k in seen}
+    stats = new['batch_stats']
+    for name in expected:
+      np.testing.assert_allclose(stats[name], expected[name], rtol=1e-3, err_msg=name)
+  running = ours.apply({**variables, 'batch_stats': stats}, batches[0], use_running_average=True)
+  np.testing.assert_allclose(running, (batches[0] - stats['mean']) / np.sqrt(stats['var'] + 1e-5), rtol=1e-3, atol=1e-4)

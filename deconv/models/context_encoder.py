@@ -57,9 +57,9 @@ class ContextEncoder(Restorer):
   def __call__(self, x, train=False):
     o = self.options
     norm = functools.partial(
-      nn.BatchNorm,
+      layers.BatchNorm,
       use_running_average=not train,
-      momentum=o.batch_norm_momentum,
+      decay=o.batch_norm_momentum,
       axis_name=self.axis_name,
       dtype=self.dtype,
     )

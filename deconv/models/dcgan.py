@@ -50,9 +50,9 @@ def _batch_norm(network, train):
   """Returns the batch norm of a Generator or a Discriminator: a Linen module that wants its name."""
   gain = nn.initializers.ones if network.options.preset == 'paper' else _around_one
   return functools.partial(
-    nn.BatchNorm,
+    layers.BatchNorm,
     use_running_average=not train,
-    momentum=network.options.batch_norm_momentum,
+    decay=network.options.batch_norm_momentum,
     axis_name=network.axis_name,
     dtype=network.dtype,
     scale_init=gain,

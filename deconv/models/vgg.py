@@ -77,8 +77,8 @@ class Block:
   def norm_relu(self, x, name, *, train, relu=True):
     """Batch norm (if there is any), then ReLU."""
     if self.batch_norm:
-      x = nn.BatchNorm(
-        use_running_average=not train, momentum=self.momentum, axis_name=self.axis_name, dtype=self.dtype, name=name
+      x = layers.BatchNorm(
+        use_running_average=not train, decay=self.momentum, axis_name=self.axis_name, dtype=self.dtype, name=name
       )(x)
     return nn.relu(x) if relu else x
 

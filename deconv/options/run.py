@@ -116,6 +116,8 @@ class SamplesOptions(Options):
   Attributes:
     every: steps between sample grids; 0 = none.
     every_epochs: passes over the data between sample grids, instead of `every`; 0 = off.
+    first: steps before the first sample grid; the next ones come after twice as many steps each, as long as that is
+      earlier than `every`. 0 = the first one comes after `every`.
     num: images in a grid.
     gif_fps: frames per second of progress.gif.
 
@@ -126,12 +128,13 @@ class SamplesOptions(Options):
   SECTION: ClassVar[str] = 'samples'
   every: int = 500
   every_epochs: float = 0.0
+  first: int = 50
   num: int = 64
   gif_fps: int = 8
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    self._at_least(every=0, every_epochs=0, num=1, gif_fps=1)
+    self._at_least(every=0, every_epochs=0, first=0, num=1, gif_fps=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,15 +19,27 @@ from deconv.training import parallel as parallel_lib
 
 
 class Intervals(NamedTuple):
-  """Steps between pictures, evaluations and checkpoints; 0 = none on the way."""
+  """Steps between pictures, evaluations and checkpoints; 0 = none on the way.
+
+  The first pictures come earlier: after `first_samples` steps, twice, four times, ... as many, below `samples`.
+  """
 
   samples: int
   evaluation: int
   checkpoint: int
+  first_samples: int = 0
 
   def due(self, step):
     """Returns whether after this step there are (pictures, an evaluation, a checkpoint) to make."""
-    return tuple(every > 0 and step % every == 0 for every in self)
+    sample, evaluate, save = (
+      every > 0 and step % every == 0 for every in (self.samples, self.evaluation, self.checkpoint)
+    )
+    return sample or self._early(step), evaluate, save
+
+  def _early(self, step):
+    if not self.first_samples or not 0 < step < self.samples or step % self.first_samples:
+      return False
+    return (step // self.first_samples).bit_count() == 1  # a power of two
 
 
 @dataclasses.dataclass
@@ -85,6 +97,8 @@ def prepare(config, make_task=None):
   total = options.train.total_steps(batches.steps_per_epoch)
   samples = options.samples
   every = max(1, round(samples.every_epochs * batches.steps_per_epoch)) if samples.every_epochs else samples.every
+  per_call = options.train.steps_per_call  # an early picture does not cut a call in pieces: a second program to compile
+  first = -(-samples.first // per_call) * per_call
 
   task = build_task(options, parallel, total, make_task)
   task.inspect_source(source)
@@ -96,7 +110,7 @@ def prepare(config, make_task=None):
     batches,
     task,
     total,
-    Intervals(every, options.eval.every, options.checkpoint.every),
+    Intervals(every, options.eval.every, options.checkpoint.every, first),
     optimizers.learning_rate(options.optimizer, total),
     jax.random.key(options.seed),
   )

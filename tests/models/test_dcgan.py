@@ -208,10 +208,11 @@ def test_momentum_is_the_decay_of_the_statistics():
   generator, _, _ = build((8, 8, 1), width=2, batch_norm_momentum=0.75)
   z = jax.random.uniform(KEY, (64, 100), minval=-1.0, maxval=1.0)
   variables = init(generator, z)
+  variables['batch_stats'] = jax.tree.map(lambda x: x + 0.5, variables['batch_stats'])  # not those of the start
   _, new = jax.jit(lambda *args: generator.apply(*args, train=True, mutable=['batch_stats']))(variables, z)
   x = np.asarray(z @ variables['params']['project']['kernel']).reshape(-1, 2)
-  np.testing.assert_allclose(new['batch_stats']['norm_0']['mean'], 0.25 * x.mean(0), atol=1e-6)
-  np.testing.assert_allclose(new['batch_stats']['norm_0']['var'], 0.75 + 0.25 * x.var(0), atol=1e-5)
+  np.testing.assert_allclose(new['batch_stats']['norm_0']['mean'], 0.75 * 0.5 + 0.25 * x.mean(0), atol=1e-6)
+  np.testing.assert_allclose(new['batch_stats']['norm_0']['var'], 0.75 * 1.5 + 0.25 * x.var(0), atol=1e-5)
 
 
 def test_batch_norm_takes_the_statistics_of_all_devices():

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from deconv import ops
-from deconv.data import to_signed
+from deconv.data import TrainBatches, open_source, to_signed
 from deconv.errors import UserError
 from deconv.models.latent import Latent
 from deconv.objectives.gan import OBJECTIVES, Objective
@@ -267,6 +267,21 @@ def test_average_holds_the_statistics(trained):
   gen = state.networks['gen']
   mean = gen.batch_stats['norm_0']['mean'], gen.ema['batch_stats']['norm_0']['mean']
   assert np.abs(mean[0]).max() > 0 and np.abs(mean[1]).max() > 0 and np.abs(mean[0] - mean[1]).max() > 0
+
+
+def test_early_samples_are_not_flat():
+  # A sample grid after a few steps shows what the generator makes, although its statistics and its average are young.
+  options = make_options(model={'width': 4, 'kernel_size': 4}, data={'image_size': 16}, train={'ema_decay': 0.999})
+  task = TASKS['gan'](options, lambda scale: optax.adam(2e-4, b1=0.5), None)
+  batches = TrainBatches(open_source(options.data), 16, 0, options.data)
+  latents = task.latent.sample(KEY, 32)
+  state, step = task.init(KEY, batches.at(0)), jax.jit(task.train_step)
+  for i in range(8):
+    state, _ = step(state, batches.at(i), jax.random.key(i))
+  gen = state.networks['gen']
+  raw = jax.jit(lambda z: task.generator.apply(gen.variables, z, train=True, mutable=['batch_stats'])[0])(latents)
+  assert task.sampling_protocol(state)['ema'] and task.sampling_protocol(state)['batch_stats'] == 'running'
+  assert np.std(task.generate(state, latents)) > 0.8 * np.std(raw) > 0.02
 
 
 def test_dropout_has_a_stream_and_bfloat16_keeps_float32_state():

@@ -16,13 +16,30 @@ def test_the_evaluation_split_is_opened_with_the_run():
   run = experiment.prepare(tiny.make_config(), tiny.TinyTask)
   assert len(run.eval_source) == 297 and len(run.source) == 1500
   assert isinstance(run.task, tiny.TinyTask) and run.total_steps == 20
-  assert run.intervals == (5, 10, 5)
+  assert run.intervals == (5, 10, 5, 50)
 
 
 def test_pictures_by_epochs():
   run = experiment.prepare(tiny.make_config(samples__every_epochs=0.5), tiny.TinyTask)
   assert run.intervals.samples == round(0.5 * (1500 // 8))
   assert run.options.samples.every == 5  # config.json keeps what the user said
+
+
+@pytest.mark.parametrize(
+  'every, first, per_call, expected',
+  [
+    (500, 50, 1, [50, 100, 200, 400, 500, 1000]),
+    (100, 50, 1, [50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]),
+    (500, 0, 1, [500, 1000]),
+    (500, 500, 1, [500, 1000]),
+    (0, 50, 1, []),  # none are wanted
+    (500, 50, 16, [64, 128, 256, 500, 1000]),  # the first step that a call of sixteen steps ends at
+  ],
+)
+def test_early_pictures(every, first, per_call, expected):
+  config = tiny.make_config(samples__every=every, samples__first=first, train__steps_per_call=per_call)
+  intervals = experiment.prepare(config, tiny.TinyTask).intervals
+  assert [step for step in range(1, 1001) if intervals.due(step)[0]] == expected
 
 
 @pytest.fixture
