@@ -23,7 +23,7 @@ from absl import app, flags
 import numpy as np
 
 from deconv import plots
-from experiments import command
+from deconv.experiments import command
 
 SIDE = 290  # of a panel in pixels
 BETWEEN = 13  # pixels between two panels: 1,199 in all

@@ -8,8 +8,8 @@ import signal
 import sys
 import time
 
-from experiments import command
-from experiments.distributed import joined
+from deconv.experiments import command
+from deconv.experiments.distributed import joined
 
 
 def main(workdir, overrides, sleep=0.0, distributed=''):
