@@ -7,8 +7,8 @@ import time
 import traceback
 
 from deconv.errors import UserError
+from deconv.experiments import command
 from deconv.training.peers import Peers
-from experiments import command
 
 # Seconds after which JAX notices that a process is gone, where it is JAX that has to notice.
 _HEARTBEAT_SECONDS = 40

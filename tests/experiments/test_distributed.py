@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from deconv.errors import UserError
-from experiments import distributed
+from deconv.experiments import distributed
 from tests.experiments.run_experiment import ROOT, error_of, run
 
 
@@ -43,7 +43,7 @@ def test_an_address_that_does_not_answer_is_one_sentence(tmp_path):
 
 CODE = """
 import os, signal, sys, time
-from experiments import distributed
+from deconv.experiments import distributed
 with distributed.joined(sys.argv[1], 30):
   os.kill(os.getpid(), signal.SIGTERM)
   time.sleep(30)

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from experiments import command
+from deconv.experiments import command
 from experiments.distributed import joined
 
 

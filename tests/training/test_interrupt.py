@@ -45,7 +45,7 @@ def test_the_first_signal_ends_a_process_that_has_nothing_to_lose(number):
   process = start_blocked(nothing_to_lose=True)
   try:
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=10)
     assert process.returncode == 128 + number
     assert err == f'{number.name} came before the first step: there was nothing to save\n'
   finally:
