@@ -9,7 +9,7 @@ import sys
 import time
 
 from deconv.experiments import command
-from experiments.distributed import joined
+from deconv.experiments.distributed import joined
 
 
 def main(workdir, overrides, sleep=0.0, distributed=''):
