@@ -157,15 +157,15 @@ class ConvTranspose(_Convolution):
 
 
 class BatchNorm(nn.BatchNorm):
-  """flax.linen.BatchNorm whose running statistics start as those of the first batch.
+  """flax.linen.BatchNorm whose running statistics are those of the first batch after the first step.
 
-  Flax starts from a mean of 0 and a variance of 1 and mixes each batch in. Kernels from N(0, 0.02) make maps with a
-  variance of about 0.01, so the initial 1 outweighs the data for some fifty steps at a decay of 0.9. A generator that
-  is normalised by such running statistics makes flat grey images. The fields are those of flax.linen.BatchNorm without
-  `momentum`, and:
+  Flax mixes the batch into a mean of 0 and a variance of 1. Kernels from N(0, 0.02) make maps with a variance of about
+  0.01, so the 1 outweighs the data for some fifty steps at a decay of 0.9, and a generator that is normalised by its
+  running statistics makes flat grey images.
 
   Attributes:
-    decay: decay of the running statistics per step, in [0, 1); the batch has the weight 1 - decay.
+    those of flax.linen.BatchNorm without `momentum`, and:
+    decay: of the running statistics per step, in [0, 1); the batch has the weight 1 - decay.
   """
 
   decay: float = 0.9
@@ -178,7 +178,7 @@ class BatchNorm(nn.BatchNorm):
     """Returns x (..., channels) normalised; see flax.linen.BatchNorm."""
     names = ('mean', 'var')
     old: dict[str, jax.Array] = {name: self.get_variable('batch_stats', name) for name in names}
-    y = super().__call__(x, use_running_average, mask=mask)
+    y: jax.Array = super().__call__(x, use_running_average, mask=mask)
     running = nn.merge_param('use_running_average', self.use_running_average, use_running_average)
     if running or self.is_initializing():
       return y

@@ -16,10 +16,10 @@ The panels show images that networks have made, held-out scenes that are rendere
 with scikit-image. No image of a data set that has to be fetched is in them, so MNIST need not be there.
 """
 
+import argparse
 import dataclasses
 import os
 
-from absl import app, flags
 import numpy as np
 
 from deconv import plots
@@ -33,17 +33,13 @@ PHOTO, TOP, LEFT = 1, 8, 70  # of the held-out photographs in colour the cat, an
 LABEL_SIZE = 15  # of the letters in pixels
 
 
-def define_flags():
-  """The flags of this script."""
-  command.define_path('runs', 'runs', 'Folder of the runs.')
-  command.define_path('out', 'docs/images/strip.png', 'The PNG file to write.')
-
-
-def main(argv):
-  if len(argv) > 1:
-    raise app.UsageError(f'Unknown argument {argv[1]!r}; the flags are shown by --help.')
+def main(argv=None):
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--runs', type=os.path.expanduser, default='runs', help='folder of the runs')
+  parser.add_argument('--out', type=os.path.expanduser, default='docs/images/strip.png', help='the PNG file to write')
+  options = parser.parse_args(argv)
   with command.one_sentence():
-    draw_strip(flags.FLAGS.runs, flags.FLAGS.out)
+    draw_strip(options.runs, options.out)
 
 
 def draw_strip(runs, out):
@@ -138,5 +134,4 @@ PANELS = {
 
 
 if __name__ == '__main__':
-  define_flags()
-  app.run(main)
+  main()

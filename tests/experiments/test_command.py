@@ -273,7 +273,7 @@ def test_json_of_a_config_holds_every_field():
     ('dcgan_digits', ['parallel.batch_norm=local'], "parallel.mode='pmap'", ['parallel.mode=pmap']),
     ('dcgan_digits', ['eval.evaluators=coverage,coverage'], 'leave one out', ['eval.evaluators=coverage']),
     ('dcgan_digits', ['eval.scales=(1, 0.5)'], r'leave it at \(1.0,\)', ['eval.scales=(1.0,)']),
-    ('dcgan_folder', ['data.crop=9', 'data.fit=pad'], 'set one of the two', ['data.crop=0']),
+    ('dcgan_folder', ['data.crop=9', 'data.fit=pad'], 'leave one of the two out', ['data.crop=0']),
     ('superres_photos', ['degrade.scale=1'], 'a model such as rednet', ['model.name=rednet']),
     ('superres_photos', ['degrade.hole_share=0.5'], 'leave it at 0.25', ['degrade.hole_share=0.25']),
     ('inpaint_digits', ['degrade.scale=2'], 'choose another model', ['degrade.scale=1']),

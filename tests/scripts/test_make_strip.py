@@ -23,7 +23,7 @@ RUNS = {
 
 def untrained(name, variant):
   """Returns (task, state) of a config."""
-  config = importlib.import_module(f'configs.{name}').get_config(variant)
+  config = importlib.import_module(f'deconv.configs.{name}').get_config(variant)
   if config.model.name == 'rednet':
     config.model.width, config.model.depth = 2, 4
   options = Experiment.from_config(config)

@@ -215,8 +215,8 @@ def test_pictures_show_input_baseline_result_truth(superres):
     (dict(degrade__scale=3), 'multiple of 3'),
     (
       dict(degrade__scale=4, side=8),
-      'data.image_size=8 leaves no pixel to measure, because a border of degrade.scale=4 pixels is left out; make it '
-      'more than 8',
+      'data.image_size=8 leaves no pixel to measure, because a border of degrade.scale=4 pixels is left out; '
+      'make it more than 8',
     ),
     (
       dict(model='rednet', objective__shave=8),
