@@ -86,7 +86,7 @@ class CheckpointOptions(Options):
 
   Attributes:
     every: steps between checkpoints; 0 = only at the end.
-    keep: the newest so many are kept ...
+    keep: the newest so many are kept (what a signal saves in between is kept until the next one besides) ...
     best_metric: ... and the best by this evaluation metric; '' = none.
     best_is: the best has the max | min of it.
 

@@ -61,7 +61,10 @@ def train(run, workdir, *, allow_config_change=False):
     if writes:
       folder.lock()
       stack.callback(folder.unlock)
-    checkpoints = stack.enter_context(Checkpoints(folder.file('checkpoints'), options.checkpoint))
+      folder.clean()
+    checkpoints = stack.enter_context(
+      Checkpoints(folder.file('checkpoints'), options.checkpoint, lambda step: run.due(step)[2])
+    )
     state, meta, step = start_state(run, checkpoints)
     earlier = folder.run or {}
     # What is due after a step is due until it is done; process 0 knows, for its folder is the run's.
@@ -81,12 +84,14 @@ def train(run, workdir, *, allow_config_change=False):
       'steps': run.total_steps,
       'resumed_from': step,
       'done_after': step if done else None,
+      **_evaluation(earlier, step),
       'train_call_seconds': round(called, 3),
       'earlier': _earlier(folder.run),
     }
     writer = MetricWriter(folder.path, options.log.tensorboard, step, writes, evaluated=done)
     if writes:
       checkpoints.note_metrics(evaluations(folder.file('metrics.jsonl')))
+      checkpoints.prune()
     stack.callback(writer.close)
     if writes:
       folder.write_json('config.json', plain)
@@ -140,7 +145,7 @@ class Loop:
         stop = self.told_to_stop(step)
         if stop and step < total:
           self.stop(state, step)
-        if any(self.due(step)):
+        if any(self.run.due(step)):
           self.drain()
           self.do_what_is_due(state, step)
     finally:
@@ -220,13 +225,6 @@ class Loop:
     self.writer.write(step, 'train', numbers)
     self.progress.numbers(step, numbers)
 
-  def due(self, step):
-    """Returns whether after this step there are (pictures, an evaluation, a checkpoint) to make."""
-    sample, evaluate, save = self.run.intervals.due(step)
-    if step == self.run.total_steps:
-      return bool(self.run.intervals.samples), True, True
-    return sample, evaluate, save or (evaluate and bool(self.run.options.checkpoint.best_metric))
-
   def do_what_is_due(self, state, step):
     """Does what is due after a step: first the checkpoint, so that nothing can lose it, then pictures and evaluation.
 
@@ -235,7 +233,7 @@ class Loop:
     """
     timed = self.timing.running
     self.timing.pause()
-    sample, evaluate, save = self.due(step)
+    sample, evaluate, save = self.run.due(step)
     if save:
       self.save(state, step, between_done=not (sample or evaluate))
     if sample:
@@ -283,7 +281,7 @@ class Loop:
   def stop(self, state, step):
     """Saves and leaves."""
     self.drain()
-    self.save(state, step, between_done=not any(self.due(step)[:2]))
+    self.save(state, step, between_done=not any(self.run.due(step)[:2]))
     self.checkpoints.wait()
     self.pictures.save_gif(step)
     self.write_record()
@@ -309,6 +307,12 @@ def steps_of_call(step, intervals, steps_per_call, total):
     or any(any(intervals.due(i)) for i in range(step + 1, step + steps_per_call))
   )
   return 1 if jumps else steps_per_call
+
+
+def _evaluation(run, step):
+  """The last evaluation, if an earlier process made it and it is not made again after `step`."""
+  evaluation = run.get('evaluation')
+  return {'evaluation': evaluation} if evaluation and evaluation['step'] <= step else {}
 
 
 def _earlier(run):

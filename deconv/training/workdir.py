@@ -69,6 +69,11 @@ class Workdir:
       self._lock.close()
       self._lock = None
 
+  def clean(self):
+    """Removes what a killed run has left half written; for the one that has the lock."""
+    for folder in (self.path, self.file('samples')):
+      atomic_files.remove_left_over(folder)
+
   def check_config(self, config, allow_change=False):
     """Raises UserError with the list of differences when a config would make another experiment of the folder's own.
 
