@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 from deconv.errors import UserError
 
@@ -36,3 +37,14 @@ def write(path, content, durable=False):
 def write_json(path, content, durable=False):
   """Writes what JSON can hold, indented; see `write`."""
   write(path, (json.dumps(content, indent=2) + '\n').encode(), durable)
+
+
+def remove_left_over(folder):
+  """Removes the temporary files that killed processes have left in a folder; nobody else may be writing there.
+
+  Args:
+    folder: path; what is below it stays, and it need not be there.
+  """
+  for name in os.listdir(folder) if os.path.isdir(folder) else ():
+    if re.fullmatch(r'.+\.\d+\.tmp', name):
+      os.unlink(os.path.join(folder, name))

@@ -61,6 +61,7 @@ def run(main, config_from='file'):
       if len(argv) > 1:
         raise UserError(f"'{argv[1]}' is no flag: write --name=value, and see --help")
       _prepare_environment()
+      _end_at_ctrl_c()
       main(experiments[0])
 
   app.run(call, flags_parser=parse_flags)
@@ -158,6 +159,14 @@ def _quiet():
   handler.addFilter(lambda record: record.levelno >= python_logging.WARNING or record.pathname.startswith(_OURS))
   # What a thread of Orbax meets is told again, by one sentence, when its work is waited for.
   logging.get_absl_logger().addFilter(lambda record: 'orbax' not in record.pathname)
+  # Likewise what TensorStore's threads meet whose event loop an earlier failure has ended, as a full disk does.
+  shown = sys.unraisablehook
+
+  def show(unraisable):
+    if str(unraisable.exc_value) != 'Event loop is closed':
+      shown(unraisable)
+
+  sys.unraisablehook = show
 
 
 class _Sentence(python_logging.Formatter):
@@ -174,6 +183,16 @@ def _prepare_environment():
   # Before JAX starts its threads, whose allocations it concerns.
   if os.environ.get('JAX_PLATFORMS') == 'cpu' or not _has_accelerator_plugin():
     host_memory.keep_freed_memory()
+
+
+def _end_at_ctrl_c():
+  """Lets Ctrl-C end the process as the system does it, until a run that can be saved handles it.
+
+  Python's KeyboardInterrupt gets lost in a library's callback, crashes JAX where it comes while JAX is imported, and
+  waits for the end of a compilation.
+  """
+  if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _has_accelerator_plugin():

@@ -86,7 +86,8 @@ class CheckpointOptions(Options):
 
   Attributes:
     every: steps between checkpoints; 0 = only at the end.
-    keep: number of newest checkpoints that are kept.
+    keep: number of newest checkpoints that are kept; a checkpoint that a signal saved in between is kept besides, until
+      the next one.
     best_metric: evaluation metric whose best checkpoint is kept too; '' = none.
     best_is: whether the best value of best_metric is its max | min.
 

@@ -29,12 +29,14 @@ class Checkpoints:
   written.
   """
 
-  def __init__(self, folder, options=CheckpointOptions(), read_only=False):
+  def __init__(self, folder, options=CheckpointOptions(), due=lambda step: True, read_only=False):
     """Opens the folder.
 
     Args:
       folder: path; made if need be.
       options: CheckpointOptions.
+      due: whether a step is one after which the run makes a checkpoint; those of other steps, which a signal caused,
+        are kept until the next one that is due.
       read_only: only look: nothing is made, cleaned up or set aside.
     """
     self.folder = os.path.abspath(folder)
@@ -51,7 +53,7 @@ class Checkpoints:
           f"'{self.folder}' is to be the folder of the checkpoints and cannot be made "
           f'({error.strerror}): move what is there away, or choose another workdir'
         ) from error
-    self._policy = _NewestAndBest(options.keep, options.best_is)
+    self._policy = _NewestAndBest(options.keep, options.best_is, due)
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # it warns that a folder that is only to be read is only read
     try:
@@ -157,8 +159,7 @@ class Checkpoints:
         manager.close()  # waits
 
   def note_metrics(self, evaluations):
-    """Says how good checkpoints are, which are written before their evaluation, and deletes those that are neither new
-    nor the best any more.
+    """Says how good checkpoints are, which are written before their evaluation; see `prune`.
 
     Args:
       evaluations: {step: {name: number}}.
@@ -168,6 +169,13 @@ class Checkpoints:
     if not self._manager or self.read_only or not known:
       return
     self._policy.metrics.update(known)
+    self.prune()
+
+  def prune(self):
+    """Deletes the checkpoints that are neither new nor the best any more. Orbax does that after it has written one,
+    so that a kill between the two leaves one too many."""
+    if not self._manager or self.read_only:
+      return
     self.wait()
     for other in self.steps():
       if other not in self._policy.kept(self.steps()):
@@ -255,9 +263,9 @@ class _NewestAndBest(ocp.checkpoint_managers.PreservationPolicy):
     metrics: {step: number, or None}, filled by the owner.
   """
 
-  def __init__(self, keep, best_is):
+  def __init__(self, keep, best_is, due):
     self.metrics = {}
-    self._keep, self._sign = keep, 1 if best_is == 'max' else -1
+    self._keep, self._sign, self._due = keep, 1 if best_is == 'max' else -1, due
 
   def should_preserve(self, checkpoints, *, context):
     steps = [checkpoint.step for checkpoint in checkpoints]
@@ -266,7 +274,9 @@ class _NewestAndBest(ocp.checkpoint_managers.PreservationPolicy):
 
   def kept(self, steps):
     """Returns the set of those steps that stay."""
-    kept = set(sorted(steps)[-self._keep :])
+    due = sorted(filter(self._due, steps))[-self._keep :]
+    newer = [step for step in sorted(steps) if step > max(due, default=-1)]
+    kept = {*due, *newer[-self._keep :]}
     known = [step for step in steps if self.metrics.get(step) is not None]
     if known:
       kept.add(max(known, key=lambda step: (self._sign * self.metrics[step], step)))

@@ -70,6 +70,13 @@ class Run:
   learning_rate: Any
   key: jax.Array
 
+  def due(self, step):
+    """Returns whether after this step there are (pictures, an evaluation, a checkpoint) to make."""
+    sample, evaluate, save = self.intervals.due(step)
+    if step == self.total_steps:
+      return bool(self.intervals.samples), True, True
+    return sample, evaluate, save or (evaluate and bool(self.options.checkpoint.best_metric))
+
 
 def prepare(config, make_task=None):
   """Opens the data, builds the task and checks what can be checked before anything is written.

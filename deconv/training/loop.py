@@ -63,7 +63,10 @@ def train(run, workdir, *, allow_config_change=False):
     if writes:
       folder.lock()
       stack.callback(folder.unlock)
-    checkpoints = stack.enter_context(Checkpoints(folder.file('checkpoints'), options.checkpoint))
+      folder.clean()
+    checkpoints = stack.enter_context(
+      Checkpoints(folder.file('checkpoints'), options.checkpoint, lambda step: run.due(step)[2])
+    )
     state, meta, step = start_state(run, checkpoints)
     earlier = folder.run or {}
     # What is due after a step is due until it is done; process 0 knows, for its folder is the run's.
@@ -87,12 +90,14 @@ def train(run, workdir, *, allow_config_change=False):
       'steps': run.total_steps,
       'resumed_from': step,
       'done_after': step if done else None,
+      **_evaluation(earlier, step),
       'train_call_seconds': round(called, 3),
       'earlier': _earlier(folder.run),
     }
     writer = MetricWriter(folder.path, options.log.tensorboard, step, writes, evaluated=done)
     if writes:
       checkpoints.note_metrics(evaluations(folder.file('metrics.jsonl')))
+      checkpoints.prune()
     stack.callback(writer.close)
     if writes:
       folder.write_json('config.json', plain)
@@ -148,7 +153,7 @@ class Loop:
         stop = self.told_to_stop(step)
         if stop and step < total:
           self.stop(state, step)
-        if any(self.due(step)):
+        if any(self.run.due(step)):
           self.drain()
           self.do_what_is_due(state, step)
     finally:
@@ -236,13 +241,6 @@ class Loop:
     self.writer.write(step, 'train', numbers)
     self.progress.numbers(step, numbers)
 
-  def due(self, step):
-    """Returns whether after this step there are (pictures, an evaluation, a checkpoint) to make."""
-    sample, evaluate, save = self.run.intervals.due(step)
-    if step == self.run.total_steps:
-      return bool(self.run.intervals.samples), True, True
-    return sample, evaluate, save or (evaluate and bool(self.run.options.checkpoint.best_metric))
-
   def do_what_is_due(self, state, step):
     """Does what is due after a step: first the checkpoint, so that nothing can lose it, then pictures and evaluation.
 
@@ -251,7 +249,7 @@ class Loop:
     """
     timed = self.timing.running
     self.timing.pause()
-    sample, evaluate, save = self.due(step)
+    sample, evaluate, save = self.run.due(step)
     if save:
       self.save(state, step, between_done=not (sample or evaluate))
     if sample:
@@ -299,7 +297,7 @@ class Loop:
   def stop(self, state, step):
     """Saves and leaves."""
     self.drain()
-    self.save(state, step, between_done=not any(self.due(step)[:2]))
+    self.save(state, step, between_done=not any(self.run.due(step)[:2]))
     self.checkpoints.wait()
     self.pictures.save_gif(step)
     self.write_record()
@@ -351,6 +349,12 @@ def _what_is_to_be_done(run, state, step):
 
 def _steps(num):
   return 'one training step' if num == 1 else f'{num} training steps in a call'
+
+
+def _evaluation(run, step):
+  """The last evaluation, if an earlier process made it and it is not made again after `step`."""
+  evaluation = run.get('evaluation')
+  return {'evaluation': evaluation} if evaluation and evaluation['step'] <= step else {}
 
 
 def _earlier(run):

@@ -82,6 +82,11 @@ class Workdir:
       name.isdigit() or name.startswith('damaged-') for name in names
     )
 
+  def clean(self):
+    """Removes what a killed run has left half written; for the one that has the lock."""
+    for folder in (self.path, self.file('samples')):
+      atomic_files.remove_left_over(folder)
+
   def check_config(self, config, allow_change=False):
     """Compares a config with the folder's own.
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 from absl import flags
 import pytest
@@ -62,6 +64,35 @@ def test_mistake_gets_one_sentence(arguments, parts, tmp_path):
 def test_a_wrong_value_is_named_before_a_workdir_of_other_values(tmp_path):
   (tmp_path / 'config.json').write_text('{"data": {"background": [255, 255, 255]}}')
   assert 'red, green, blue' in error_of(run('main', DIGITS, '--config.data.background=7', f'--workdir={tmp_path}'))
+
+
+BUSY = """
+import ctypes, signal
+from absl import flags
+from experiments import command
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
+
+def main(options):
+  print('ready', flush=True)
+  mutex, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)
+  for _ in range(2):  # the second time waits for ever, in C
+    libc.pthread_mutex_lock(mutex)
+
+command.run(main)
+"""
+
+
+def test_ctrl_c_before_there_is_a_run_ends_at_once():
+  """Also inside of a library, where Python's KeyboardInterrupt waits, gets lost or crashes."""
+  command_line = [sys.executable, '-c', BUSY, DIGITS]
+  process = subprocess.Popen(command_line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+  try:
+    assert process.stdout.readline() == 'ready\n'
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == -signal.SIGINT  # a shell says 130
+    assert process.stderr.read() == ''
+  finally:
+    process.kill()
 
 
 def test_help_lists_the_flags_and_the_fields():
@@ -295,3 +326,14 @@ def test_advice_that_is_followed_works(file, wrong, sentence, right):
   with pytest.raises(UserError, match=sentence):
     apply(file, *flags_of(wrong))
   apply(file, *flags_of(wrong), *flags_of(right))
+
+
+def test_what_threads_of_a_failed_write_say_is_not_shown(monkeypatch):
+  shown = []
+  monkeypatch.setattr(sys, 'unraisablehook', shown.append)
+  command._quiet()
+  lost = SimpleNamespace(exc_value=RuntimeError('Event loop is closed'))
+  other = SimpleNamespace(exc_value=RuntimeError('else'))
+  sys.unraisablehook(lost)
+  sys.unraisablehook(other)
+  assert shown == [other]

@@ -72,6 +72,15 @@ def test_keeps_the_newest_and_the_best(tmp_path):
     assert checkpoints.steps() == [2, 7, 8]
 
 
+def test_one_too_many_after_a_kill_is_deleted(tmp_path):
+  """Orbax deletes after it has written: a kill between the two leaves what only `prune` removes after the last save."""
+  write(tmp_path, (1, 2, 3), keep=3)
+  with Checkpoints(tmp_path, CheckpointOptions(keep=2)) as checkpoints:
+    assert checkpoints.steps() == [1, 2, 3]
+    checkpoints.prune()
+    assert checkpoints.steps() == [2, 3] and sorted(os.listdir(tmp_path)) == ['2', '3']
+
+
 def test_saving_a_step_twice_writes_once(tmp_path):
   with Checkpoints(tmp_path) as checkpoints:
     assert checkpoints.save(3, make_state(3), {})

@@ -225,7 +225,29 @@ def test_a_kill_between_the_last_checkpoint_and_the_end_is_made_good(straight, t
   assert not os.path.exists(tmp_path / 'samples/progress.gif')
   assert_same_state(train(tmp_path), straight[1])
   assert os.path.exists(tmp_path / 'samples/progress.gif') and read(tmp_path, 'run.json')['finished']
+  assert read(tmp_path, 'run.json')['evaluation'] == read(straight[0], 'run.json')['evaluation']
   assert lines(tmp_path) == lines(straight[0])
+
+
+def test_what_a_signal_saved_takes_no_other_checkpoint_s_place(straight, tmp_path, monkeypatch):
+  """With 15 and 20 kept, one at 17 would be kept instead of 15."""
+  monkeypatch.setattr(loop.Loop, 'told_to_stop', stop_at(17))
+  with pytest.raises(SystemExit):
+    train(tmp_path)
+  assert sorted(os.listdir(tmp_path / 'checkpoints')) == ['10', '15', '17']
+  monkeypatch.undo()
+  train(tmp_path)
+  assert os.listdir(tmp_path / 'checkpoints') == os.listdir(straight[0] / 'checkpoints')
+
+
+def test_what_a_killed_run_has_left_half_written_is_removed(tmp_path):
+  train(tmp_path, train__steps=2)
+  left = ['run.json.12.tmp', 'metrics.jsonl.12.tmp', 'samples/kernel_00000002.png.345.tmp']
+  for name in left:
+    (tmp_path / name).write_text('half')
+  (tmp_path / 'notes.tmp').write_text('the user')
+  train(tmp_path, train__steps=4)
+  assert not [name for name in left if os.path.exists(tmp_path / name)] and os.path.exists(tmp_path / 'notes.tmp')
 
 
 def test_a_signal_in_an_evaluation_saves_at_once(straight, tmp_path, monkeypatch):
