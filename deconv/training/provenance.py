@@ -72,7 +72,8 @@ def git_commit():
   folder = os.path.dirname(os.path.abspath(deconv.__file__))
 
   def git(*arguments):
-    command = ['git', '-C', folder, *arguments]
+    # Without its optional lock: a run that is killed at that moment would leave it in the repository for good.
+    command = ['git', '--no-optional-locks', '-C', folder, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
 
   try:

@@ -1,5 +1,7 @@
 """What run.json says about the machine and the code."""
 
+import os
+import subprocess
 import time
 
 from deconv.training import provenance
@@ -12,6 +14,24 @@ def test_describe(monkeypatch, tmp_path):
   assert commit is None or (len(commit) == 40 and changed >= 0)
   monkeypatch.setattr(provenance.deconv, '__file__', str(tmp_path / '__init__.py'))
   assert provenance.git_commit() == (None, None)
+
+
+def test_the_repository_is_only_read(monkeypatch, tmp_path):
+  """`git status` writes what it has found into the index, under a lock that stays when it is killed."""
+
+  def git(*arguments):
+    subprocess.run(['git', '-C', tmp_path, *arguments], check=True, capture_output=True)
+
+  file = tmp_path / '__init__.py'
+  file.write_text('')
+  git('init')
+  git('add', '.')
+  git('-c', 'user.name=a', '-c', 'user.email=a@b.c', 'commit', '-m', 'first')
+  os.utime(file, (1, 1))  # the index does not know this time
+  before = (tmp_path / '.git/index').read_bytes()
+  monkeypatch.setattr(provenance.deconv, '__file__', str(file))
+  assert provenance.git_commit()[1] == 0
+  assert (tmp_path / '.git/index').read_bytes() == before
 
 
 def test_processor_is_that_of_lscpu():
