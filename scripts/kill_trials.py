@@ -130,7 +130,9 @@ class Trials:
       self._check_time(process, began, log)
     ended = time.monotonic()
     if process.poll() != 0:
-      raise Failed(f'the undisturbed run ended with status {process.poll()}: {_last_line(log)} (see {log})')
+      raise Failed(
+        f'the undisturbed run ended with status {process.poll()}: {(_text(log).splitlines() or [""])[-1]} (see {log})'
+      )
     metrics = lines(os.path.join(folder, 'metrics.jsonl'))
     evaluated = frozenset(line['step'] for line in metrics if line['split'] == 'eval')
     lasted = collections.defaultdict(list)
@@ -241,8 +243,12 @@ class Trials:
           time.sleep(plan.again)
           _send(process, plan.number)
         status = self._wait(process, time.monotonic(), log)
-        self._check_traces(process, log, plan.number, moment)
-        if status not in (0, -plan.number, 128 + plan.number):
+        # Python's own answer to Ctrl-C while it imports: nothing of the run exists yet.
+        early = (
+          plan.number == signal.SIGINT and moment.phase == run_watch.START_UP and 'KeyboardInterrupt' in _text(log)
+        )
+        self._check_traces(process, log, allowed=early)
+        if status not in (0, -plan.number, 128 + plan.number) and not (early and status == 1):
           raise Failed(f'{plan.number.name} in {moment.phase} gave the exit status {status}: see {log}')
         if status and moment.phase != run_watch.FINISHED:
           return Kill(plan, moment, status)
@@ -288,13 +294,9 @@ class Trials:
       _send(process, signal.SIGKILL)
       raise Failed(f'a process hangs, for more than {self._limit:.0f} s: see {log}')
 
-  def _check_traces(self, process, log, number=None, moment=None):
-    """No traceback, and no process of the session that outlives its leader for long."""
-    with open(log, encoding='utf-8', errors='replace') as file:
-      text = file.read()
-    # Python's own answer to Ctrl-C while it imports: nothing of the run exists yet.
-    importing = number == signal.SIGINT and moment.phase == run_watch.START_UP
-    if 'Traceback' in text and not (importing and text.rstrip().endswith('KeyboardInterrupt')):
+  def _check_traces(self, process, log, allowed=False):
+    """No traceback, unless it is allowed, and no process of the session that outlives its leader for long."""
+    if 'Traceback' in _text(log) and not allowed:
       raise Failed(f'there is a traceback: see {log}')
     end = time.monotonic() + _POSTERITY
     while orphans := _session(process.pid):
@@ -343,8 +345,7 @@ class Trials:
       self._check_traces(process, log)
       if status == 0:
         return
-      with open(log, encoding='utf-8', errors='replace') as file:
-        errors = [line for line in file if line.startswith('error: ')]
+      errors = [line for line in _text(log).splitlines() if line.startswith('error: ')]
       if status not in (1, 2) or len(errors) != 1 or folder not in errors[0]:
         raise Failed(
           f'a full disk gave the exit status {status} and {len(errors)} sentences with its folder: see {log}'
@@ -356,9 +357,9 @@ class Trials:
     raise Failed(f'the run does not fit into {size} bytes: see {log}')
 
 
-def _last_line(log):
+def _text(log):
   with open(log, encoding='utf-8', errors='replace') as file:
-    return (file.read().splitlines() or [''])[-1]
+    return file.read()
 
 
 def _send(process, number):

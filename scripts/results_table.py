@@ -452,6 +452,15 @@ TABLES = {
   'reports_single_channel': Table(
     ('reports-single_channel',), [field('report', 'name'), field('part', 'group'), value('ms', 'seconds.ours', 0, 1000)]
   ),
+  'torture': Table(
+    ('torture',),
+    [
+      field('the run was at', 'name'),
+      field('last step', 'group'),
+      *(value(name, name, 0) for name in ('SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP')),
+      value('all', 'kills', 0),
+    ],
+  ),
   'pooling': Table(
     ('pooling',),
     [

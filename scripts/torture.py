@@ -20,20 +20,13 @@ config's own evaluation.
 import argparse
 import collections
 import concurrent.futures
-import contextlib
-import datetime
-import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
-import time
 
-if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
-  sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from scripts import kill_trials, run_watch
+from scripts import kill_trials, result_files, run_watch
+from scripts.command_line import at_least, result_file
 from scripts.kill_trials import SIGNALS
 from scripts.run_differences import lines
 
@@ -46,6 +39,15 @@ SIZE = {
   'eval.every': 20,
   'samples.every': 8,
   'samples.every_epochs': 0.0,
+}
+# What is said of a phase.
+NAMES = {
+  run_watch.START_UP: 'start-up, compilation included',
+  run_watch.TRAINING: 'steps',
+  run_watch.CHECKPOINT: 'a checkpoint is being written',
+  run_watch.PICTURES: 'pictures',
+  run_watch.EVALUATION: 'an evaluation',
+  run_watch.CLOSING: 'the film and the last record',
 }
 
 
@@ -84,76 +86,61 @@ def best_metric(folder):
   return min(found)[2:] if found else (None, None)
 
 
-def table(kills):
-  """Returns the kills by phase and by signal as Markdown."""
+def rows(kills):
+  """Returns the kills by phase and by signal as rows of a result, see results/README.md."""
   count = collections.Counter((kill.moment.phase, kill.moment.last, kill.plan.number) for kill in kills)
-  rows = ['| the run was at | ' + ' | '.join(number.name for number in SIGNALS) + ' | all |', '|---|' + '--:|' * 5]
-  names = {
-    run_watch.START_UP: 'the start-up, compilation included',
-    run_watch.TRAINING: 'steps',
-    run_watch.CHECKPOINT: 'a checkpoint that was being written',
-    run_watch.PICTURES: 'pictures',
-    run_watch.EVALUATION: 'an evaluation',
-    run_watch.CLOSING: 'the film and the last record',
-  }
-  for last in (False, True):
-    for phase, name in names.items():
-      numbers = [count[phase, last, number] for number in SIGNALS]
-      if any(numbers):
-        row = f'{"after the last step: " if last else ""}{name}'
-        rows.append(f'| {row} | ' + ' | '.join(map(str, numbers)) + f' | {sum(numbers)} |')
-  numbers = [sum(kill.plan.number == number for kill in kills) for number in SIGNALS]
-  rows.append('| all | ' + ' | '.join(map(str, numbers)) + f' | {len(kills)} |')
-  return '\n'.join(rows)
+  found = []
+  for last, group in ((False, 'before'), (True, 'after')):
+    for phase, name in NAMES.items():
+      values = {number.name: count[phase, last, number] for number in SIGNALS}
+      if any(values.values()):
+        found.append(result_files.row(name, {**values, 'kills': sum(values.values())}, group=group))
+  values = {number.name: sum(kill.plan.number == number for kill in kills) for number in SIGNALS}
+  return [*found, result_files.row('all', {**values, 'kills': len(kills)})]
 
 
-def machine():
-  """Returns a line about the processor, the system and the versions."""
-  name = platform.processor()
-  with contextlib.suppress(OSError), open('/proc/cpuinfo') as file:
-    name = next((line.split(':', 1)[1].strip() for line in file if line.startswith('model name')), name)
-  return f'{os.cpu_count()} cores of {name}, {platform.system()} {platform.release()}'
-
-
-def report(trials, seconds, full_disk_reason):
-  """Returns the Markdown report of {config: Trials}."""
+def protocol(trials, options):
+  """Returns what the rows were made of, from {config: Trials} and the flags."""
   kills = [kill for each in trials.values() for kill in each.kills]
-  twice = sum(kill.plan.again is not None for kill in kills)
-  parts = [table(kills), '']
-  for config, each in trials.items():
-    with open(os.path.join(each.reference.folder, 'run.json'), encoding='utf-8') as file:
-      versions = json.load(file)['versions']
-    parts.append(
-      f'- {config}: {len(each.kills)} kills, {each.processes} processes, {each.full_disks} of them ended by a full '
-      f'disk; differences: {len(each.failures)}'
-    )
-  failures = sum(len(each.failures) for each in trials.values())
-  parts += [
-    '',
-    f'{len(kills)} kills, {sum(kill.moment.last for kill in kills)} of them after the last step; {twice} signals came '
-    f'twice. {f"No full disk: {full_disk_reason}. " if full_disk_reason else ""}Differences: {failures}.',
-    f'{datetime.date.today()}, {machine()}, {seconds / 60:.0f} minutes; '
-    + ', '.join(f'{name} {version}' for name, version in versions.items() if name != 'deconv'),
-  ]
-  return '\n'.join(parts)
+  return {
+    'configs': ', '.join(trials),
+    'differences': sum(len(each.failures) for each in trials.values()) or 'none',
+    'kills_after_the_last_step': sum(kill.moment.last for kill in kills),
+    'signals_that_came_twice': sum(kill.plan.again is not None for kill in kills),
+    'processes': sum(each.processes for each in trials.values()),
+    'processes_ended_by_a_full_disk': sum(each.full_disks for each in trials.values()),
+    'random_seed': options.seed,
+  }
 
 
-def main():
+def report(found, about, full_disk_reason):
+  """Returns `rows` and `protocol` as Markdown."""
+  signals = [number.name for number in SIGNALS]
+  parts = [' | '.join(['| the run was at', 'last step', *signals, 'all |']), '|---|---|' + '--:|' * (len(signals) + 1)]
+  for row in found:
+    numbers = [str(row['values'][name]) for name in (*signals, 'kills')]
+    parts.append(f'| {row["name"]} | {row["group"] or ""} | ' + ' | '.join(numbers) + ' |')
+  parts += ['', *(f'- {name.replace("_", " ")}: {value}' for name, value in about.items())]
+  return '\n'.join(parts + [f'- no full disk: {full_disk_reason}'] * bool(full_disk_reason))
+
+
+def main(argv=None):
   """Prints the report; the exit status is 1 where a run differs from the undisturbed one or misbehaves."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
   )
   parser.add_argument('--config', action='append', required=True, help='FILE.py[:VARIANT]; may be given several times')
-  parser.add_argument('--kills', type=int, default=30, help='over all configs')
-  parser.add_argument('--row', type=int, default=4, help='at most so many kills in one folder')
+  parser.add_argument('--kills', type=at_least(1), default=30, help='over all configs')
+  parser.add_argument('--row', type=at_least(1), default=4, help='at most so many kills in one folder')
   parser.add_argument(
     '--full_disks', type=int, default=2, help='runs of each config on a file system that is too small'
   )
-  parser.add_argument('--jobs', type=int, default=1, help='configs at the same time')
+  parser.add_argument('--jobs', type=at_least(1), default=1, help='configs at the same time')
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--limit', type=float, default=300.0, help='seconds after which a process hangs')
   parser.add_argument('--out', default='', help='folder for the runs; default: a temporary one')
-  options, overrides = parser.parse_known_args()
+  parser.add_argument('--save', type=result_file, default='', help=result_files.SAVE)
+  options, overrides = parser.parse_known_args(argv)
   for word in overrides:
     if not word.startswith('--config.') or '=' not in word:
       parser.error(f"'{word}' is no flag: see --help; a field of the config is set by --config.section.field=value")
@@ -163,7 +150,7 @@ def main():
   fields = {**SIZE, 'compilation_cache': os.path.join(out, 'programs')}
   fields.update(word.removeprefix('--config.').split('=', 1) for word in overrides)
   kill_trials.hear_all_signals()
-  began, shares = time.monotonic(), len(options.config)
+  shares = len(options.config)
   with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
     waiting = [
       pool.submit(
@@ -182,10 +169,12 @@ def main():
       sys.exit(f'error: {error}')
   trials = {config: each for config, (each, _) in zip(options.config, done, strict=True)}
   reason = next((why_not for _, why_not in done if why_not), None)
-  text = report(trials, time.monotonic() - began, reason)
+  found, about = rows([kill for each in trials.values() for kill in each.kills]), protocol(trials, options)
+  text = report(found, about, reason)
   print(text)
   with open(os.path.join(out, 'report.md'), 'w', encoding='utf-8') as file:
     file.write(text + '\n')
+  result_files.save_benchmark(options.save, 'scripts.torture', about, found)
   if any(each.failures for each in trials.values()):
     print(f'the runs that differ are kept in {out}', file=sys.stderr)
     sys.exit(1)

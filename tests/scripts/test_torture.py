@@ -35,9 +35,9 @@ def test_a_run_that_loses_nothing(tmp_path):
   assert {kill.moment.last for kill in trials.kills} == {False, True}
   assert len({kill.plan.number for kill in trials.kills}) == 4
   assert sorted(os.listdir(tmp_path)) == ['undisturbed', 'undisturbed.log']  # what is equal is removed
-  table = torture.table(trials.kills).splitlines()
-  assert table[-1].endswith('| 10 |') and 'SIGHUP' in table[0]
-  assert sum(int(row.split('|')[-2]) for row in table[2:-1]) == 10
+  *rows, last = torture.rows(trials.kills)
+  assert last['values']['kills'] == sum(row['values']['kills'] for row in rows) == 10
+  assert {row['group'] for row in rows} == {'before', 'after'} and last['values']['SIGHUP'] > 0
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,16 @@ def test_the_report(tmp_path, monkeypatch, capsys):
     )
 
   def call(name, *flags):
-    monkeypatch.setattr(sys, 'argv', ['torture', f'--out={tmp_path / name}', '--config.train.steps=12', *flags])
-    torture.main()
+    torture.main([f'--out={tmp_path / name}', '--config.train.steps=12', *flags])
 
   monkeypatch.setattr(torture, 'command_of', command_of)
   monkeypatch.setattr(kill_trials, '_mount', lambda folder, size: 'not permitted')
-  call('good', '--config=', '--kills=2', '--row=2')
+  call('good', '--config=', '--kills=2', '--row=2', f'--save={tmp_path}/saved.json')
   said = capsys.readouterr().out
-  assert '| all | ' in said and '2 kills, ' in said and 'No full disk: not permitted. Differences: 0.' in said
-  assert said.endswith((tmp_path / 'good/report.md').read_text()) and 'fake 1' in said
+  assert '| all |  | ' in said and '- differences: none' in said and '- no full disk: not permitted' in said
+  assert (tmp_path / 'good/report.md').read_text() in said
+  saved = json.loads((tmp_path / 'saved.json').read_text())
+  assert saved['recorded'] == 'by scripts.torture' and saved['rows'][-1]['values']['kills'] == 2
   with pytest.raises(SystemExit) as exit_:
     call('bad', '--config=film of another', '--kills=1')
   assert exit_.value.code == 1 and "'samples/progress.gif' differs" in capsys.readouterr().out

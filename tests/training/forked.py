@@ -7,7 +7,7 @@ import signal
 import sys
 
 _CONTEXT = multiprocessing.get_context('forkserver')
-_CONTEXT.set_forkserver_preload(['deconv.training.loop', 'experiments.command', 'tests.training.run_tiny'])
+_CONTEXT.set_forkserver_preload(['deconv.training.loop', 'deconv.experiments.command', 'tests.training.run_tiny'])
 
 
 class Forked:
