@@ -8,9 +8,6 @@ import sys
 import numpy as np
 import orbax.checkpoint as ocp
 
-if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
-  sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
 # What a clock, an interruption or another place changes.
 TIMES = ('images_per_second', 'data_wait')
 HISTORY = (
@@ -138,12 +135,12 @@ def _bytes(path):
     return file.read()
 
 
-def main():
+def main(argv=None):
   """Prints the differences; the exit status is 1 where there are some."""
-  parser = argparse.ArgumentParser(description=__doc__)
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('folder')
   parser.add_argument('other')
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   found = differences(options.folder, options.other)
   print('\n'.join(found) or 'the runs are equal')
   sys.exit(bool(found))

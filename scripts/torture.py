@@ -30,9 +30,6 @@ import sys
 import tempfile
 import time
 
-if not __package__:  # run by its path: the repository's root is not among the places that Python looks in
-  sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
 from scripts import kill_trials, run_watch
 from scripts.kill_trials import SIGNALS
 from scripts.run_differences import lines
@@ -138,7 +135,7 @@ def report(trials, seconds, full_disk_reason):
   return '\n'.join(parts)
 
 
-def main():
+def main(argv=None):
   """Prints the report; the exit status is 1 where a run differs from the undisturbed one or misbehaves."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
@@ -153,7 +150,7 @@ def main():
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--limit', type=float, default=300.0, help='seconds after which a process hangs')
   parser.add_argument('--out', default='', help='folder for the runs; default: a temporary one')
-  options, overrides = parser.parse_known_args()
+  options, overrides = parser.parse_known_args(argv)
   for word in overrides:
     if not word.startswith('--config.') or '=' not in word:
       parser.error(f"'{word}' is no flag: see --help; a field of the config is set by --config.section.field=value")
