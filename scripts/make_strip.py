@@ -18,6 +18,7 @@ with scikit-image. No image of a data set that has to be fetched is in them, so 
 
 import argparse
 import dataclasses
+import functools
 import os
 
 import numpy as np
@@ -27,7 +28,7 @@ from deconv.experiments import command
 
 SIDE = 290  # of a panel in pixels
 BETWEEN = 13  # pixels between two panels: 1,199 in all
-SEED = 3  # of latents and noise; of eight seeds, one whose digits can be read
+SEED = 0  # of the noise
 SCENES = 0, 1  # held-out scenes that are shown
 PHOTO, TOP, LEFT = 1, 8, 70  # of the held-out photographs in colour the cat, and where its face is cut out
 LABEL_SIZE = 15  # of the letters in pixels
@@ -69,13 +70,13 @@ def beside(panels):
   return np.concatenate([part for panel in panels for part in (gap, panel)][1:], axis=1)
 
 
-def samples(task, state):
-  """Sixteen samples. Returns uint8 (SIDE, SIDE, 3), as the other panels do."""
+def samples(task, state, seed):
+  """Sixteen samples of latents that the seed alone decides. Returns uint8 (SIDE, SIDE, 3), as the other panels do."""
   import jax
 
   from deconv import data
 
-  images = data.to_uint8(task.sample(state, jax.random.key(SEED), 16))
+  images = data.to_uint8(task.sample(state, jax.random.key(seed), 16))
   return _tiles(images, 4)
 
 
@@ -124,10 +125,10 @@ def _tiles(images, columns, smooth=None):
   return plots.image_grid(np.stack(tiles), columns)
 
 
-# {folder of the run: (what draws its panel, what stands under it)}
+# {folder of the run: (what draws its panel, what stands under it)}. Of eight seeds, those whose digits read best.
 PANELS = {
-  'dcgan_mnist': (samples, 'Generation: samples of a DCGAN'),
-  'conv_vae_mnist': (samples, 'Generation: samples of a VAE'),
+  'dcgan_mnist': (functools.partial(samples, seed=3), 'Generation: samples of a DCGAN'),
+  'conv_vae_mnist': (functools.partial(samples, seed=1), 'Generation: samples of a VAE'),
   'unet_scenes': (scenes, 'Segmentation: classes by a U-Net'),
   'rednet_denoise_photos': (photograph, 'Restoration: RED-Net removes noise'),
 }
