@@ -19,21 +19,7 @@ def get_config(model='dcgan', task='gan'):
   return ml_collections.ConfigDict(options.defaults(task, model)).lock()
 
 
-def set_model(config, name):
-  """Puts another model into a config.
-
-  A field that both models have keeps a value that the config has set; where it stood at the old model's default, and
-  for all other fields, the new model's own defaults hold.
-
-  Raises:
-    UserError: the task of the config has no such model.
-  """
-  old, new = (options.defaults(config.task, model)['model'] for model in (config.model.name, name))
-  for field, value in config.model.items():
-    if field in new and field != 'name' and value != old[field]:
-      new[field] = value
-  with config.unlocked():
-    config.model = new
+set_model = options.set_model  # config files find it here
 
 
 # Overrides that make any experiment end in seconds on two cores; finish() applies them to ':smoke'.
@@ -67,7 +53,9 @@ def finish(config, variant='', variants=None, smoke=None):
   Raises:
     ValueError: a name that this config does not have.
   """
-  variants = dict(variants or {}, smoke={**_SMOKE, **(smoke or {})})
+  unused = options.TASKS[config.task].eval.EFFECT
+  common = {field: value for field, value in _SMOKE.items() if field.removeprefix('eval.') not in unused}
+  variants = dict(variants or {}, smoke={**common, **(smoke or {})})
   names = [name for name in variant.split(',') if name]
   for name in sorted(names, key=lambda name: name == 'smoke'):
     if name not in variants:

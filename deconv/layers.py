@@ -172,17 +172,19 @@ class BatchNorm(nn.BatchNorm):
   momentum: float = 0.0  # Flax then leaves the batch's own statistics, which are mixed in below
 
   @nn.compact
-  def __call__(self, x, use_running_average=None, *, mask=None):
+  def __call__(
+    self, x: jax.Array, use_running_average: bool | None = None, *, mask: jax.Array | None = None
+  ) -> jax.Array:
     """Returns x (..., channels) normalised; see flax.linen.BatchNorm."""
     names = ('mean', 'var')
-    old = {name: self.get_variable('batch_stats', name) for name in names}
+    old: dict[str, jax.Array] = {name: self.get_variable('batch_stats', name) for name in names}
     y = super().__call__(x, use_running_average, mask=mask)
     running = nn.merge_param('use_running_average', self.use_running_average, use_running_average)
     if running or self.is_initializing():
       return y
     untouched = jnp.all(old['mean'] == 0) & jnp.all(old['var'] == 1)
     for name in names:
-      batch = self.get_variable('batch_stats', name)
+      batch: jax.Array = self.get_variable('batch_stats', name)
       mixed = self.decay * old[name] + (1 - self.decay) * batch
       self.put_variable('batch_stats', name, jnp.where(untouched, batch, mixed))
     return y

@@ -241,19 +241,22 @@ def save_png(path, image):
   atomic_files.write(path, buffer.getvalue())
 
 
-def save_gif(path, frames, fps=8):
+def save_gif(path, frames, fps=8, last_seconds=0.0):
   """Writes an endlessly repeating GIF; the file is there whole or not at all.
 
   Args:
     path: where to; its folder is made if need be.
     frames: non-empty sequence of uint8 (height, width, 1 or 3), all of one shape.
     fps: frames a second; the format counts in hundredths of a second.
+    last_seconds: how long the last frame is shown at least.
 
   Raises:
     UserError: the file cannot be written.
   """
   frames, buffer = [_pillow(frame) for frame in frames], io.BytesIO()
-  frames[0].save(buffer, format='GIF', save_all=True, append_images=frames[1:], loop=0, duration=round(1000 / fps))
+  milliseconds = [round(1000 / fps)] * len(frames)
+  milliseconds[-1] = max(milliseconds[-1], round(1000 * last_seconds))
+  frames[0].save(buffer, format='GIF', save_all=True, append_images=frames[1:], loop=0, duration=milliseconds)
   atomic_files.write(path, buffer.getvalue())
 
 

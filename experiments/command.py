@@ -1,24 +1,30 @@
 """What the entry points share: flags in, one sentence and exit status 2 out when the user has made a mistake."""
 
+import codecs
 import importlib.metadata
 import importlib.util
+import io
 import json
+import logging as python_logging
 import os
 import signal
 import sys
 import textwrap
+import traceback
 
 from absl import app, flags, logging
 import ml_collections
 
 import deconv
-from deconv.configs import base
 from deconv.errors import UserError, nearest
-from deconv.options import Experiment, fields_of
+from deconv.options import Experiment, fields_of, set_model
 from deconv.options.options import documentation, needs, parse
+from deconv.options.other_names import known_field, nearest_field
 from deconv.training import config_diff, host_memory
 
 _DECONV = os.path.dirname(deconv.__file__)  # it holds configs/ and experiments/
+# How help is asked for.
+_HELP = {'--help', '-h', '-help', '--helpfull', '--helpshort'}
 
 
 def run(main, config_from='file'):
@@ -41,8 +47,8 @@ def run(main, config_from='file'):
         'any of its fields: --config.section.field=value',
       )
     with one_sentence():
-      if {'--help', '-h', '-help', '--helpfull', '--helpshort'} & set(argv):
-        words = [word for word in argv if 'help' not in word and word != '-h']
+      if _HELP & set(argv):
+        words = [word for word in argv if word not in _HELP]
         print(_help(sys.modules[main.__module__].__doc__, words, config_from))
         sys.exit(0)
       config = (_config_of_file if config_from == 'file' else _config_of_workdir)(argv)
@@ -98,12 +104,18 @@ def _help(purpose, argv, config_from):
 
 
 class one_sentence:
-  """Prints a `UserError` as one line on stderr and exits with status 2; a closed pipe or Ctrl-C end quietly."""
+  """Prints a `UserError` as one line on stderr and exits with status 2; a closed pipe or Ctrl-C end quietly.
+
+  From here on a letter that the terminal cannot show becomes one that it can, and ends nothing.
+  """
 
   def __enter__(self):
+    for stream in sys.stdout, sys.stderr:
+      if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors=_PLAINER)
     return self
 
-  def __exit__(self, kind, error, traceback):
+  def __exit__(self, kind, error, where):
     if kind is None:
       return False
     if issubclass(kind, UserError):
@@ -117,6 +129,20 @@ class one_sentence:
     return False
 
 
+# Where our files are.
+_OURS = os.path.dirname(os.path.abspath(deconv.__file__)) + os.sep
+# What is printed for a letter that the terminal's encoding has not.
+_PLAINER = 'deconv.plainer'
+_PLAIN = {'±': '+-', '×': 'x', '–': '-', '…': '...'}
+
+
+def _plainer(error):
+  return ''.join(_PLAIN.get(letter, '?') for letter in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_PLAINER, _plainer)
+
+
 def _fail(sentence):
   sys.stdout.flush()
   print(f'error: {sentence}', file=sys.stderr, flush=True)
@@ -124,11 +150,21 @@ def _fail(sentence):
 
 
 def _quiet():
-  """Warnings of ours are shown; libraries that log every checkpoint and every trace are not."""
-  logging.set_verbosity(logging.WARNING)
-  logging.set_stderrthreshold('warning')
+  """Our lines of the log are shown; libraries that log every checkpoint and every trace only warn."""
+  logging.set_verbosity(logging.INFO)
+  flags.FLAGS.set_default('logtostderr', True)  # to what is sys.stderr at that time: a progress bar steps in between
+  handler = logging.get_absl_handler()
+  handler.setFormatter(_Sentence())
+  handler.addFilter(lambda record: record.levelno >= python_logging.WARNING or record.pathname.startswith(_OURS))
   # What a thread of Orbax meets is told again, by one sentence, when its work is waited for.
   logging.get_absl_logger().addFilter(lambda record: 'orbax' not in record.pathname)
+
+
+class _Sentence(python_logging.Formatter):
+  """A line of the log without date, process and file: `warning: ...`."""
+
+  def format(self, record):
+    return ('' if record.levelno < python_logging.WARNING else f'{record.levelname.lower()}: ') + super().format(record)
 
 
 def _prepare_environment():
@@ -165,6 +201,8 @@ def _load_file(name):
     config = module.get_config(variant)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise UserError(f'--config={name}: {" ".join(str(error).strip(chr(34) + chr(39)).split())}') from error
+  except Exception as error:  # whatever the user's own lines raise
+    raise UserError(_fault(path, error)) from error
   if not isinstance(config, ml_collections.ConfigDict):
     raise UserError(f"'{path}': get_config(variant) must return a ConfigDict")
   return config
@@ -193,8 +231,31 @@ def load_module(path, flag, folder='configs'):
   if spec is None:
     raise UserError(f"'{path}' is no Python file: give {flag}")
   module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
+  try:
+    spec.loader.exec_module(module)
+  except UserError:
+    raise
+  except Exception as error:  # whatever the user's own lines raise
+    raise UserError(_fault(path, error)) from error
   return module
+
+
+def _fault(path, error):
+  """Returns the sentence about an exception that a user's Python file has raised."""
+  if isinstance(error, SyntaxError):
+    line = error.lineno
+  else:
+    lines = [
+      frame.lineno
+      for frame in traceback.extract_tb(error.__traceback__)
+      if os.path.abspath(frame.filename) == os.path.abspath(path)
+    ]
+    line = lines[-1] if lines else 1
+  sentence = f"'{path}', line {line}: {type(error).__name__}: {error}"
+  if not isinstance(error, ImportError) or (error.name or '').partition('.')[0] != 'configs':
+    return f'{sentence}; mend the file'
+  # A package of this name may be another project's, or none.
+  return f"{sentence}; write 'from deconv.configs import' in place of 'from configs import'"
 
 
 def check_fields(file, overrides):
@@ -240,7 +301,7 @@ class _FieldParser(flags.ArgumentParser):
   def parse(self, argument):
     try:
       return parse(argument, self._kind)
-    except (ValueError, KeyError):
+    except ValueError:
       raise ValueError(f'the field needs {needs(self._kind, self._example)}') from None
 
   def flag_type(self):
@@ -273,7 +334,7 @@ def _with_overrides(config, argv, flag_values):
   """
   (model,) = _peek(argv, 'config.model.name')
   if model and model != config.model.name:  # it brings its own fields with it, so that they can be set here too
-    base.set_model(config, model)
+    set_model(config, model)
   fields = fields_of(config.task, config.model.name)
   for name, (kind, example, _) in fields.items():
     flags.DEFINE_flag(
@@ -302,7 +363,11 @@ def _parse(flag_values, argv, fields=(), known_only=False):
   except flags.UnrecognizedFlagError as error:
     name = error.flagname.removeprefix('no') if error.flagname.startswith('noconfig.') else error.flagname
     if not name.startswith('config.'):
-      near = nearest(name, [flag for flag in flag_values if not flag.startswith('config.')])
+      near = known_field(name, fields) or nearest(
+        name, [flag for flag in flag_values if not flag.startswith('config.')]
+      )
+      near = near or nearest_field(name, fields)
+      near = f'config.{near}' if near in fields else near
       hint = f"; did you mean '--{near}'?" if near else '; see --help'
       raise UserError(f"there is no flag '--{name}'{hint}") from error
     name = name.removeprefix('config.')
@@ -318,12 +383,6 @@ def _parse(flag_values, argv, fields=(), known_only=False):
     raise UserError(str(error).removeprefix('flag ')) from error
   except (flags.Error, TypeError, ValueError) as error:
     raise UserError(f'the command line cannot be read: {error}') from error
-
-
-def nearest_field(name, fields):
-  """Returns the field whose dotted name, or last part, is nearest to `name`, or None."""
-  last = {field.rsplit('.', 1)[-1]: field for field in fields}
-  return nearest(name, fields) or last.get(nearest(name.rsplit('.', 1)[-1], last, 0.7))
 
 
 def _files(folder):

@@ -1,11 +1,16 @@
 """Measures a trained run: `python -m experiments.evaluate --workdir=DIR [--step=N] [--config.eval.num_samples=10000]`.
 
-Prints the metrics with their protocol and writes them to DIR/evaluation/STEP.json, the pictures beside it. Fields of
-the run's config may be overridden: where the data lie, how many samples, averaged parameters or not. Where the task can
-judge single images (-ELBO of a VAE, nats: high = an anomaly), STEP_images.csv has a row for each of the evaluation
-split and anomalies_STEP.png shows the highest.
+Prints the metrics with their protocol and writes them to DIR/evaluation/STEP.json, the pictures beside it. Where the
+task can judge single images (-ELBO of a VAE, nats: high = an anomaly), STEP_images.csv has a row for each of the
+evaluation split and anomalies_STEP.png shows the highest.
+
+Fields of the run's config may be overridden: where the data lie, how many samples, averaged parameters or not. What is
+measured with other values than the run's own does not replace what was measured with these: its files are called
+STEP-OVERRIDES, where OVERRIDES are eight digits that belong to these values, and `overrides` in the JSON file says
+which they are.
 """
 
+import hashlib
 import json
 import os
 
@@ -14,6 +19,7 @@ import numpy as np
 
 from deconv import atomic_files, plots
 from deconv.experiments import command
+from deconv.training import config_diff
 
 _SHOWN = 64  # images of the picture of anomalies
 _WORKDIR = command.define_path('workdir', None, 'folder of a run')
@@ -21,36 +27,52 @@ _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the
 
 
 def main(options):
+  print(f'evaluating {_WORKDIR.value}', flush=True)  # before the seconds in which JAX starts
   from deconv.tasks.capabilities import ScoresImages
-  from deconv.training import experiment, restore
-  from deconv.training.evaluation import Evaluation
+  from deconv.training import compilation_cache, evaluation, experiment, restore
 
+  compilation_cache.enable(options.compilation_cache)
+  own = config_diff.to_plain(command.load_config(_WORKDIR.value))
+  overrides = config_diff.changed(own, config_diff.to_plain(options))
   run = experiment.prepare(options)
   _, state, step = restore.restore(options, _WORKDIR.value, _STEP.value, run.task)
-  evaluation, state = Evaluation(run), run.parallel.put_state(state)
-  metrics, images, protocol = evaluation.measure(state)
+  print(f'at step {step}', *(f'with {name}={value}' for name, value in overrides.items()), sep=', ', flush=True)
+  measuring, state = evaluation.Evaluation(run), run.parallel.put_state(state)
+  metrics, images, protocol = measuring.measure(state)
 
-  folder = os.path.join(_WORKDIR.value, 'evaluation')
-  scores, source = evaluation.score_images(state) if isinstance(run.task, ScoresImages) else (None, None)
+  folder, stem = os.path.join(_WORKDIR.value, 'evaluation'), _stem(step, overrides)
+  scores, source = measuring.score_images(state) if isinstance(run.task, ScoresImages) else (None, None)
   if scores is not None:
     rows = [','.join(scores), *(','.join(f'{value:.7g}' for value in row) for row in zip(*scores.values()))]
-    atomic_files.write(os.path.join(folder, f'{step:08d}_images.csv'), '\n'.join(rows).encode() + b'\n')
+    atomic_files.write(os.path.join(folder, f'{stem}_images.csv'), '\n'.join(rows).encode() + b'\n')
     highest = scores['index'][np.argsort(-list(scores.values())[-1], kind='stable')[:_SHOWN]]
     images['anomalies'] = plots.image_grid(np.stack([source[int(index)]['image'] for index in highest]))
   for name, image in images.items():
-    plots.save_png(os.path.join(folder, f'{name}_{step:08d}.png'), image)
-  report = {'step': step, 'metrics': metrics, 'protocol': protocol, 'images_seen': step * options.train.batch_size}
-  path = os.path.join(folder, f'{step:08d}.json')
+    plots.save_png(os.path.join(folder, f'{name}_{stem}.png'), image)
+  report = {
+    'step': step,
+    'overrides': overrides,
+    'metrics': metrics,
+    'protocol': protocol,
+    'images_seen': step * options.train.batch_size,
+  }
+  path = os.path.join(folder, f'{stem}.json')
   atomic_files.write_json(path, report)
-  print(f'{_WORKDIR.value} at step {step}')
   for name, value in sorted(metrics.items()):
     print(f'  {name:28s} {value:.6g}')
-  print(f'  protocol: {json.dumps(protocol)}')
+  print(f'  protocol: {evaluation.in_words({"seed": options.seed, **protocol})}')
   print(
     f'written: {path}'
-    + (f', {step:08d}_images.csv' if scores is not None else '')
-    + ''.join(f', {name}_{step:08d}.png' for name in images)
+    + (f', {stem}_images.csv' if scores is not None else '')
+    + ''.join(f', {name}_{stem}.png' for name in images)
   )
+
+
+def _stem(step, overrides):
+  """Returns how the files are called that belong to a step and to {field: value} other than the run's own."""
+  if not overrides:
+    return f'{step:08d}'
+  return f'{step:08d}-{hashlib.sha256(json.dumps(overrides, sort_keys=True).encode()).hexdigest()[:8]}'
 
 
 def console():

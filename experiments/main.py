@@ -22,6 +22,7 @@ _TIMEOUT = flags.DEFINE_integer(
 
 def main(options):
   workdir = _WORKDIR.value or os.path.join('runs', command.config_name())
+  print(f'training {command.config_name()} in {workdir}', flush=True)  # before the seconds in which JAX starts
   with distributed.joined(_DISTRIBUTED.value, _TIMEOUT.value):
     # Imported late: a mistake on the command line is answered before JAX has started.
     from deconv.training import loop

@@ -4,6 +4,8 @@
 No data set is needed. A `.gif` instead of a `.png` shows the images one after the other (all latents of a traversal
 side by side). A `.npy` holds them as uint8 (num, height, width, channels).
 
+`--num` fills whole rows of `--columns` of an interpolation or traversal, and the square of a manifold.
+
 `--image=FILE --out=FILE.png` instead runs a segmentation or restoration network on a picture of your own, of any size.
 """
 
@@ -38,11 +40,13 @@ _ENLARGE = flags.DEFINE_integer('enlarge', 1, 'side of the square that each pixe
 def main(options):
   num = _NUM.value
   _check()
+  print(f'drawing from {_WORKDIR.value}', flush=True)  # before the seconds in which JAX starts
   import jax
 
   from deconv import data
-  from deconv.training import restore
+  from deconv.training import compilation_cache, evaluation, restore
 
+  compilation_cache.enable(options.compilation_cache)
   if _IMAGE.value:
     return _transform(options)
   task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
@@ -60,11 +64,9 @@ def main(options):
     plots.save_gif(out, shown, options.samples.gif_fps)
   else:
     plots.save_png(out, plots.image_grid(np.stack(shown), columns))
-  print(
-    f'written: {out} ({len(images)} images of step {step}, seed {_SEED.value}, '
-    f'{"averaged" if options.eval.use_ema and options.train.ema_decay else "last"} parameters, '
-    f'{options.eval.batch_stats} statistics)'
-  )
+  few = f', one row for each of {len(images) // columns} latents' if len(images) < num else ''
+  how = evaluation.in_words(task.sampling_protocol(state))
+  print(f'written: {out} ({len(images)} images of step {step}{few}, seed {_SEED.value}, {how})')
 
 
 def _draw(task, state, key, num, columns):
@@ -72,9 +74,11 @@ def _draw(task, state, key, num, columns):
   from deconv.tasks.capabilities import Generates, TransformsPictures, TraversesLatents
 
   kind = _KIND.value
-  if not isinstance(task, Generates if kind in ('grid', 'interpolation') else TraversesLatents):
-    hint = '; give it a picture of your own: --image=FILE' if isinstance(task, TransformsPictures) else ''
-    raise UserError(f"a run of task '{task.options.task}' has nothing for --kind={kind}{hint}")
+  possible = [name for name in KINDS if isinstance(task, Generates if name in KINDS[:2] else TraversesLatents)]
+  if kind not in possible:
+    hint = 'give it a picture of your own: --image=FILE' if isinstance(task, TransformsPictures) else ''
+    hint = f'choose one of {", ".join(possible)}' if possible else hint
+    raise UserError(f"a run of task '{task.options.task}' has nothing for --kind={kind}; {hint}")
   if kind == 'grid':
     return task.sample(state, key, num), None
   if kind == 'interpolation':
@@ -111,6 +115,15 @@ def _check():
   for flag in (_NUM, _COLUMNS, _ENLARGE):
     if flag.value < 1:
       raise UserError(f'--{flag.name}={flag.value} must be 1 or more')
+  num, columns, side = _NUM.value, _COLUMNS.value, math.isqrt(_NUM.value)
+  if _KIND.value in ('interpolation', 'traversal') and num > columns and num % columns:
+    fitting = [number for number in range(2, columns) if num % number == 0]
+    raise UserError(
+      f'--num={num} does not fill rows of --columns={columns}: give --num={num // columns * columns}'
+      + (f' or --columns={fitting[-1]}' if fitting else '')
+    )
+  if _KIND.value == 'manifold' and side**2 != num:
+    raise UserError(f'--num={num} does not fill a square: give --num={side**2} or --num={(side + 1) ** 2}')
   if _OUT.value and os.path.splitext(_OUT.value)[1] not in ('.png', '.gif', '.npy'):
     raise UserError(f'--out={_OUT.value} must end in .png, .gif or .npy')
   if _IMAGE.value and _OUT.value and not _OUT.value.endswith('.png'):

@@ -255,12 +255,13 @@ def _predicts_classes(workdir):
 def predictions(path, workdirs):
   """Writes rows of image | truth | what each network makes of it; `workdirs` is {label: folder of a finished run}."""
   from deconv import data
-  from deconv.training import restore
+  from deconv.training import compilation_cache, restore
 
   items, predicted = None, {}
   for label, workdir in workdirs.items():
     options = command.load_config(workdir)
     if items is None:
+      compilation_cache.enable(options.compilation_cache)
       test = data.open_source(options.data, split=options.data.eval_split)
       items = [test[i] for i in range(min(SHOWN, len(test)))]
     task, state, _ = restore.restore(options, workdir)

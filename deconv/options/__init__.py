@@ -4,7 +4,7 @@ from deconv.options.augment import AugmentOptions, TurnOptions
 from deconv.options.data import IGNORE, DataOptions
 from deconv.options.degrade import DegradeOptions
 from deconv.options.evaluation import EvalOptions
-from deconv.options.experiment import MODELS, TASKS, Experiment, defaults, fields_of
+from deconv.options.experiment import MODELS, TASKS, Experiment, defaults, fields_of, set_model
 from deconv.options.optimizer import OptimizerOptions
 from deconv.options.options import Options
 from deconv.options.run import CheckpointOptions, LogOptions, ParallelOptions, SamplesOptions, TrainOptions
@@ -28,4 +28,5 @@ __all__ = [
   'TurnOptions',
   'defaults',
   'fields_of',
+  'set_model',
 ]

@@ -36,10 +36,11 @@ class DegradeOptions(Options):
     hole_value: value of the missing pixels, in [-1, 1].
 
   Raises:
-    UserError: a field has a value that means nothing.
+    UserError: a field has a value that means nothing, or one that has no effect.
   """
 
   SECTION: ClassVar[str] = 'degrade'
+  EFFECT: ClassVar = {'hole_share': {'hole': HOLES[1:]}, 'hole_value': {'hole': HOLES[1:]}}
   scale: int = 1
   down: str = 'bicubic'
   grey: bool = False
@@ -56,8 +57,8 @@ class DegradeOptions(Options):
   hole_value: float = 0.0
 
   def __post_init__(self) -> None:
-    super().__post_init__()
     self._one_of(down=DOWN, hole=HOLES, levels=LEVELS)
+    super().__post_init__()
     self._between(
       scale=(1, 64),
       blur_sigma=(0, 100),

@@ -7,6 +7,16 @@ from deconv.errors import UserError
 from deconv.options.options import Options
 
 
+def _without(*fields: str) -> dict[str, dict[str, tuple[str, ...]]]:
+  """Returns the EFFECT of a task for which these fields do nothing."""
+  return {field: {} for field in fields}
+
+
+_SAMPLES = ('num_samples',)
+_IMPORTANCE = ('importance_samples', 'importance_chunk')
+_WHOLE_IMAGES = ('whole_images', 'tile_overlap', 'flips', 'quarter_turns', 'scales')
+
+
 @dataclasses.dataclass(frozen=True)
 class EvalOptions(Options):
   """What is measured, when and how.
@@ -30,7 +40,7 @@ class EvalOptions(Options):
       ('batch').
 
   Raises:
-    UserError: a field out of range.
+    UserError: a field out of range, or one that the task does not use.
   """
 
   SECTION: ClassVar[str] = 'eval'
@@ -63,6 +73,7 @@ class EvalOptions(Options):
 class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_IMPORTANCE, *_WHOLE_IMAGES)
   evaluators: tuple[str, ...] = ('neighbours', 'coverage')
 
 
@@ -70,6 +81,7 @@ class GanEvalOptions(EvalOptions):
 class VaeEvalOptions(EvalOptions):
   """Variational autoencoders: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, 'batch_stats')
   evaluators: tuple[str, ...] = ('disentanglement',)
 
 
@@ -77,6 +89,7 @@ class VaeEvalOptions(EvalOptions):
 class InverseGraphicsEvalOptions(EvalOptions):
   """Inverse graphics: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, 'batch_stats')
   evaluators: tuple[str, ...] = ('factor_sweeps',)
 
 
@@ -84,6 +97,7 @@ class InverseGraphicsEvalOptions(EvalOptions):
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'scales', 'batch_stats')
   evaluators: tuple[str, ...] = ('whole_restoration',)
 
 
@@ -91,4 +105,5 @@ class RestorationEvalOptions(EvalOptions):
 class SegmentationEvalOptions(EvalOptions):
   """Segmentation: see EvalOptions."""
 
+  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'quarter_turns', 'batch_stats')
   evaluators: tuple[str, ...] = ('whole_segmentation',)

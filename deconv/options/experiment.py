@@ -202,6 +202,23 @@ def defaults(task: str, model: str | None = None) -> dict[str, Any]:
   return {**nested, 'task': task}
 
 
+def set_model(config: ml_collections.ConfigDict, name: str) -> None:
+  """Puts another model into a ConfigDict.
+
+  A field that both models have keeps a value that the config has set; where it stood at the old model's default, and
+  for all other fields, the new model's own defaults hold.
+
+  Raises:
+    UserError: the task of the config has no such model.
+  """
+  old, new = (defaults(config.task, model)['model'] for model in (config.model.name, name))
+  for field, value in config.model.items():
+    if field in new and field != 'name' and value != old[field]:
+      new[field] = value
+  with config.unlocked():
+    config.model = new
+
+
 def _section(name: str, options: type[Options], value: Any) -> Options:
   if not isinstance(value, Mapping):
     raise UserError(f'{name}={value!r} is a section: give its fields')

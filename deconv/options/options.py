@@ -25,7 +25,8 @@ class Options:
     SECTION: name of the section, for sentences.
     PATHS: fields that name a file or folder: a leading ~ is the user's home.
     EFFECT: {field: {choice: (values, ...)}}: the field has an effect only where the field `choice` of this section has
-      one of these values; elsewhere it must keep its default. With several choices one of them is enough.
+      one of these values; elsewhere it must keep its default. With several choices one of them is enough; {} is a
+      field that this section shares with others and that has no effect here at all.
 
   Raises:
     UserError: a field has a value that means nothing, or one that would have no effect.
@@ -109,6 +110,8 @@ class Options:
       raise UserError(f'{self._name(field)}={value} has no effect {self._without(choices)}; leave it at {neutral}')
 
   def _without(self, choices: dict[str, tuple[str, ...]]) -> str:
+    if not choices:
+      return 'in a run of this task'
     users = ' or '.join(f"{self._name(choice)}='{value}'" for choice, values in choices.items() for value in values)
     return f'here (only with {users})'
 
@@ -167,6 +170,10 @@ def convert(value: Any, kind: Any) -> Any:
   raise ValueError(value)
 
 
+# How a yes and a no are written on the command line.
+_WORDS = {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}
+
+
 def parse(text: str, kind: Any) -> Any:
   """Returns what a field's text on the command line means.
 
@@ -179,14 +186,16 @@ def parse(text: str, kind: Any) -> Any:
   if kind is str:
     return text
   if kind is bool:
-    return {'true': True, '1': True, 'yes': True, 'false': False, '0': False, 'no': False}[text.lower()]
+    if text.lower() not in _WORDS:
+      raise ValueError(text)
+    return _WORDS[text.lower()]
   if kind in (int, float):
     return kind(text)
   if typing.get_args(kind)[0] is str and not set(text) & set('\'"()[]'):
     return tuple(word.strip() for word in text.split(',') if word.strip())
   try:
     value = ast.literal_eval(text)
-  except SyntaxError as error:
+  except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
     raise ValueError(text) from error
   return convert(value if isinstance(value, (tuple, list)) else (value,), kind)
 

@@ -118,8 +118,8 @@ class SamplesOptions(Options):
     every_epochs: passes over the data between sample grids, instead of `every`; 0 = off.
     first: steps before the first sample grid; the next ones come after twice as many steps each, as long as that is
       earlier than `every`. 0 = the first one comes after `every`.
-    num: images in a grid.
-    gif_fps: frames per second of progress.gif.
+    num: images in a grid, at most 4096; `experiments.sample` draws any number.
+    gif_fps: frames per second of progress.gif, at most 100: the format counts in hundredths of a second.
 
   Raises:
     UserError: a field out of range.
@@ -134,7 +134,8 @@ class SamplesOptions(Options):
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    self._at_least(every=0, every_epochs=0, first=0, num=1, gif_fps=1)
+    self._at_least(every=0, every_epochs=0, first=0)
+    self._between(num=(1, 4096), gif_fps=(1, 100))
 
 
 @dataclasses.dataclass(frozen=True)

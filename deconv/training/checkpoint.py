@@ -139,9 +139,9 @@ class Checkpoints:
     try:
       return (*self._read(step, template), step)
     except _Damaged as error:
-      raise UserError(
-        f'the checkpoint of step {step} is damaged: {error}; take another of: {", ".join(map(str, self.steps()))}'
-      ) from error
+      others = ', '.join(str(other) for other in self.steps() if other != step)
+      way_out = f'take another of: {others}' if others else 'put back a copy of it, or train again in another workdir'
+      raise UserError(f'the checkpoint of step {step} is damaged: {error}; {way_out}') from error
 
   def wait(self):
     """Returns when everything that was started is on disk."""

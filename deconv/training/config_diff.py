@@ -22,15 +22,10 @@ OPERATIONAL = (
   'train.steps_per_call',
   'compilation_cache',
 )
+# Fields that make a run faster or slower and nothing else.
+OF_SPEED = ('data.workers', 'data.worker_kind', 'data.prefetch', 'data.memory_limit_mb', 'compilation_cache')
 # Fields that each process of a run may have of its own.
-OF_A_MACHINE = (
-  'data.path',
-  'data.workers',
-  'data.worker_kind',
-  'data.prefetch',
-  'data.memory_limit_mb',
-  'compilation_cache',
-)
+OF_A_MACHINE = ('data.path', *OF_SPEED)
 # The length of a run is operational too, unless the learning rates of its steps depend on it.
 LENGTH = ('train.steps', 'train.epochs')
 
@@ -46,6 +41,14 @@ def flatten(config, prefix=''):
   for name, value in config.items():
     flat.update(flatten(value, f'{prefix}{name}.') if isinstance(value, dict) else {f'{prefix}{name}': value})
   return flat
+
+
+def changed(old, new):
+  """Returns {'section.field': value in `new`} of the fields in which two plain configs differ, but for speed."""
+  old, new = flatten(old), flatten(new)
+  return {
+    field: value for field, value in new.items() if field not in OF_SPEED and (field not in old or old[field] != value)
+  }
 
 
 def common(config):

@@ -13,6 +13,19 @@ class Stopped(Exception):
   """The run was told to stop in the middle of an evaluation."""
 
 
+def in_words(protocol):
+  """Returns a protocol, {name: what JSON can hold}, as a line; a dict follows its name: 'n 3; samples: ema on'."""
+  plain = [f'{name} {_word(value)}' for name, value in protocol.items() if not isinstance(value, dict)]
+  nested = [f'{name}: {in_words(value)}' for name, value in protocol.items() if isinstance(value, dict)]
+  return '; '.join([', '.join(plain), *nested] if plain else nested)
+
+
+def _word(value):
+  if isinstance(value, bool):
+    return 'on' if value else 'off'
+  return ' '.join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
 class Evaluation:
   """Evaluates a state. The same random numbers each time make values of different steps comparable."""
 
@@ -42,8 +55,8 @@ class Evaluation:
     if metrics:
       self._writer.write(step, 'eval', metrics)
       shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
-      about = ', '.join(f'{name} {value}' for name, value in protocol.items() if not isinstance(value, dict))
-      self._progress.say(f'step {step}: eval  {shown}' + (f'  ({about})' if about else ''))
+      self._progress.say(f'step {step}: eval  {shown}')
+      self._progress.say(f'  protocol: {in_words({"seed": self._run.options.seed, **protocol})}')
     return metrics, protocol
 
   def measure(self, state):

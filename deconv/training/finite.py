@@ -43,7 +43,9 @@ def check_state(state, step, last_checkpoint):
 
 
 def _advice(last_checkpoint):
-  kept = 'no checkpoint was written yet'
-  if last_checkpoint is not None:
-    kept = f'the checkpoint of step {last_checkpoint} is kept'
-  return f'{kept}; lower optimizer.learning_rate or set optimizer.clip_norm'
+  if last_checkpoint is None:
+    return 'no checkpoint was written yet: lower optimizer.learning_rate or set optimizer.clip_norm, and start again'
+  return (
+    f'the checkpoint of step {last_checkpoint} is kept: lower optimizer.learning_rate and pass --allow_config_change '
+    'to go on from there, or set optimizer.clip_norm in another --workdir'
+  )

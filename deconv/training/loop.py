@@ -49,13 +49,15 @@ def train(run, workdir, *, allow_config_change=False):
   compilation_cache.enable(options.compilation_cache)
   plain = config_diff.to_plain(options)
   folder = Workdir(workdir)
-  folder.check_config(plain, allow_config_change)
+  changes = folder.check_config(plain, allow_config_change)
   run = run if isinstance(run, Run) else prepare(options)
   writes = run.parallel.process_index == 0
   fingerprints = {'data_fingerprint': run.source.fingerprint(), 'data_content': run.source.content_fingerprint()}
   folder.check_data(fingerprints, allow_config_change)
   parallel_lib.check_same({**config_diff.common(plain), **fingerprints, **provenance.versions()})
   progress = Progress(run.total_steps, run.task.loss_names, enabled=writes)
+  for line in _what_there_is(run):
+    progress.say(line)
 
   with contextlib.ExitStack() as stack:
     if writes:
@@ -73,6 +75,10 @@ def train(run, workdir, *, allow_config_change=False):
       progress.say(f'{folder.path} is finished: it stands at step {step} of {run.total_steps}; nothing was done')
       return state
 
+    if changes:
+      progress.say(f'another config began here ({"; ".join(changes)}) and saved nothing: the run starts anew')
+    for line in _what_is_to_be_done(run, state, step):
+      progress.say(line)
     record = {
       **provenance.describe(),
       'data': {'source': run.source.name, 'images': len(run.source)},
@@ -109,6 +115,7 @@ class Loop:
     self.timing = Timing()
     self.pending = collections.deque()  # (steps done before the call, steps in it, its scalars)
     self.step_functions = {}
+    self.waiting = True  # the user, for the first numbers
     self.pictures = pictures.Pictures(run, folder, writer)
     alone = run.parallel.process_count == 1  # else all of them would have to stop at the same batch
     self.evaluation = evaluation.Evaluation(
@@ -169,6 +176,8 @@ class Loop:
     compiles = num not in self.step_functions
     if compiles:
       self.drain()
+      self.progress.say(f'compiling {_steps(num)}')
+      began = time.perf_counter()
       self.timing.pause()
       self.step_functions[num] = self.run.parallel.train_step(self.run.task, num)
     while len(self.pending) >= MAX_IN_FLIGHT:
@@ -176,6 +185,8 @@ class Loop:
     state, scalars = self.step_functions[num](state, batch, self.step_key)
     self.pending.append((step, num, scalars))
     if compiles:
+      jax.block_until_ready(scalars)
+      self.progress.say(f'compiled, and {_steps(num)} made, in {time.perf_counter() - began:.1f} s')
       self.drain()
       self.timing.start()
       if 'first_step_seconds' not in self.record:
@@ -209,6 +220,9 @@ class Loop:
       if step % options.log.every == 0 or step == self.run.total_steps:
         timed = timed or self.timing.take()  # the steps of a call end together: its lines share their times
         self.log(step, timed)
+      elif self.waiting:
+        self.progress.numbers(step, values)
+      self.waiting = False
     self.progress.step(first + num)
 
   def log(self, step, timed):
@@ -311,6 +325,32 @@ def steps_of_call(step, intervals, steps_per_call, total):
     or any(any(intervals.due(i)) for i in range(step + 1, step + steps_per_call))
   )
   return 1 if jumps else steps_per_call
+
+
+def _what_there_is(run):
+  """Yields what a run is made of, for the user to read while it starts."""
+  source, options, devices = run.source, run.options, run.parallel.devices
+  place = '' if source.place == source.name else f' in {source.place}'
+  heldout = f'; to evaluate on: {len(run.eval_source):,} ({options.data.eval_split})' if run.eval_source else ''
+  yield f'data: {len(source):,} images of {source.name}{place} ({options.data.split}){heldout}'
+  kind = devices[0].device_kind
+  what = devices[0].platform if kind == devices[0].platform else f'{devices[0].platform} ({kind})'
+  processes = f', {run.parallel.process_count} processes' if run.parallel.process_count > 1 else ''
+  yield f'devices: {len(devices)} {what}{processes}'
+
+
+def _what_is_to_be_done(run, state, step):
+  """Yields the size of the networks and the length of the run."""
+  sizes = {name: sum(np.size(x) for x in jax.tree.leaves(network.params)) for name, network in state.networks.items()}
+  yield 'parameters: ' + ', '.join(f'{name} {size:,}' for name, size in sizes.items())
+  epochs = run.total_steps / run.batches.steps_per_epoch
+  yield (
+    f'steps: {run.total_steps:,} of {run.options.train.batch_size} images ({epochs:.3g} epochs), from step {step:,} on'
+  )
+
+
+def _steps(num):
+  return 'one training step' if num == 1 else f'{num} training steps in a call'
 
 
 def _earlier(run):

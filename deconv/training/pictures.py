@@ -9,6 +9,9 @@ import numpy as np
 from deconv import plots
 from deconv.rng import stream
 
+# The film of a training shows its last picture so long before it begins again.
+_LAST_FRAME_SECONDS = 2.0
+
 
 class Pictures:
   """Draws the pictures of a task from one key and one batch throughout a run, so that they can be compared."""
@@ -42,7 +45,8 @@ class Pictures:
       frames = [read_png(path) for path in frames_up_to(self._folder, step)]
       frames = [frame for frame in frames if frame.shape == frames[-1].shape]
       if frames:
-        plots.save_gif(os.path.join(self._folder, 'progress.gif'), frames, fps=self._run.options.samples.gif_fps)
+        film, fps = os.path.join(self._folder, 'progress.gif'), self._run.options.samples.gif_fps
+        plots.save_gif(film, frames, fps, _LAST_FRAME_SECONDS)
 
 
 def frames_up_to(folder, step):

@@ -22,10 +22,14 @@ class Workdir:
     """Makes the folder if need be.
 
     Raises:
-      UserError: it cannot be written, or it holds checkpoints of nobody knows what.
+      UserError: it has no name in UTF-8, it cannot be written, or it holds checkpoints of nobody knows what.
     """
     self.path = os.path.abspath(os.path.expanduser(path))
     self._lock = None
+    try:
+      self.path.encode()
+    except UnicodeEncodeError:  # those who write checkpoints could not take it
+      raise UserError(f"the workdir '{path}' has letters that are not UTF-8; choose another --workdir") from None
     try:
       os.makedirs(self.path, exist_ok=True)
       with tempfile.TemporaryFile(dir=self.path):
@@ -69,24 +73,42 @@ class Workdir:
       self._lock.close()
       self._lock = None
 
+  @property
+  def has_work(self):
+    """Whether the folder holds something that was trained: a checkpoint, perhaps a damaged one, or a finished run."""
+    folder = self.file('checkpoints')
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return bool((self.run or {}).get('finished')) or any(
+      name.isdigit() or name.startswith('damaged-') for name in names
+    )
+
   def check_config(self, config, allow_change=False):
-    """Raises UserError with the list of differences when a config would make another experiment of the folder's own.
+    """Compares a config with the folder's own.
 
     Args:
       config: plain dict.
-      allow_change: accept it nevertheless.
+      allow_change: accept one that would make another experiment.
+
+    Returns:
+      The list of differences that make another experiment, where the folder holds no work yet, so that they cost
+      nothing; else [].
+
+    Raises:
+      UserError: there are differences, and the folder holds work.
     """
     if self.config is None or allow_change:
-      return
+      return []
     changes = config_diff.scientific_changes(self.config, config)
-    if changes:
+    if changes and self.has_work:
       raise UserError(
         f"the workdir '{self.path}' belongs to another config ({'; '.join(changes)}): choose another "
-        '--workdir, or pass --allow_config_change to go on with the new values'
+        '--workdir, or pass --allow_config_change to go on with the new values, which its checkpoints allow as '
+        'long as networks and optimizer keep their shapes'
       )
+    return changes
 
   def check_data(self, fingerprints, allow_change=False):
-    """Raises UserError when the folder's run was trained on other data.
+    """Raises UserError when the folder holds work that was trained on other data.
 
     Args:
       fingerprints: {name in run.json: fingerprint}; one that the folder's run, of an older version, did not record is
@@ -95,7 +117,7 @@ class Workdir:
     """
     for name, now in fingerprints.items():
       before = (self.run or {}).get(name, now)
-      if before != now and not allow_change:
+      if before != now and not allow_change and self.has_work:
         raise UserError(
           f'the data have changed since this run began (fingerprint {before} -> {now}): put back the old '
           'ones, choose another --workdir, or pass --allow_config_change'

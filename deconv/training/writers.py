@@ -14,6 +14,7 @@ import time
 from absl import logging
 import rich.console
 import rich.progress
+import rich.text
 
 from deconv import atomic_files
 from deconv.errors import UserError
@@ -205,16 +206,15 @@ class Progress:
 
   def start(self, step):
     """Shows the bar at a step."""
-    if self._enabled and self._console.is_terminal:
-      self._bar = rich.progress.Progress(
+    if self._enabled and self._console.is_interactive:
+      self._bar = _Bar(
         rich.progress.TextColumn('step'),
         rich.progress.MofNCompleteColumn(),
-        rich.progress.BarColumn(),
-        rich.progress.TextColumn('{task.fields[numbers]}'),
+        rich.progress.BarColumn(bar_width=None),
         rich.progress.TimeRemainingColumn(),
         console=self._console,
       )
-      self._task = self._bar.add_task('', total=self.total_steps, completed=step, numbers='')
+      self._task = self._bar.add_task('', total=self.total_steps, completed=step)
       self._bar.start()
 
   def step(self, step):
@@ -228,17 +228,32 @@ class Progress:
     if 'images_per_second' in numbers:
       parts.append(f'{numbers["images_per_second"]:.0f} images/s')
     if self._bar:
-      self._bar.update(self._task, completed=step, numbers='  '.join(parts))
+      self._bar.below = '  '.join(parts)
+      self._bar.update(self._task, completed=step)
     else:
       self.say('  '.join([f'step {step}/{self.total_steps}', *parts]))
 
   def say(self, text):
     """Shows a line of text, above the bar where there is one."""
     if self._enabled:
-      self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+      self._console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
   def close(self):
     """Leaves the bar as it is."""
     if self._bar:
       self._bar.stop()
       self._bar = None
+
+
+class _Bar(rich.progress.Progress):
+  """A bar of one line, and a line of text below it, so that both fit a narrow terminal.
+
+  Attributes:
+    below: the text; what the terminal has no room for is cut off.
+  """
+
+  below = ''
+
+  def get_renderables(self):
+    yield self.make_tasks_table(self.tasks)
+    yield rich.text.Text(self.below, no_wrap=True, overflow='crop')

@@ -1,6 +1,9 @@
 """Mistakes on the command line: one sentence, exit status 2, no traceback, answered before JAX starts."""
 
 import json
+import os
+import subprocess
+import sys
 
 from absl import flags
 import pytest
@@ -9,7 +12,7 @@ from deconv import options
 from deconv.configs import base
 from deconv.errors import UserError
 from deconv.experiments import command
-from tests.experiments.run_experiment import error_of, run
+from tests.experiments.run_experiment import ROOT, error_of, run
 
 DIGITS = '--config=configs/dcgan_digits.py'
 
@@ -32,6 +35,10 @@ DIGITS = '--config=configs/dcgan_digits.py'
     ([DIGITS, '--config.data.background=7'], ['red, green, blue']),
     ([DIGITS, '--config.model=dcgan'], ['a section']),
     ([DIGITS, '--config.model.name=dcgam'], ["did you mean 'dcgan'"]),
+    ([DIGITS, '--config.optimizer.lr=3'], ["'optimizer.lr'", "did you mean 'optimizer.learning_rate'"]),
+    ([DIGITS, '--lr=3'], ["no flag '--lr'", "did you mean '--config.optimizer.learning_rate'"]),
+    ([DIGITS, '--batch_size', '3'], ["did you mean '--config.train.batch_size'"]),
+    ([DIGITS, '--config.samples.num=100000'], ['samples.num=100000', 'from 1 to 4096']),
     ([DIGITS, '--wrokdir=x'], ["no flag '--wrokdir'", "'--workdir'"]),
     ([DIGITS, 'train'], ["'train' is no flag"]),
     ([DIGITS, '--config.data.workers=0'], ['data.workers=0', 'at least 1']),
@@ -69,6 +76,72 @@ def test_help_lists_the_flags_and_the_fields():
 
 def test_help_of_a_config_that_is_not_there():
   assert "did you mean 'configs/dcgan_digits.py'" in error_of(run('main', '--help', '--config=configs/dcgan_digit.py'))
+
+
+@pytest.mark.parametrize(
+  'lines, part',
+  [
+    (
+      'import nothing_of_this_name',
+      "line 1: ModuleNotFoundError: No module named 'nothing_of_this_name'; mend the file",
+    ),
+    ('def get_config(:', 'line 1: SyntaxError'),
+    ('def get_config(variant=""):\n  return 1 / 0', 'line 2: ZeroDivisionError: division by zero'),
+    ('config = {}', 'get_config'),
+  ],
+)
+def test_a_config_file_that_cannot_be_run_gets_one_sentence(lines, part, tmp_path):
+  (tmp_path / 'mine.py').write_text(lines)
+  sentence = error_of(run('main', f'--config={tmp_path}/mine.py'))
+  assert part in sentence and f'{tmp_path}/mine.py' in sentence
+
+
+def test_the_configs_of_another_project_come_first(tmp_path):
+  """Python looks into the folder of the call before it looks into ours."""
+  (tmp_path / 'configs').mkdir()
+  (tmp_path / 'configs' / '__init__.py').write_text('')
+  (tmp_path / 'configs' / 'theirs.py').write_text('import os\nfrom configs import base\n')
+  call = dict(cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True, timeout=300)
+  command_line = [sys.executable, '-m', 'experiments.main', '--config=configs/theirs.py']
+  sentence = error_of(subprocess.run(command_line, check=False, **call))
+  assert "'configs/theirs.py', line 2: ImportError" in sentence
+  advice = "write 'from deconv.configs import' in place of 'from configs import'"
+  assert sentence.endswith(advice)
+  file = tmp_path / 'configs' / 'theirs.py'
+  file.write_text(file.read_text().replace('from configs', 'from deconv.configs'))
+  assert 'get_config' in error_of(subprocess.run(command_line, check=False, **call))  # the import works
+
+
+def test_help_in_ascii(tmp_path):
+  (tmp_path / 'é.py').write_text((ROOT / 'configs' / 'dcgan_digits.py').read_text())
+  finished = run('main', '--help', f'--config={tmp_path}/é.py', env={'PYTHONIOENCODING': 'ascii'})
+  assert finished.returncode == 0 and f'Fields of {tmp_path}/?.py' in finished.stdout
+
+
+PRINTING = """
+import sys
+from absl import app, logging
+from deconv.experiments import command
+def main(options):
+  print('0.75 ± 0.01, – and … and 3×3: é')
+  logging.info('a line of another library')
+  logging.warning('of %s: %s', 'another', 'é')
+command.run(main)
+"""
+
+
+def test_letters_that_the_terminal_has_not_end_nothing_and_the_log_has_no_prefix(tmp_path):
+  (tmp_path / 'printing.py').write_text(PRINTING)
+  finished = subprocess.run(
+    [sys.executable, tmp_path / 'printing.py', DIGITS],
+    cwd=ROOT,
+    env={**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONIOENCODING': 'ascii'},
+    capture_output=True,
+    timeout=300,
+    check=False,
+  )
+  assert finished.stdout == b'0.75 +- 0.01, - and ... and 3x3: ?\n' and finished.returncode == 0
+  assert finished.stderr == b'warning: of another: ?\n'
 
 
 def test_nearest():
@@ -189,3 +262,36 @@ def test_another_network_is_that_network():
 
 def test_json_of_a_config_holds_every_field():
   assert set(json.loads(base.get_config().to_json_best_effort())) == set(base.get_config())
+
+
+@pytest.mark.parametrize(
+  'file, wrong, sentence, right',
+  [
+    ('dcgan_digits', ['train.steps=5', 'train.epochs=2'], 'set one of', ['train.epochs=0']),
+    ('dcgan_digits', ['optimizer.schedule=step'], 'set it above 0', ['optimizer.decay_steps=10']),
+    ('dcgan_digits', ['optimizer.weight_decay=0.1'], 'only with adamw', ['optimizer.name=adamw']),
+    ('dcgan_digits', ['parallel.batch_norm=local'], "parallel.mode='pmap'", ['parallel.mode=pmap']),
+    ('dcgan_digits', ['eval.evaluators=coverage,coverage'], 'leave one out', ['eval.evaluators=coverage']),
+    ('dcgan_digits', ['eval.scales=(1, 0.5)'], r'leave it at \(1.0,\)', ['eval.scales=(1.0,)']),
+    ('dcgan_folder', ['data.crop=9', 'data.fit=pad'], 'set one of the two', ['data.crop=0']),
+    ('superres_photos', ['degrade.scale=1'], 'a model such as rednet', ['model.name=rednet']),
+    ('superres_photos', ['degrade.hole_share=0.5'], 'leave it at 0.25', ['degrade.hole_share=0.25']),
+    ('inpaint_digits', ['degrade.scale=2'], 'choose another model', ['degrade.scale=1']),
+    ('unet_scenes', ['model.name=fcn'], 'objective.deep_supervision=0', ['objective.deep_supervision=0']),
+    ('unet_scenes', ['model.padding=valid'], 'objective.deep_supervision=0', ['objective.deep_supervision=0']),
+    ('unet_scenes', ['data.class_names=()'], '2 to 255 classes', ["data.class_names=('a', 'b')"]),
+    ('vae_mnist', ['objective.likelihood=gaussian_fixed'], 'binarization to grey', ['objective.binarization=grey']),
+    (
+      'beta_vae_shapes',
+      ['objective.name=beta_tc', 'objective.tc_sampling=stratified'],
+      'set objective.dataset_size',
+      ['objective.dataset_size=9'],
+    ),
+    ('dcign_scenes', ['data.vary=()'], r'such as \(1, 1, 1, 10\)', ['data.vary=(1, 1, 1, 10)']),
+  ],
+)
+def test_advice_that_is_followed_works(file, wrong, sentence, right):
+  flags_of = lambda overrides: [f'--config.{override}' for override in overrides]
+  with pytest.raises(UserError, match=sentence):
+    apply(file, *flags_of(wrong))
+  apply(file, *flags_of(wrong), *flags_of(right))

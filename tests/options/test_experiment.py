@@ -10,7 +10,7 @@ from deconv.errors import UserError
 from deconv.models import dcign, vae, vgg
 from deconv.objectives import gan as gan_losses
 from deconv.objectives import likelihoods, regularizers
-from deconv.options import TASKS, Experiment, defaults, fields_of
+from deconv.options import TASKS, DegradeOptions, Experiment, defaults, fields_of
 from deconv.options.models import autoencoders, gan, model, restorers, segmenters
 from deconv.options.objectives import gan as gan_objective
 from deconv.options.objectives import vae as vae_objective
@@ -82,7 +82,12 @@ def test_a_config_of_an_older_version_gets_the_defaults_of_what_came_since():
     (lambda c: c['train'].update(dtype='float23'), "train.dtype='float23' does not exist"),
     (lambda c: c['train'].update(ema_decay=2.0), 'train.ema_decay=2.0 must be at least 0 and below 1'),
     (lambda c: c['checkpoint'].update(every=-1), 'checkpoint.every=-1 must not be negative'),
-    (lambda c: c['samples'].update(gif_fps=0), 'samples.gif_fps=0 must be at least 1'),
+    (lambda c: c['samples'].update(gif_fps=0), 'samples.gif_fps=0 must be from 1 to 100'),
+    (lambda c: c['samples'].update(num=100_000), 'samples.num=100000 must be from 1 to 4096'),
+    (
+      lambda c: c['eval'].update(scales=(0.5,)),
+      'eval.scales=(0.5,) has no effect in a run of this task; leave it at (1.0,)',
+    ),
     (lambda c: c['eval'].update(evaluators=('coverage', 'coverage')), 'names one of them twice'),
   ],
 )
@@ -159,3 +164,41 @@ def test_length(steps, epochs, good):
   else:
     with pytest.raises(UserError, match='set one of train.steps .* and train.epochs'):
       train.check_length()
+
+
+# What is measured by these, in a run of which tasks: see the docstring of EvalOptions.
+USED_BY = {
+  'importance_samples': {'vae', 'factor_vae', 'inverse_graphics'},
+  'batch_stats': {'gan'},
+  'num_samples': {'gan', 'vae', 'factor_vae', 'inverse_graphics'},
+  'whole_images': {'restoration', 'segmentation'},
+  'quarter_turns': {'restoration'},
+  'scales': {'segmentation'},
+}
+
+
+@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize(
+  'field, value',
+  [
+    ('importance_samples', 3),
+    ('batch_stats', 'batch'),
+    ('num_samples', 3),
+    ('whole_images', 3),
+    ('quarter_turns', True),
+    ('scales', (0.5,)),
+  ],
+)
+def test_a_field_of_eval_that_the_task_does_not_use_is_refused(task, field, value):
+  if task in USED_BY[field]:
+    assert vars(TASKS[task].eval(**{field: value}))[field] == value
+    return
+  with pytest.raises(UserError, match=f'eval.{field}=.* has no effect in a run of this task'):
+    TASKS[task].eval(**{field: value})
+
+
+@pytest.mark.parametrize('field', ['hole_share', 'hole_value'])
+def test_a_hole_that_is_not_made_has_no_share_and_no_value(field):
+  with pytest.raises(UserError, match=f"degrade.{field}=0.5 has no effect here .*degrade.hole='centre' or"):
+    DegradeOptions(**{field: 0.5})
+  assert vars(DegradeOptions(hole='box', **{field: 0.5}))[field] == 0.5

@@ -116,10 +116,12 @@ def test_parse(text, kind, expected):
     ('(1, 2', tuple[int, ...]),
     ('(1.5,)', tuple[int, ...]),
     ('(a)', tuple[str, ...]),
+    ('(1, {[]: 2})', tuple[int, ...]),
+    ('(' * 5000, tuple[int, ...]),
   ],
 )
 def test_parse_refuses(text, kind):
-  with pytest.raises((ValueError, KeyError)):
+  with pytest.raises(ValueError):
     options.parse(text, kind)
 
 

@@ -213,7 +213,15 @@ def test_pictures_show_input_baseline_result_truth(superres):
     (dict(colour='y', data__channels=1, degrade__scale=2), "objective.colour='y' needs data.channels=3"),
     (dict(model='rednet', data__channels=3), "objective.colour='grey' needs data.channels=1"),
     (dict(degrade__scale=3), 'multiple of 3'),
+<<<<<<< HEAD
     (dict(degrade__scale=4, side=8), 'because a border of degrade.scale=4 pixels is left out; make it more than 8'),
+=======
+    (
+      dict(degrade__scale=4, side=8),
+      'data.image_size=8 leaves no pixel to measure, because a border of degrade.scale=4 pixels is left out; make it '
+      'more than 8',
+    ),
+>>>>>>> main
     (
       dict(model='rednet', objective__shave=8),
       'objective.shave=8 leaves 0 pixels of data.image_size=16, and the loss needs 1; change one of them',

@@ -183,6 +183,18 @@ def test_reading_only_touches_nothing(tmp_path):
   assert not os.path.exists(tmp_path / 'nowhere')
 
 
+def test_a_damaged_checkpoint_that_is_asked_for_names_the_others(tmp_path):
+  for steps, advice in (([1, 2], 'take another of: 1$'), ([2], 'put back a copy of it')):
+    folder = tmp_path / str(len(steps))
+    write(folder, steps)
+    os.truncate(max(files_of(folder / '2/state'), key=os.path.getsize), 3)
+    with (
+      Checkpoints(folder, read_only=True) as checkpoints,
+      pytest.raises(UserError, match=f'of step 2 is damaged: .*; {advice}'),
+    ):
+      checkpoints.restore(2, TEMPLATE)
+
+
 def test_a_checkpoint_of_another_network_is_not_damaged(tmp_path):
   write(tmp_path, [1])
   with Checkpoints(tmp_path) as checkpoints:

@@ -90,3 +90,9 @@ def test_fields_that_come_and_go():
 def test_tuples_are_lists():
   plain = config_diff.to_plain(Experiment.from_config(base.get_config()))
   assert plain['data']['background'] == [255, 255, 255]
+
+
+def test_what_has_changed_but_for_speed():
+  old = {'seed': 0, 'data': {'workers': 1, 'path': 'a'}, 'model': {'name': 'dcgan', 'width': 8}}
+  new = {'seed': 0, 'data': {'workers': 2, 'path': 'b'}, 'model': {'name': 'gan28', 'depth': 3}}
+  assert config_diff.changed(old, new) == {'data.path': 'b', 'model.name': 'gan28', 'model.depth': 3}

@@ -6,7 +6,7 @@ import pytest
 from deconv.evaluators import EVALUATORS
 from deconv.evaluators.evaluator import Evaluator
 from deconv.tasks.task import Task
-from deconv.training import experiment
+from deconv.training import evaluation, experiment
 from deconv.training.evaluation import Evaluation, Stopped
 from tests.training import tiny
 
@@ -82,3 +82,9 @@ def test_it_stops_between_batches_when_it_is_told_to():
   with pytest.raises(Stopped):
     Evaluation(run, told_to_stop=lambda: asked.append(1) or len(asked) > 2).measure(state)
   assert len(asked) == 3
+
+
+def test_a_protocol_in_words():
+  protocol = {'split': 'test', 'n': 3, 'samples': {'ema': True, 'counts': [1, 2], 'of': {'a': 0.5}}, 'whole': False}
+  assert evaluation.in_words(protocol) == 'split test, n 3, whole off; samples: ema on, counts 1 2; of: a 0.5'
+  assert evaluation.in_words({'samples': {'seed': 0}}) == 'samples: seed 0' and evaluation.in_words({}) == ''

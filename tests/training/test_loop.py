@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import jax
@@ -322,6 +323,42 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
   assert [line['step'] for line in lines(tmp_path) if line['split'] == 'train'][-1] == 12
   with Checkpoints(tmp_path / 'checkpoints', read_only=True) as checkpoints:
     assert checkpoints.steps() == [5, 10]
+
+
+def test_advice_after_a_loss_that_is_not_finite_works_without_a_checkpoint(tmp_path, straight, capsys):
+  """The first record stays in run.json, and nothing else of the first attempt does."""
+  with pytest.raises(NonFiniteError, match='lower optimizer.learning_rate'):
+    tiny.train(tiny.make_config(optimizer__learning_rate=5.0), tmp_path, poison_step=3)
+  assert [line['step'] for line in lines(tmp_path)] == [2]
+  capsys.readouterr()
+  assert_same_state(train(tmp_path), straight[1])
+  said = capsys.readouterr().out
+  assert 'another config began here (optimizer.learning_rate: 5.0 -> 0.01) and saved nothing' in said
+  assert lines(tmp_path) == lines(straight[0])
+  assert len(read(tmp_path, 'run.json')['earlier']) == 1 and read(tmp_path, 'run.json')['resumed_from'] == 0
+
+
+def test_advice_after_a_loss_that_is_not_finite_works_with_a_checkpoint(tmp_path):
+  with pytest.raises(NonFiniteError, match='checkpoint of step 10 is kept: lower .* and pass --allow_config_change'):
+    tiny.train(tiny.make_config(), tmp_path, poison_step=12)
+  assert train(tmp_path, optimizer__learning_rate=0.001, allow=True).step == 20
+  assert read(tmp_path, 'run.json')['resumed_from'] == 10
+
+
+def test_what_a_run_says_while_it_starts(tmp_path, capsys):
+  train(tmp_path, train__steps=3, log__every=2)
+  said = capsys.readouterr().out.splitlines()
+  assert said[:5] == [
+    'data: 1,500 images of digits (train); to evaluate on: 297 (test)',
+    'devices: 4 cpu',
+    'parameters: net 520',
+    'steps: 3 of 8 images (0.016 epochs), from step 0 on',
+    'compiling one training step',
+  ]
+  assert re.fullmatch(r'compiled, and one training step made, in \d+\.\d s', said[5])
+  assert [line.split('  ')[0] for line in said[6:9]] == ['step 1/3', 'step 2/3', 'step 3/3']
+  assert said[9].startswith('step 3: eval  error ') and said[10] == '  protocol: seed 0, split test, n 297'
+  assert [line['step'] for line in lines(tmp_path) if line['split'] == 'train'] == [2, 3]  # the first is only shown
 
 
 def test_a_state_that_is_not_finite_is_never_written(tmp_path, monkeypatch):

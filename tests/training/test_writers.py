@@ -4,6 +4,7 @@ import glob
 import io
 import json
 import os
+import re
 import sys
 
 import numpy as np
@@ -128,6 +129,57 @@ def test_bar_on_a_terminal():
   progress.numbers(10, {'loss': 0.25, 'images_per_second': 321.4})
   progress.close()
   assert '10/100' in out.getvalue() and 'loss 0.25  321 images/s' in out.getvalue()
+
+
+class Terminal(io.StringIO):
+  """A terminal of an encoding."""
+
+  def __init__(self, encoding='utf-8'):
+    super().__init__()
+    self._encoding = encoding
+
+  @property
+  def encoding(self):
+    return self._encoding
+
+
+def frames(terminal):
+  """What each redrawing of a line has shown, without colours."""
+  return [re.sub(r'\x1b\[[0-9;?]*[a-zA-Z]', '', line) for line in re.split(r'[\r\n]+', terminal.getvalue())]
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'ascii'])
+@pytest.mark.parametrize('names', [('loss',), ('loss_gen', 'loss_disc'), tuple(f'loss_{i}' for i in range(9))])
+@pytest.mark.parametrize('total', [4, 2500, 1_000_000])
+def test_a_bar_fits_70_columns(names, total, encoding):
+  out = Terminal(encoding)
+  progress = Progress(total, names, console=rich.console.Console(file=out, force_terminal=True, width=70))
+  progress.start(0)
+  for step in (1, total):
+    progress.numbers(step, {**dict.fromkeys(names, -1234.5678), 'images_per_second': 123456.7})
+    progress.say('a line of text')
+  progress.close()
+  shown = frames(out)
+  assert max(map(len, shown)) <= 70
+  assert any(line.startswith(f'step {total}/{total} ') for line in shown) and 'a line of text' in shown
+  below = '  '.join([*(f'{name} -1235' for name in names), '123457 images/s'])
+  assert below[:70].rstrip() in [line.rstrip() for line in shown]
+  assert encoding == 'utf-8' or out.getvalue().isascii()
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch):
+  monkeypatch.setenv('TERM', 'dumb')
+  out = io.StringIO()
+  progress = Progress(100, ('loss',), console=rich.console.Console(file=out, force_terminal=True))
+  progress.start(0)
+  progress.numbers(10, {'loss': 0.25})
+  progress.close()
+  assert out.getvalue() == 'step 10/100  loss 0.25\n'
+
+
+def test_text_is_shown_as_it_is(capsys):
+  Progress(1, ()).say('in runs/a:smile:b and [red]')
+  assert capsys.readouterr().out == 'in runs/a:smile:b and [red]\n'
 
 
 def test_truncate_without_a_file(tmp_path):

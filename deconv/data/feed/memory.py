@@ -111,6 +111,4 @@ def _decode_all(source, options):
       pool.shutdown(wait=False, cancel_futures=True)
       raise
   labels = None if labels[0] is None else np.array(labels, np.int32)
-  held = HeldSource(source, images, labels, masks, options)
-  logging.info('%s: %d images in memory, %.0f MiB', source.name, len(source), images.nbytes / 2**20)
-  return held
+  return HeldSource(source, images, labels, masks, options)

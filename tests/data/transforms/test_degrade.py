@@ -198,8 +198,8 @@ def test_the_hole_is_where_the_small_image_lacks_pixels():
     (dict(noise_sigma=-1), 'degrade.noise_sigma=-1.0'),
     (dict(poisson_peak=-1), 'degrade.poisson_peak=-1.0'),
     (dict(blur_sigma=101), 'degrade.blur_sigma=101.0 must be from 0 to 100'),
-    (dict(hole_value=2), 'degrade.hole_value=2.0 must be from -1 to 1'),
-    (dict(hole_share=0.0), 'above 0 and below 1'),
+    (dict(hole='box', hole_value=2), 'degrade.hole_value=2.0 must be from -1 to 1'),
+    (dict(hole='box', hole_share=0.0), 'above 0 and below 1'),
   ],
 )
 def test_mistakes(fields, message):
