@@ -236,7 +236,7 @@ def test_builders_and_tasks_have_no_defaults_of_their_own():
 # Where it is asked whether something has an attribute: of a library or of the operating system.
 ASKS = {
   'deconv/data/files/opening.py',
-  'deconv/ops/lowering.py',
+  'deconv/ops/convolutions.py',
   'deconv/training/host_memory.py',
   'experiments/sweep.py',
 }

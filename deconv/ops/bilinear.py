@@ -27,6 +27,7 @@ from jax.interpreters import ad, batching, mlir
 import jax.numpy as jnp
 
 from deconv.ops import lowering
+from deconv.ops.convolutions import vary_like
 from deconv.ops.geometry import Geometry
 
 
@@ -50,7 +51,7 @@ def _bind(
 ) -> jax.Array:
   # Inside of shard_map both operands must vary over the same mesh axes; the transpose of this cast is the sum over
   # devices.
-  a, b = lowering.vary_like(a, b), lowering.vary_like(b, a)
+  a, b = vary_like(a, b), vary_like(b, a)
   # The precision in force where the operator is called, not where the program is lowered.
   precision = precision or jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
   result: jax.Array = primitive.bind(a, b, geometry=geometry, precision=precision)

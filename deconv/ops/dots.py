@@ -7,7 +7,7 @@ kernel belongs to one phase, in which it is a shift.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import itertools
 import math
 
@@ -49,12 +49,11 @@ def expand_taps(x: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DType
 def _add_phases(
   product: Callable[[tuple[int, ...]], jax.Array], x: jax.Array, channels: int, g: Geometry, dtype: DTypeLike
 ) -> jax.Array:
-  n = g.ndim
   quotient = [-(-size // s) for size, s in zip(g.large, g.strides)]  # pixels of a phase
   phases = []
   for phase in itertools.product(*map(range, g.strides)):
     total = None
-    for tap in itertools.product(*(_taps_of_phase(g, d, r) for d, r in enumerate(phase))):
+    for tap in itertools.product(*(taps_of_phase(g, d, r) for d, r in enumerate(phase))):
       shift = [(t * g.dilation[d] - g.padding[d][0]) // g.strides[d] for d, t in enumerate(tap)]
       if any(q >= size or q + small <= 0 for q, size, small in zip(shift, quotient, g.small)):
         continue  # all of it is cut away
@@ -62,13 +61,21 @@ def _add_phases(
       term = lax.pad(product(tap), jnp.zeros((), dtype), pads)
       total = term if total is None else total + term
     phases.append(jnp.zeros((x.shape[0], *quotient, channels), dtype) if total is None else total)
-  out = jnp.stack(phases).reshape(*g.strides, x.shape[0], *quotient, channels)
+  return interleave(phases, g).astype(x.dtype)
+
+
+def interleave(phases: Sequence[jax.Array], g: Geometry) -> jax.Array:
+  """The arrays (batch, *quotient, c) of all phases, in row-major order, as the one array (batch, *large, c)."""
+  n = g.ndim
+  batch, *quotient, channels = phases[0].shape
+  out = jnp.stack(phases).reshape(*g.strides, batch, *quotient, channels)
   order = [n, *itertools.chain(*((n + 1 + d, d) for d in range(n))), 2 * n + 1]
-  out = out.transpose(order).reshape(x.shape[0], *(q * s for q, s in zip(quotient, g.strides)), channels)
-  return _crop(out, [0] * n, g.large).astype(x.dtype)
+  out = out.transpose(order).reshape(batch, *(q * s for q, s in zip(quotient, g.strides)), channels)
+  return _crop(out, [0] * n, g.large)
 
 
-def _taps_of_phase(g: Geometry, d: int, phase: int) -> list[int]:
+def taps_of_phase(g: Geometry, d: int, phase: int) -> list[int]:
+  """The taps of the kernel that fall on positions `q * stride + phase` of dimension d: evenly spaced ones."""
   return [k for k in range(g.window[d]) if (k * g.dilation[d] - g.padding[d][0] - phase) % g.strides[d] == 0]
 
 
@@ -104,6 +111,42 @@ def _crop(a: jax.Array, lows: Sequence[int], sizes: Sequence[int]) -> jax.Array:
   """`sizes` pixels of each spatial dimension from position `lows` on; zeros beyond the end."""
   pads = [(-low, low + size - have, 0) for low, size, have in zip(lows, sizes, a.shape[1:-1])]
   return lax.pad(a, jnp.zeros((), a.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+
+
+def per_group(
+  program: Callable[[jax.Array, jax.Array], jax.Array],
+  groups: int,
+  a: jax.Array,
+  b: jax.Array,
+  axes: tuple[int, int],
+  out: int = -1,
+) -> jax.Array:
+  """`program(a, b)` for each group of channels by itself, as one batched program.
+
+  Args:
+    program: of two arrays of one group to one array.
+    groups: their number.
+    a: array of all groups.
+    b: another one.
+    axes: the axis that is divided of a and of b, counted from the end.
+    out: the axis of the result on which the groups are put side by side.
+  """
+  if groups == 1:
+    return program(a, b)
+  return _join(jax.vmap(program)(*(_split(x, groups, axis) for x, axis in zip((a, b), axes))), out)
+
+
+def _split(a: jax.Array, groups: int, axis: int) -> jax.Array:
+  """(..., groups * c, ...) -> (groups, ..., c, ...)."""
+  at = a.ndim + axis
+  return jnp.moveaxis(a.reshape(*a.shape[:at], groups, a.shape[at] // groups, *a.shape[at + 1 :]), at, 0)
+
+
+def _join(a: jax.Array, axis: int) -> jax.Array:
+  """(groups, ..., c, ...) -> (..., groups * c, ...)."""
+  a = jnp.moveaxis(a, 0, a.ndim - 1 + axis)
+  at = a.ndim - 1 + axis
+  return a.reshape(*a.shape[:at], a.shape[at] * a.shape[at + 1], *a.shape[at + 2 :])
 
 
 # Small from large, and the kernel from both: products with the columns of the unfolded large array.
@@ -212,3 +255,42 @@ def correlate_taps(x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLi
   x = x.astype(dtype)
   out = jnp.stack([jnp.sum(x * c, rows) for c in _tap_columns(y.astype(dtype), g)])
   return out.reshape(*g.window, x.shape[-1], 1).astype(y.dtype)
+
+
+# Of small arrays of one pixel: a window of the large array, and products with nothing to add.
+
+
+def expand_pixel(x: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
+  """The window of products put where it belongs."""
+  n = g.ndim
+  pixel = x.reshape(x.shape[0], x.shape[-1])
+  out = lax.dot_general(pixel, kernel, (((1,), (n,)), ((), ())), preferred_element_type=accumulator).astype(x.dtype)
+  pads = [(-low, large + low - d * (k - 1) - 1, d - 1) for (low, _), large, d, k in _window(g)]
+  return lax.pad(out, jnp.zeros((), x.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+
+
+def reduce_pixel(y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
+  """The window that is seen, times the kernel."""
+  n = g.ndim
+  axes = tuple(range(1, n + 1))
+  out = lax.dot_general(
+    _seen(y, g), kernel, (((*axes, n + 1), (*range(n), n + 1)), ((), ())), preferred_element_type=accumulator
+  )
+  return out.astype(y.dtype).reshape(y.shape[0], *(1,) * n, kernel.shape[-2])
+
+
+def correlate_pixel(x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
+  """The outer product of the pixel and the window that it sees, summed over the batch."""
+  pixel = x.reshape(x.shape[0], x.shape[-1])
+  out = lax.dot_general(_seen(y, g), pixel, (((0,), (0,)), ((), ())), preferred_element_type=accumulator)
+  return jnp.swapaxes(out, -1, -2).astype(x.dtype)
+
+
+def _seen(y: jax.Array, g: Geometry) -> jax.Array:
+  pads = [(low, d * (k - 1) + 1 - large - low, 0) for (low, _), large, d, k in _window(g)]
+  y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+  return y[(slice(None), *(slice(None, None, d) for d in g.dilation))]
+
+
+def _window(g: Geometry) -> Iterable[tuple[tuple[int, int], int, int, int]]:
+  return zip(g.padding, g.large, g.dilation, g.window)

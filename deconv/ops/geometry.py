@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import math
 
 from deconv.ops.arguments import Padding, is_int, is_same, pad_pairs, per_dim
 
@@ -32,6 +33,10 @@ class Geometry:
   def is_sized(self) -> bool:
     """Whether all sizes are known: in `jax.export` they may be symbols, by which no rule can decide."""
     return all(map(is_int, (*self.large, *self.small)))
+
+  def positions(self, batch: int) -> int:
+    """Small positions of a batch; of one image where the batch has no size yet (`jax.export`)."""
+    return (batch if is_int(batch) else 1) * math.prod(self.small)
 
   def with_groups(self, groups: int) -> Geometry:
     return dataclasses.replace(self, groups=groups)
