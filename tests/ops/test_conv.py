@@ -274,7 +274,7 @@ def test_refusals_of_conv(change, message):
 
 def test_every_program_of_the_rule_gives_the_same_values():
   """All forms by force, at shapes for which the rule would take only one of them."""
-  from deconv.ops import dots, lowering
+  from deconv.ops import convolutions, dots
   from deconv.ops.geometry import conv_transpose_geometry
 
   rng = np.random.default_rng(2)
@@ -285,7 +285,7 @@ def test_every_program_of_the_rule_gives_the_same_values():
   for form in (dots.expand_overlap, dots.expand_wide):
     np.testing.assert_allclose(form(x, kernel, g), want, rtol=1e-4, atol=1e-4)
   default = jax.jit(
-    lambda x, y, k: (lowering._lax_expand(x, k, g), lowering._lax_reduce(y, k, g), lowering._lax_correlate(x, y, g))
+    lambda x, y, k: (convolutions.expand(x, k, g), convolutions.reduce(y, k, g), convolutions.correlate(x, y, g))
   )
   up, down, both = default(x, y, kernel)
   np.testing.assert_allclose(up, want, rtol=1e-4, atol=1e-4)
