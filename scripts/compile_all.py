@@ -17,8 +17,8 @@ import sys
 from absl import app, flags
 
 from deconv.errors import UserError
+from deconv.experiments import command
 from deconv.options import Experiment
-from experiments import command
 from scripts import compile_for, result_files
 
 _TARGETS = flags.DEFINE_list('targets', ['h100'], 'as --target of scripts.compile_for, with commas between')
@@ -40,7 +40,7 @@ def options_of(name, devices):
   """Returns the deconv.options.Experiment of a config and {field: value} of what was changed: a batch that
   `devices` divide."""
   try:
-    config = importlib.import_module(f'configs.{name}').get_config()
+    config = importlib.import_module(f'deconv.configs.{name}').get_config()
   except ModuleNotFoundError as error:
     raise UserError(f"--configs has '{name}', which is no file in configs/") from error
   size = config.train.batch_size

@@ -30,7 +30,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # that no driver was found i
 from absl import flags
 
 from deconv.errors import UserError, did_you_mean
-from experiments import command
+from deconv.experiments import command
 
 _TARGET = flags.DEFINE_string('target', 'h100', 'h100, a100, h100:1x1x8, v3:2x2, v5e:2x4 and the like')
 _COMPILER_OPTIONS = flags.DEFINE_list(

@@ -15,7 +15,7 @@ needs_compiler = pytest.mark.skipif(
 
 
 def options_of(name, variant='', **changes):
-  config = importlib.import_module(f'configs.{name}').get_config(variant)
+  config = importlib.import_module(f'deconv.configs.{name}').get_config(variant)
   config.update_from_flattened_dict(changes)
   return Experiment.from_config(config)
 
