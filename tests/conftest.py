@@ -6,6 +6,7 @@ devices with the optimisations.
 """
 
 import os
+import signal
 
 from absl import logging
 import pytest
@@ -16,6 +17,11 @@ os.environ['JAX_PLATFORMS'] = 'cpu'
 for flag, value in (('--xla_force_host_platform_device_count', 4), ('--xla_backend_optimization_level', 0)):
   if flag not in os.environ.get('XLA_FLAGS', ''):
     os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flag}={value}'.strip()
+
+
+# What a shell starts in the background ignores these, and what a test starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -58,7 +58,7 @@ def _unwritable(path):
       lambda path: ['--config=configs/dcgan_celeba.py', f'--config.data.path={path}'],
       ['img_align_celeba.zip', 'celeb_a', 'data.path'],
     ),
-    (lambda path: ['--config=configs/dcgan_cifar10.py', f'--config.data.path={path}'], ['prepare_tfds.py']),
+    (lambda path: ['--config=configs/dcgan_cifar10.py', f'--config.data.path={path}'], ['scripts.prepare_tfds']),
     (_unwritable, ['file/run']),
     (lambda path: [SMOKE, '--config.data.image_size=30'], ['30', '32']),
     (lambda path: [SMOKE, '--config.train.epochs=2', '--config.train.steps=2'], ['train.steps', 'train.epochs']),

@@ -106,6 +106,16 @@ CALLS['layers'] += [
     layers.ConvTranspose(4, 3, 2, groups=4, dtype=jnp.float16),
   )
 ]
+
+
+def normalized(x, scale, bias):
+  layer, stats = layers.BatchNorm(use_running_average=False), {'mean': np.zeros(4, np.float32)}
+  variables = {'params': {'scale': scale, 'bias': bias}, 'batch_stats': {**stats, 'var': np.ones(4, np.float32)}}
+  x, variables = jax.tree.map(lambda a: a.astype(np.float32), (x, variables))  # Flax takes sums of halves by promotion
+  return layer.apply(variables, x, mutable=['batch_stats'])[0]
+
+
+CALLS['layers'] += [(normalized, IMAGE, normal(4), normal(4))]
 IDS = [(name, i) for name, calls in CALLS.items() for i in range(len(calls))]
 
 
@@ -131,7 +141,7 @@ def test_no_operator_is_left_out():
     for name, value in vars(layers).items()
     if name[0] != '_' and isinstance(value, type) and value.__module__ == layers.__name__
   }
-  assert public == {'Conv', 'ConvTranspose', 'Upsample'}
+  assert public == {'BatchNorm', 'Conv', 'ConvTranspose', 'Upsample'}
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16', 'float16'])

@@ -147,7 +147,7 @@ def no_network(monkeypatch):
 def test_no_network(name, tmp_path, no_network, capsys):
   assert prepare_tfds.main([name, f'--data_dir={tmp_path}']) == 2
   error = capsys.readouterr().err.strip().splitlines()[-1]
-  assert error.startswith(f'Error: cannot download {name} from ') and 'by hand' in error and '--manual_dir' in error
+  assert error.startswith(f'error: cannot download {name} from ') and 'by hand' in error and '--manual_dir' in error
   for info in tfds.builder(name).url_infos.values():
     assert info.filename in error
   # One attempt a file that is asked for; ten retries each are what takes minutes.

@@ -154,7 +154,7 @@ def test_any_source():
   assert len(source) == 4 * 297 and source[0]['image'].shape == (4, 4, 3)
   full = source.load_full(0)['image']
   np.testing.assert_array_equal(source[3]['image'], full[4:, 4:])
-  with pytest.raises(UserError, match='data.fit is patches'):
+  with pytest.raises(UserError, match='data.fit=patches keeps all of it'):
     DataOptions(fit='patches', crop=8)
 
 

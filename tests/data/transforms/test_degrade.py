@@ -193,7 +193,7 @@ def test_the_hole_is_where_the_small_image_lacks_pixels():
     (dict(scale=0), 'degrade.scale=0 must be from 1 to 64'),
     (dict(scale=1.5), 'degrade.scale=1.5: .* a whole number'),
     (dict(jpeg_quality=101), 'degrade.jpeg_quality=101 must be from 0 to 100'),
-    (dict(jpeg_quality_max=50), 'set that to at least 1'),
+    (dict(jpeg_quality_max=50), 'set the latter to at least 1'),
     (dict(salt_pepper=-0.1), 'degrade.salt_pepper=-0.1'),
     (dict(noise_sigma=-1), 'degrade.noise_sigma=-1.0'),
     (dict(poisson_peak=-1), 'degrade.poisson_peak=-1.0'),
