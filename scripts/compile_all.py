@@ -9,21 +9,16 @@ file to make all of them anew. Its protocol names the commits of all rows. What 
 Some 20 to 60 s for each on two cores.
 """
 
+import argparse
 import importlib
 import json
 import pathlib
-import sys
-
-from absl import app, flags
 
 from deconv.errors import UserError
 from deconv.experiments import command
 from deconv.options import Experiment
 from scripts import compile_for, result_files
-
-_TARGETS = flags.DEFINE_list('targets', ['h100'], 'as --target of scripts.compile_for, with commas between')
-_CONFIGS = flags.DEFINE_list('configs', [], 'names of files in configs/; all of them if empty')
-_SAVE = flags.DEFINE_string('save', '', result_files.SAVE)
+from scripts.command_line import result_file, words
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROTOCOL = {
@@ -82,9 +77,9 @@ def compile_all(targets, configs, save):
       rows.append(result_files.row(name, values, group=target, config=name, fields=fields))
       jax.clear_caches()  # hundreds of programs would stay in memory
       if save:
-        words = ['python', '-m', 'scripts.compile_all', f'--targets={",".join(targets)}']
+        call = ['python', '-m', 'scripts.compile_all', f'--targets={",".join(targets)}']
         protocol = {**PROTOCOL, 'commits': ', '.join(commits)}
-        content = result_files.make(about, 'by scripts.compile_all', protocol, rows, words)
+        content = result_files.make(about, 'by scripts.compile_all', protocol, rows, call)
         result_files.write(save, content)
 
 
@@ -97,11 +92,15 @@ def _earlier(path):
   return content['rows'], content['protocol']['commits'].split(', ')
 
 
-def main(argv):
-  del argv
+def main(argv=None):
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--targets', type=words, default=['h100'], help='as --target of scripts.compile_for')
+  parser.add_argument('--configs', type=words, default=[], help='names of files in configs/; default: all of them')
+  parser.add_argument('--save', type=result_file, default='', help=result_files.SAVE)
+  args = parser.parse_args(argv)
   with command.one_sentence():
-    compile_all(_TARGETS.value, _CONFIGS.value or names(), _SAVE.value)
+    compile_all(args.targets, args.configs or names(), args.save)
 
 
 if __name__ == '__main__':
-  sys.exit(app.run(main))
+  main()
