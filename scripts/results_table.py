@@ -403,6 +403,18 @@ TABLES = {
     ],
   ),
   'tpu_bytes': Table(('tpu_bytes',), [field('program', 'name'), value('bytes / bytes of lax', 'ratio.bytes', 2)]),
+  'compiled_programs': Table(
+    ('compiled_programs',),
+    [
+      config(),
+      field('target', 'group'),
+      value('batch', 'batch_size', 0),
+      value('GFLOP per step', 'gflop', 1),
+      value('over the count by hand', 'ratio', 3),
+      value('MiB per device', 'memory_mib', 0),
+      value('collectives', 'collectives', 0),
+    ],
+  ),
   'stride1': Table(
     ('stride1',),
     [
