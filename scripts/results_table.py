@@ -413,6 +413,7 @@ TABLES = {
       value('over the count by hand', 'ratio', 3),
       value('MiB per device', 'memory_mib', 0),
       value('collectives', 'collectives', 0),
+      value('MiB in them', 'collectives_mib', 1),
     ],
   ),
   'stride1': Table(
