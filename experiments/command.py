@@ -22,7 +22,8 @@ from deconv.options.options import documentation, needs, parse
 from deconv.options.other_names import known_field, nearest_field
 from deconv.training import config_diff, host_memory
 
-_DECONV = os.path.dirname(deconv.__file__)  # it holds configs/ and experiments/
+# Where our files are, configs/ and experiments/ too.
+_DECONV = os.path.dirname(os.path.abspath(deconv.__file__))
 # How help is asked for.
 _HELP = {'--help', '-h', '-help', '--helpfull', '--helpshort'}
 
@@ -130,8 +131,6 @@ class one_sentence:
     return False
 
 
-# Where our files are.
-_OURS = os.path.dirname(os.path.abspath(deconv.__file__)) + os.sep
 # What is printed for a letter that the terminal's encoding has not.
 _PLAINER = 'deconv.plainer'
 _PLAIN = {'±': '+-', '×': 'x', '–': '-', '…': '...'}
@@ -156,7 +155,9 @@ def _quiet():
   flags.FLAGS.set_default('logtostderr', True)  # to what is sys.stderr at that time: a progress bar steps in between
   handler = logging.get_absl_handler()
   handler.setFormatter(_Sentence())
-  handler.addFilter(lambda record: record.levelno >= python_logging.WARNING or record.pathname.startswith(_OURS))
+  handler.addFilter(
+    lambda record: record.levelno >= python_logging.WARNING or record.pathname.startswith(_DECONV + os.sep)
+  )
   # What a thread of Orbax meets is told again, by one sentence, when its work is waited for.
   logging.get_absl_logger().addFilter(lambda record: 'orbax' not in record.pathname)
   # Likewise what TensorStore's threads meet whose event loop an earlier failure has ended, as a full disk does.

@@ -61,6 +61,11 @@ def load(path):
   return {'common': {}, **sweep}
 
 
+def workdir_of(out, experiment, label, seed):
+  """Returns the folder of a run in the folder of its sweep."""
+  return os.path.join(out, experiment, label.replace(' ', '_'), str(seed))
+
+
 class Run:
   """One run of a sweep: its `experiment`, `label`, `seed`, `workdir` and the `arguments` of experiments.main."""
 
@@ -68,7 +73,7 @@ class Run:
     fields = {**sweep['common'], **sweep['experiments'][experiment], **sweep['variants'][label], 'seed': seed}
     self.config = fields.pop('config')
     self.experiment, self.label, self.seed = experiment, label, seed
-    self.workdir = os.path.join(out, experiment, label.replace(' ', '_'), str(seed))
+    self.workdir = workdir_of(out, experiment, label, seed)
     self.overrides = [f'--config.{field}={value}' for field, value in fields.items()] + list(overrides)
     self.arguments = [f'--config={self.config}', f'--workdir={self.workdir}', *self.overrides]
 

@@ -44,7 +44,7 @@ def runs_of(folder):
   runs = [(None, None, folder)]
   if found:  # the workdirs as they lie now: the folder may have been moved
     runs = [
-      (group, label, os.path.join(folder, group, label.replace(' ', '_'), seed))
+      (group, label, sweep.workdir_of(folder, group, label, seed))
       for group, labels in found.items()
       for label, seeds in labels.items()
       for seed in seeds

@@ -11,9 +11,9 @@ in results/ is new. `--check` writes nothing and exits with status 1 where a pag
 """
 
 import argparse
-import math
 import pathlib
 import re
+from statistics import geometric_mean
 import sys
 
 from deconv import atomic_files
@@ -69,12 +69,6 @@ def _geometric_means(entries):
       lowest = min(ratios, key=ratios.get)
       parts.append(f'{geometric_mean(ratios.values()):.2f} times {shown} (lowest {ratios[lowest]:.2f}: {lowest})')
   return f'Geometric mean: {", ".join(parts)}.'
-
-
-def geometric_mean(ratios):
-  """Returns the geometric mean of numbers above 0."""
-  logs = [math.log(ratio) for ratio in ratios]
-  return math.exp(sum(logs) / len(logs))
 
 
 class _Lines:

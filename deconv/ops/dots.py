@@ -19,6 +19,9 @@ from jax.typing import DTypeLike
 from deconv.ops.arguments import of_rank
 from deconv.ops.geometry import Geometry
 
+# Largest unfolded array, in elements, that a form may hold at once.
+MAX_UNFOLDED = 2**27
+
 # Whether columns share a matrix product: of (geometry, batch, channels of a column, number of columns).
 Concatenate = Callable[[Geometry, int, int, int], bool]
 

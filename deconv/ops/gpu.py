@@ -34,9 +34,6 @@ from deconv.ops.geometry import Geometry
 # A program of two of the three arrays and the geometry.
 Form = Callable[[jax.Array, jax.Array, Geometry], jax.Array]
 
-# Largest array that 'overlap' and 'columns' may unfold, in elements.
-MAX_UNFOLDED = 2**27
-
 
 def expand_form(g: Geometry, batch: int, c_small: int, c_large: int) -> str:
   """Which of EXPAND a GPU runs (channels are those of one group).
@@ -55,7 +52,7 @@ def expand_form(g: Geometry, batch: int, c_small: int, c_large: int) -> str:
   if math.prod(g.window) <= math.prod(g.small) and (reversible or max(g.strides) == 1):
     return 'library'
   unfolded = g.positions(batch) * math.prod(g.window) * c_large * g.groups
-  return 'overlap' if unfolded <= MAX_UNFOLDED else 'phases'
+  return 'overlap' if unfolded <= dots.MAX_UNFOLDED else 'phases'
 
 
 def reduce_form(g: Geometry) -> str:

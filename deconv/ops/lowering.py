@@ -25,8 +25,6 @@ from deconv.ops.geometry import Geometry
 # Of two of the three arrays the third.
 Program = Callable[[jax.Array, jax.Array], jax.Array]
 
-# Largest unfolded array, in elements, that a matrix-product form may hold at once.
-MAX_UNFOLDED = 2**27
 # A CPU convolution of XLA works on one row of the output at a time: below this length its tiles are mostly empty.
 SHORTEST_ROW = {'expand': 8, 'reduce': 16, 'plain': 8}
 # And with fewer output channels than these its registers are.
@@ -91,9 +89,9 @@ def expand_form(g: Geometry, batch: int, c_small: int, c_large: int) -> str:
   unfolded = g.positions(batch) * math.prod(g.window) * c_large * g.groups
   if dots.folds(g) and g.groups == 1:
     long_rows = g.ndim < 3 and g.small[-1] >= SHORTEST_ROW['expand']
-    if (overlaps and long_rows and c_large * math.prod(g.strides) >= 64) or unfolded > MAX_UNFOLDED:
+    if (overlaps and long_rows and c_large * math.prod(g.strides) >= 64) or unfolded > dots.MAX_UNFOLDED:
       return 'wide'
-  return 'overlap' if unfolded <= MAX_UNFOLDED else 'lax'
+  return 'overlap' if unfolded <= dots.MAX_UNFOLDED else 'lax'
 
 
 def reduce_form(g: Geometry, c_small: int, c_large: int) -> str:
@@ -134,7 +132,7 @@ def concatenate(g: Geometry, batch: int, channels: int, columns: int) -> bool:
 
   Not a single channel: its products go by element, together with the slicing, and nothing is unfolded.
   """
-  return 1 < channels < 64 and g.positions(batch) * channels * columns <= MAX_UNFOLDED
+  return 1 < channels < 64 and g.positions(batch) * channels * columns <= dots.MAX_UNFOLDED
 
 
 def unfolds_small(g: Geometry, batch: int, c_small: int, c_large: int) -> bool:
@@ -150,7 +148,7 @@ def unfolds_small(g: Geometry, batch: int, c_small: int, c_large: int) -> bool:
     and math.prod(g.window) > 1
     and c_small < min(c_large, 64)
     and math.prod(g.large) <= 1.02 * math.prod(g.small)
-    and (batch if isinstance(batch, int) else 1) * math.prod(g.large) * columns <= MAX_UNFOLDED
+    and (batch if isinstance(batch, int) else 1) * math.prod(g.large) * columns <= dots.MAX_UNFOLDED
   )
 
 

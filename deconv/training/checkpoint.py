@@ -21,6 +21,9 @@ from deconv.errors import UserError
 from deconv.options import CheckpointOptions
 from deconv.training import parallel
 
+# How the folder of a damaged checkpoint begins; its step follows.
+_SET_ASIDE = 'damaged-'
+
 
 class Checkpoints:
   """The checkpoints of one run: the newest `keep`, and the best by a metric.
@@ -201,7 +204,7 @@ class Checkpoints:
         return state, meta, step
       except _Damaged as error:
         damaged.append(self._set_aside(step, error))
-    damaged = damaged or [name for name in _listdir(self.folder) if name.startswith('damaged-')]
+    damaged = damaged or [name for name in _listdir(self.folder) if name.startswith(_SET_ASIDE)]
     if damaged:
       raise UserError(
         f"no intact checkpoint is left in '{self.folder}' (damaged: {', '.join(damaged)}); put back a "
@@ -240,10 +243,10 @@ class Checkpoints:
     if self.read_only:
       logging.warning('Checkpoint of step %d is damaged: %s. It is passed over.', step, error)
       return str(step)
-    name, number = f'damaged-{step}', 1
+    name, number = f'{_SET_ASIDE}{step}', 1
     while os.path.exists(os.path.join(self.folder, name)):
       number += 1
-      name = f'damaged-{step}-{number}'
+      name = f'{_SET_ASIDE}{step}-{number}'
     os.rename(os.path.join(self.folder, str(step)), os.path.join(self.folder, name))
     self._manager.reload()
     logging.warning(
@@ -328,6 +331,11 @@ def _check_fits(step, arrays, template):
 
 def _name(path):
   return jax.tree_util.keystr(path, simple=True, separator='/')
+
+
+def holds_any(folder):
+  """Whether a folder of checkpoints holds one, perhaps a damaged one that was set aside."""
+  return any(name.isdigit() or name.startswith(_SET_ASIDE) for name in _listdir(folder))
 
 
 def _listdir(folder):

@@ -6,7 +6,7 @@ import tempfile
 
 from deconv import atomic_files
 from deconv.errors import UserError
-from deconv.training import config_diff
+from deconv.training import checkpoint, config_diff
 
 
 class Workdir:
@@ -76,11 +76,7 @@ class Workdir:
   @property
   def has_work(self):
     """Whether the folder holds something that was trained: a checkpoint, perhaps a damaged one, or a finished run."""
-    folder = self.file('checkpoints')
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    return bool((self.run or {}).get('finished')) or any(
-      name.isdigit() or name.startswith('damaged-') for name in names
-    )
+    return bool((self.run or {}).get('finished')) or checkpoint.holds_any(self.file('checkpoints'))
 
   def clean(self):
     """Removes what a killed run has left half written; for the one that has the lock."""

@@ -17,7 +17,6 @@ FAKE = os.path.join(kill_trials.ROOT, 'tests', 'scripts', 'fake_run.py')
 
 
 def trials_of(fault, folder, limit=30.0):
-  kill_trials.hear_all_signals()
   said = []
 
   def start(workdir, log):

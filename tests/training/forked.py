@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import runpy
-import signal
 import sys
 
 _CONTEXT = multiprocessing.get_context('forkserver')
@@ -28,8 +27,6 @@ def _child(target, arguments, log, environment):
   file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
   for descriptor in (1, 2):
     os.dup2(file, descriptor)
-  signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests are a job in the background
-  signal.signal(signal.SIGHUP, signal.SIG_DFL)
   target(*arguments)
 
 
