@@ -31,11 +31,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from deconv import layers
+from deconv import host_memory, layers
 from deconv.configs import base
 from deconv.options import Experiment
 from deconv.tasks import TASKS
-from deconv.training import host_memory
 from scripts import benchmark_ops, result_files
 from scripts.command_line import at_least, result_file, words
 

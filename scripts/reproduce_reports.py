@@ -21,7 +21,7 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda to time the 
 
 import numpy as np
 
-from deconv.training import host_memory
+from deconv import host_memory
 from scripts import benchmark_ops, result_files
 from scripts.command_line import at_least, result_file, words
 

@@ -3,6 +3,7 @@
 Semantics, correspondence with other libraries and examples: docs/operators.md.
 """
 
+from deconv.host_memory import keep_freed_memory
 from deconv.ops.blur import blur, blur_upsample, box_filter, upsample_filter
 from deconv.ops.conv import conv, conv_transpose
 from deconv.ops.pool import avg_pool, avg_unpool, max_pool, max_unpool
@@ -20,6 +21,7 @@ __all__ = [
   'conv_transpose',
   'depth_to_space',
   'icnr',
+  'keep_freed_memory',
   'max_pool',
   'max_unpool',
   'resize_bilinear',
