@@ -8,7 +8,7 @@ and writes a table of its own; the environment variable DECONV_CPU_RULE, or `use
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
 import json
@@ -80,27 +80,25 @@ RULES = {'avx2': CpuRule('avx2'), 'avx512': CpuRule('avx512')}
 _chosen: list[CpuRule] = []
 
 
-def instruction_set(flags: frozenset[str] | None = None) -> str:
+def instruction_set(flags: Sequence[str] | None = None) -> str:
   """Returns the key of RULES for a processor: 'avx512', or 'avx2' for all others.
 
   Args:
     flags: what the processor can do, in the words of Linux; None = the one at hand. Where the system does not tell,
       as on a Mac with its vectors of 128 bits, the narrower table is the nearer one.
   """
-  return 'avx512' if 'avx512f' in (processor_flags() if flags is None else flags) else 'avx2'
+  known = processor_fields().get('flags', '').split() if flags is None else flags
+  return 'avx512' if 'avx512f' in known else 'avx2'
 
 
-def processor_flags() -> frozenset[str]:
-  """Returns the flags of the first processor in /proc/cpuinfo; none where there is no such file."""
+def processor_fields() -> dict[str, str]:
+  """Returns {name: text} of /proc/cpuinfo, such as 'model name' and 'flags'; {} where there is no such file."""
   try:
     with open('/proc/cpuinfo', encoding='utf-8') as file:
-      for line in file:
-        name, _, value = line.partition(':')
-        if name.strip() in ('flags', 'Features'):
-          return frozenset(value.split())
-  except OSError:
-    pass
-  return frozenset()
+      parts = [line.partition(':') for line in file]
+  except OSError:  # not Linux
+    return {}
+  return {name.strip(): value.strip() for name, colon, value in parts if colon}
 
 
 def rule_of(name: str) -> CpuRule:
