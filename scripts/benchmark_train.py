@@ -4,9 +4,9 @@
 
 A case is a training step of a config, with its own network, loss, optimizer, augmentation and averaged parameters, on a
 fixed batch (scripts/train_steps.py has the list). PyTorch runs the same step, written for it (scripts/twins/): with its
-channels first and last, gradients only where they are needed, Adam in one kernel. Both have the same parameters, which
-is checked. Ours also computes the scalars that it logs. `dcgan64` is no config: the DCGAN of the PyTorch examples, whose
-layers can be Flax's, too (scripts/dcgan64.py). `vae_mlp` is the VAE of the PyTorch examples, `vae_mnist:grey`.
+channels first and last, gradients only where they are needed, Adam in one kernel. Both have as many parameters, which
+is checked. Ours also computes the scalars that it logs. `dcgan64` is no config: it is the DCGAN of the PyTorch
+examples, whose layers can be Flax's, too (scripts/dcgan64.py). `vae_mlp` is their VAE, `vae_mnist:grey`.
 
 Each implementation has a process of its own, new ones `processes` times. In each of `repeats` rounds they take turns, a
 turn being as many steps as take `turn` seconds: the threads of a library go on looking for work for a moment after it.
@@ -19,7 +19,6 @@ step), `parameters`, `batch_size`, and `ours_over_this`.
 import argparse
 import collections
 import json
-import os
 import statistics
 import subprocess
 import sys

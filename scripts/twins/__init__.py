@@ -1,8 +1,8 @@
 """Training steps of configs written in PyTorch, to be timed beside ours (scripts/benchmark_train.py).
 
-A twin is the same network with the same loss and optimizer, as somebody would write it who knows PyTorch well: gradients
-only where they are needed, Adam in one kernel, either layout of the images. Its modules have the names of our layers,
-so that `carry.carry` can give it our weights; with them its loss is ours (tests/scripts/test_twins.py).
+A twin is the same network with the same loss and optimizer, as somebody would write it who knows PyTorch well:
+gradients only where they are needed, Adam in one kernel, either layout of the images. Its modules have the names of our
+layers, so that `carry.carry` can give it our weights; with them its loss is ours (tests/scripts/test_twins.py).
 
 Nothing here imports JAX. TWINS maps (task, model.name) to a class of `twin.Twin`.
 """

@@ -32,7 +32,7 @@ NETWORKS = {
 
 
 def both(name, channels_last):
-  """Returns (options, task, state, batch, twin with the weights of the state)."""
+  """Returns (task, state, batch, twin with the weights of the state)."""
   variant, fields = NETWORKS[name]
   config = importlib.import_module(f'deconv.configs.{name}').get_config(variant)
   config.update_from_flattened_dict(fields)
@@ -47,7 +47,7 @@ def both(name, channels_last):
   twin = twins.TWINS[options.task, options.model.name](options, channels_last)
   for key, network in twin.networks.items():
     carry.carry(network, state.networks[key].params, state.networks[key].batch_stats)
-  return options, task, state, batch, twin
+  return task, state, batch, twin
 
 
 def to_torch(x):
@@ -59,7 +59,7 @@ def to_torch(x):
   ('name', 'channels_last'), [('unet_scenes', True), ('segnet_scenes', False), ('deconvnet_scenes', True)]
 )
 def test_segmenters_train_alike(name, channels_last):
-  options, task, state, batch, twin = both(name, channels_last)
+  task, state, batch, twin = both(name, channels_last)
   step = jax.jit(task.train_step)
   tensors = {key: torch.from_numpy(x) for key, x in batch.items()}
   ours, theirs = [], []
@@ -74,7 +74,7 @@ def test_segmenters_train_alike(name, channels_last):
 
 @pytest.mark.parametrize('name', ['conv_vae_mnist', 'vae_mnist'])
 def test_autoencoders_have_the_same_loss(name):
-  options, task, state, batch, twin = both(name, False)
+  task, state, batch, twin = both(name, False)
   batch = {**batch, **task.random_inputs(batch, jax.random.key(1))}
   params = state.networks['vae'].params
   bound = task.bound(params, batch, None)
@@ -86,7 +86,7 @@ def test_autoencoders_have_the_same_loss(name):
 def test_restorers_have_the_same_loss(name):
   from deconv.ops.resample import upsample_bicubic
 
-  options, task, state, batch, twin = both(name, True)
+  task, state, batch, twin = both(name, True)
   batch = {**batch, **task.random_inputs(batch, jax.random.key(1))}
   inputs, _, targets = task.observe(batch)
   enlarged = upsample_bicubic(inputs, task.scale)
@@ -96,10 +96,8 @@ def test_restorers_have_the_same_loss(name):
 
 
 def test_the_enlargement_and_the_reduction_are_ours_away_from_the_border():
-  options, task, state, batch, twin = both('superres_photos', True)
-  twin.options = Experiment.from_config(
-    {**options.to_dict(), 'augment': {'turns': False}, 'data': {**options.to_dict()['data']}}
-  )
+  task, _, batch, twin = both('superres_photos', True)
+  twin.options = Experiment.from_config({**task.options.to_dict(), 'augment': {'turns': False}})
   batch = {**batch, **task.random_inputs(batch, jax.random.key(1))}
   inputs, _, _ = task.observe(batch)
   theirs, _, _ = twin.prepare({key: torch.from_numpy(batch[key]) for key in ('image',)})
@@ -108,7 +106,7 @@ def test_the_enlargement_and_the_reduction_are_ours_away_from_the_border():
 
 
 def test_gans_have_the_same_losses():
-  options, task, state, batch, twin = both('dcgan_mnist', False)
+  task, state, batch, twin = both('dcgan_mnist', False)
   latents = task.random_inputs(batch, jax.random.key(1))['latent']
   gen, disc = (state.networks[name].variables for name in ('gen', 'disc'))
   judge = lambda images: task.discriminator.apply(disc, images, train=False)
@@ -132,7 +130,7 @@ def test_every_twin_has_as_many_parameters_as_ours(name):
 
 
 def test_weights_of_another_network_are_refused():
-  _, _, state, _, twin = both('vae_mnist', False)
+  _, state, _, twin = both('vae_mnist', False)
   params = dict(state.networks['vae'].params)
   with pytest.raises(KeyError):
     carry.carry(twin.networks['vae'], {'encoder': params['encoder']})
