@@ -364,8 +364,8 @@ def _compare_rules(before, now, step):
   """Warns where a run goes on by other forms of the operators than those that it began with."""
   if step and before and now and before['fingerprint'] != now['fingerprint']:
     logging.warning(
-      "Up to step %d this run computed its convolutions by the CPU rule '%s' (%s), and goes on by '%s' (%s): the same sums "
-      'in another order, so that the last digits differ from those of a run without the change.',
+      "Up to step %d this run computed its convolutions by the CPU rule '%s' (%s), and goes on by '%s' (%s): the same "
+      'sums in another order, so that the last digits differ from those of a run without the change.',
       step,
       before['name'],
       before['fingerprint'],
