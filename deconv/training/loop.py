@@ -54,8 +54,9 @@ def train(run, workdir, *, allow_config_change=False):
   writes = run.parallel.process_index == 0
   fingerprints = {'data_fingerprint': run.source.fingerprint(), 'data_content': run.source.content_fingerprint()}
   folder.check_data(fingerprints, allow_config_change)
-  facts = {**fingerprints, **provenance.versions(), 'the rule of the CPU': provenance.rule()}
-  parallel_lib.check_same({**config_diff.common(plain), **facts})
+  parallel_lib.check_same(
+    {**config_diff.common(plain), **fingerprints, **provenance.versions(), 'cpu_rule': provenance.rule()}
+  )
   progress = Progress(run.total_steps, run.task.loss_names, enabled=writes)
   for line in _what_there_is(run):
     progress.say(line)
@@ -363,8 +364,8 @@ def _compare_rules(before, now, step):
   """Warns where a run goes on by other forms of the operators than those that it began with."""
   if step and before and now and before['fingerprint'] != now['fingerprint']:
     logging.warning(
-      "Up to step %d this run chose its CPU programs by the rule '%s' (%s), and goes on by '%s' (%s): the same sums in "
-      'another order, so that the last digits differ from those of a run without the change.',
+      "Up to step %d this run computed its convolutions by the CPU rule '%s' (%s), and goes on by '%s' (%s): the same "
+      'sums in another order, so that the last digits differ from those of a run without the change.',
       step,
       before['name'],
       before['fingerprint'],
