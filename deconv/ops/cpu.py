@@ -159,20 +159,25 @@ def expand_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[st
     return ['taps', 'overlap']
   forms = ['overlap']
   if dots.folds(g) and g.groups == 1:
-    forms.append('wide')
+    forms += ['wide', *(['wide_beside'] if g.ndim < 3 else [])]
   if max(g.strides) == 1:
     forms.append('lax')
-  return forms
+  return [*forms, 'beside'] if convolutions.lies_beside(g) else forms
 
 
 def reduce_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[str]:
   """Returns the names of the forms of REDUCE that give the right values."""
-  return [*(['taps'] if _is_depthwise(g, c_small, c_large) else []), 'lax', 'columns', 'unfolded']
+  forms = [*(['taps'] if _is_depthwise(g, c_small, c_large) else []), 'lax', 'columns', 'unfolded']
+  if g.groups > 1:
+    forms.append('groups')
+  return [*forms, 'beside'] if convolutions.lies_beside(g) else forms
 
 
 def correlate_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[str]:
   """Returns the names of the forms of CORRELATE that give the right values."""
-  forms = [*(['taps'] if _is_depthwise(g, c_small, c_large) else []), 'lax', 'columns', 'unfolded']
+  forms = [*(['taps'] if _is_depthwise(g, c_small, c_large) else []), 'lax', 'columns', 'unfolded', 'halves']
+  if g.groups > 1:
+    forms.append('groups')
   return [*forms, 'small'] if g.groups == 1 and max(g.strides) == 1 else forms
 
 
@@ -207,19 +212,25 @@ def _correlate_small(x: jax.Array, y: jax.Array, g: Geometry) -> jax.Array:
 EXPAND: dict[str, Form] = {
   'taps': _with(dots.expand_taps),
   'wide': _with(dots.expand_wide),
+  'wide_beside': _with(dots.expand_wide, True),
   'lax': _with(convolutions.expand),
+  'beside': _with(convolutions.expand_beside),
   'overlap': _per_group(dots.expand_overlap, (-1, -2)),
 }
 REDUCE: dict[str, Form] = {
   'taps': _with(dots.reduce_taps),
   'lax': _with(convolutions.reduce),
+  'beside': _with(convolutions.reduce_beside),
   'columns': _per_group(_columns(dots.reduce_columns, False), (-1, -2)),
   'unfolded': _per_group(_columns(dots.reduce_columns, True), (-1, -2)),
+  'groups': _with(dots.reduce_groups),
 }
 CORRELATE: dict[str, Form] = {
   'taps': _with(dots.correlate_taps),
   'lax': convolutions.correlate,
   'columns': _per_group(_columns(dots.correlate_columns, False), (-1, -1), -2),
   'unfolded': _per_group(_columns(dots.correlate_columns, True), (-1, -1), -2),
+  'halves': _per_group(dots.correlate_halves, (-1, -1), -2),
+  'groups': _with(dots.correlate_groups),
   'small': _correlate_small,
 }
