@@ -91,8 +91,8 @@ def beside(
     pads: (low, high) of each dimension, each smaller than the window.
     accumulator: type of the sums; None = that of x.
   """
-  batch, *_, width, channels = x.shape
-  x = x.reshape(batch, -1, width, channels)  # in 1-D one row
+  batch, *height, width, channels = x.shape
+  x = x.reshape(batch, *(height or [1]), width, channels)  # in 1-D one row
   kernel = kernel.reshape(-1, *kernel.shape[-3:])
   rows, (low, high) = ((0, 0), *pads)[-2], pads[-1]
   pitch = width + max(low, high)  # what lies between two images serves both
@@ -106,7 +106,7 @@ def beside(
     dimension_numbers=_numbers(2),
     preferred_element_type=accumulator,
   )
-  out = out.reshape(out.shape[1], batch, pitch, -1)[:, :, : width + low + high - kernel.shape[1] + 1]
+  out = out.reshape(out.shape[1], batch, pitch, out.shape[-1])[:, :, : width + low + high - kernel.shape[1] + 1]
   out = jnp.swapaxes(out, 0, 1)
   return out if len(pads) == 2 else out[:, 0]
 

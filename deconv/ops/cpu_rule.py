@@ -22,6 +22,9 @@ from deconv.errors import UserError, did_you_mean
 # Names a table of RULES, or a file that scripts.tune_ops wrote.
 ENVIRONMENT_VARIABLE = 'DECONV_CPU_RULE'
 
+# A threshold that no shape reaches.
+NEVER = 2**31 - 1
+
 
 @dataclasses.dataclass(frozen=True)
 class CpuRule:
@@ -35,9 +38,14 @@ class CpuRule:
     plain_outputs: fewest output channels of expand for it.
     strided_row: shortest row of the small image for XLA's strided convolution as a form of reduce.
     strided_inputs: fewest input channels for it.
+    beside_row: at stride 1, images with rows shorter than this are convolved side by side; 0 = none.
+    beside_channels: fewest channels, on the side that has more of them, for it.
     thin_column: columns of the unfolded array with fewer channels than this share one matrix product.
+    group_channels: fewest channels of the large array for one batched product over all groups.
+    halves_rows: fewest rows that the matrix product of a kernel gradient sums over, to have them in two halves.
     lax_taps: most taps of a kernel whose gradient at stride 1 is left to XLA.
     lax_channels: and the most channels, on either side.
+    lax_elements: and the most elements of an array, of the small positions times the channels of the wider side.
     small_channels: a kernel gradient at stride 1 unfolds the small array where it has fewer channels than this, and
       fewer than the large one.
 
@@ -52,9 +60,14 @@ class CpuRule:
   plain_outputs: int = 8
   strided_row: int = 16
   strided_inputs: int = 32
+  beside_row: int = 0
+  beside_channels: int = 17
   thin_column: int = 64
+  group_channels: int = NEVER
+  halves_rows: int = NEVER
   lax_taps: int = 9
   lax_channels: int = 32
+  lax_elements: int = NEVER
   small_channels: int = 64
 
   def __post_init__(self) -> None:
@@ -74,7 +87,12 @@ class CpuRule:
 
 
 # By instruction set. docs/lowering.md says on which processors they were measured.
-RULES = {'avx2': CpuRule('avx2'), 'avx512': CpuRule('avx512')}
+RULES = {
+  'avx2': CpuRule('avx2'),
+  'avx512': CpuRule(
+    'avx512', strided_row=8, beside_row=65, thin_column=129, group_channels=16, halves_rows=2**14, lax_elements=2**19
+  ),
+}
 
 # Holds the rule of this process, once it has been asked for.
 _chosen: list[CpuRule] = []

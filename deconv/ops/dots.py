@@ -80,13 +80,11 @@ def taps_of_phase(g: Geometry, d: int, phase: int) -> list[int]:
   return [k for k in range(g.window[d]) if (k * g.dilation[d] - g.padding[d][0] - phase) % g.strides[d] == 0]
 
 
-def expand_wide(
-  x: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None, side_by_side: bool = False
-) -> jax.Array:
+def expand_wide(x: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   """One stride-1 convolution with all phases as its output channels, for a window that folds.
 
   Without any padding cut away all phases read the same pixels, so that no zero is multiplied; the border goes
-  afterwards. `side_by_side`: by `convolutions.beside`.
+  afterwards.
   """
   n = g.ndim
   *_, c_small, c_large = kernel.shape
@@ -94,9 +92,7 @@ def expand_wide(
   kernel = kernel.reshape(*itertools.chain(*zip(blocks, g.strides)), c_small, c_large)
   kernel = kernel.transpose(*range(0, 2 * n, 2), 2 * n, *range(1, 2 * n, 2), 2 * n + 1)
   kernel = jnp.flip(kernel, range(n)).reshape(*blocks, c_small, -1)
-  pads = [(b - 1, b - 1) for b in blocks]
-  convolution = convolutions.beside if side_by_side else convolutions.plain
-  out = convolution(x, kernel, pads, accumulator)
+  out = convolutions.plain(x, kernel, [(b - 1, b - 1) for b in blocks], accumulator)
   rows = out.shape[1:-1]
   out = out.reshape(x.shape[0], *rows, *g.strides, c_large)
   out = out.transpose(0, *itertools.chain(*((1 + d, 1 + n + d) for d in range(n))), 2 * n + 1)
@@ -243,13 +239,17 @@ def correlate_halves(x: jax.Array, y: jax.Array, g: Geometry, accumulator: DType
   """
   columns = _columns(y, g)
   thin, dtype = columns[0].shape[-1], accumulator or x.dtype
-  rows = math.prod(columns[0].shape[:-1])
-  even = [(0, rows % 2), (0, 0)]
-  halved = lambda a: jnp.pad(a.reshape(rows, -1), even).reshape(2, (rows + 1) // 2, -1)
   dimensions = (((1,), (1,)), ((0,), (0,)))
-  out = lax.dot_general(halved(x), halved(jnp.concatenate(columns, -1)), dimensions, preferred_element_type=dtype)
+  out = lax.dot_general(_halved(x), _halved(jnp.concatenate(columns, -1)), dimensions, preferred_element_type=dtype)
   out = jnp.moveaxis(out.sum(0).reshape(x.shape[-1], len(columns), thin), 0, 1)
   return _unfold_kernel(out, g).astype(x.dtype)
+
+
+def _halved(a: jax.Array) -> jax.Array:
+  """(..., c) -> (2, half of the rows, c), with a row of zeros where their number is odd."""
+  rows, channels = math.prod(a.shape[:-1]), a.shape[-1]
+  even = lax.pad(a.reshape(rows, channels), jnp.zeros((), a.dtype), [(0, rows % 2, 0), (0, 0, 0)])
+  return even.reshape(2, (rows + 1) // 2, channels)
 
 
 # The same with the groups as the batch of one product, for which the columns are put together first.
@@ -257,7 +257,9 @@ def correlate_halves(x: jax.Array, y: jax.Array, g: Geometry, accumulator: DType
 
 def reduce_groups(y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   """As `reduce_columns` in one product, of any number of groups."""
-  folded = jnp.stack([_fold_kernel(k, g).reshape(-1, k.shape[-2]) for k in _kernels(kernel, g)])
+  channels = kernel.shape[-2] // g.groups
+  kernels = [kernel[..., i * channels : (i + 1) * channels, :] for i in range(g.groups)]
+  folded = jnp.stack([_fold_kernel(k, g).reshape(-1, channels) for k in kernels])
   dimensions = (((2,), (1,)), ((0,), (0,)))
   out = lax.dot_general(_grouped_columns(y, g), folded, dimensions, preferred_element_type=accumulator)
   return jnp.moveaxis(out, 0, 1).reshape(y.shape[0], *g.small, kernel.shape[-2]).astype(y.dtype)
@@ -266,12 +268,12 @@ def reduce_groups(y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTy
 def correlate_groups(x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
   """As `correlate_columns` in one product, of any number of groups."""
   columns = _grouped_columns(y, g)
-  x_groups = lax.optimization_barrier(jnp.moveaxis(x.reshape(columns.shape[1], g.groups, -1), 1, 0))
+  x_groups = x.reshape(columns.shape[1], g.groups, x.shape[-1] // g.groups)
+  x_groups = lax.optimization_barrier(jnp.moveaxis(x_groups, 1, 0))
   out = lax.dot_general(x_groups, columns, (((1,), (1,)), ((0,), (0,))), preferred_element_type=accumulator)
   number = math.prod(g.window) // (math.prod(g.strides) if folds(g) else 1)
   out = jnp.moveaxis(out.reshape(g.groups, x_groups.shape[-1], number, -1), 2, 1)
-  kernels = [_unfold_kernel(of_group, g) for of_group in out]
-  return jnp.concatenate(kernels, -2).astype(x.dtype)
+  return jnp.concatenate([_unfold_kernel(out[i], g) for i in range(g.groups)], -2).astype(x.dtype)
 
 
 def _grouped_columns(y: jax.Array, g: Geometry) -> jax.Array:
@@ -279,12 +281,9 @@ def _grouped_columns(y: jax.Array, g: Geometry) -> jax.Array:
   columns = jnp.stack(_columns(y, g), -2)
   channels = y.shape[-1] // g.groups
   rows = math.prod(columns.shape[: g.ndim + 1])
-  columns = jnp.moveaxis(columns.reshape(rows, -1, g.groups, channels), 2, 0)
-  return lax.optimization_barrier(columns.reshape(g.groups, rows, -1))
-
-
-def _kernels(kernel: jax.Array, g: Geometry) -> Iterable[jax.Array]:
-  return jnp.split(kernel, g.groups, -2)
+  taps = columns.shape[-2] * columns.shape[-1] // y.shape[-1]  # of all columns
+  columns = jnp.moveaxis(columns.reshape(rows, taps, g.groups, channels), 2, 0)
+  return lax.optimization_barrier(columns.reshape(g.groups, rows, taps * channels))
 
 
 def reduce_taps(y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:

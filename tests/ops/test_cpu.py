@@ -50,25 +50,25 @@ def check_forms(case):
       np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-4, err_msg=form)
 
 
-@settings(max_examples=40, **BOUNDED)
+@settings(max_examples=25, **BOUNDED)
 @given(transposed_cases(1))
 def test_forms_1d_equal_loops(case):
   check_forms(case)
 
 
-@settings(max_examples=40, **BOUNDED)
+@settings(max_examples=25, **BOUNDED)
 @given(transposed_cases(2))
 def test_forms_2d_equal_loops(case):
   check_forms(case)
 
 
-@settings(max_examples=8, **BOUNDED)
+@settings(max_examples=5, **BOUNDED)
 @given(transposed_cases(3))
 def test_forms_3d_equal_loops(case):
   check_forms(case)
 
 
-@settings(max_examples=25, **BOUNDED)
+@settings(max_examples=15, **BOUNDED)
 @given(transposed_cases(2), st.sampled_from([(9, 10), (8, 3)]), st.sampled_from([1, 4]))
 def test_forms_at_stride_one_equal_loops(case, small, channels):
   """Where most forms can be had."""
