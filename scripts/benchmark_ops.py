@@ -24,9 +24,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deconv import ops
+from deconv import host_memory, ops
 from deconv.ops import conv_transpose
-from deconv.training import host_memory, provenance
+from deconv.training import provenance
 from scripts import result_files
 from scripts.command_line import at_least, result_file, words
 

@@ -3,6 +3,7 @@
 Semantics, correspondence with other libraries and examples: docs/operators.md.
 """
 
+from deconv.host_memory import keep_freed_memory
 from deconv.ops.blur import blur, blur_upsample, box_filter, upsample_filter
 from deconv.ops.conv import conv, conv_transpose
 from deconv.ops.drop_in import lax_conv_general_dilated, lax_conv_transpose
@@ -21,6 +22,7 @@ __all__ = [
   'conv_transpose',
   'depth_to_space',
   'icnr',
+  'keep_freed_memory',
   'lax_conv_general_dilated',
   'lax_conv_transpose',
   'max_pool',
