@@ -38,7 +38,7 @@ MAPS = {
 }
 # What a threshold is tried at.
 VALUES = (0, 1, 2, 3, 4, 6, 8, 9, 12, 16, 17, 24, 32, 33, 48, 64, 65, 96, 128, 129, 256, 512, 4096, 16384)
-VALUES = (*VALUES, 32768, cpu_rule.NEVER)
+VALUES = (*VALUES, *(2**power for power in range(15, 27)), cpu_rule.NEVER)
 # Of less gain than this a threshold stays where it is: of the sum of the logarithms.
 LEAST_GAIN = 0.02
 

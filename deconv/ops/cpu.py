@@ -55,7 +55,7 @@ def _rule() -> CpuRule:
   A batch may be divided among the devices, which would have to exchange borders; and each has its threads busy.
   """
   rule = cpu_rule.in_use()
-  return rule if jax.device_count('cpu') == 1 else dataclasses.replace(rule, beside_row=0)
+  return rule if jax.device_count('cpu') == 1 else dataclasses.replace(rule, beside_row_products=0)
 
 
 # The rule. Channels are those of one group.
@@ -159,11 +159,13 @@ def _is_plain(g: Geometry, rule: CpuRule) -> bool:
 
 def _goes_beside(g: Geometry, batch: int, c_small: int, c_large: int, rule: CpuRule) -> bool:
   """Whether a plain convolution should have its images side by side."""
-  several = is_int(batch) and batch > 1
+  channels = c_small * c_large
   return (
-    several
+    is_int(batch)
+    and batch > 1
     and convolutions.lies_beside(g)
-    and g.small[-1] < rule.beside_row
+    and g.small[-1] * channels < rule.beside_row_products
+    and g.positions(batch) * channels >= rule.beside_products
     and max(c_small, c_large) >= rule.beside_channels
   )
 

@@ -38,8 +38,10 @@ class CpuRule:
     plain_outputs: fewest output channels of expand for it.
     strided_row: shortest row of the small image for XLA's strided convolution as a form of reduce.
     strided_inputs: fewest input channels for it.
-    beside_row: at stride 1, images with rows shorter than this are convolved side by side; 0 = none.
-    beside_channels: fewest channels, on the side that has more of them, for it.
+    beside_row_products: at stride 1, images are convolved side by side where a row has fewer products per tap than this:
+      pixels times channels of both sides; 0 = never.
+    beside_products: and the batch at least so many.
+    beside_channels: and the side that has more channels at least so many.
     thin_column: columns of the unfolded array with fewer channels than this share one matrix product.
     group_channels: fewest channels of the large array for one batched product over all groups.
     halves_rows: fewest rows that the matrix product of a kernel gradient sums over, to have them in two halves.
@@ -60,7 +62,8 @@ class CpuRule:
   plain_outputs: int = 8
   strided_row: int = 16
   strided_inputs: int = 32
-  beside_row: int = 0
+  beside_row_products: int = 0
+  beside_products: int = 2**24
   beside_channels: int = 17
   thin_column: int = 64
   group_channels: int = NEVER
@@ -90,7 +93,13 @@ class CpuRule:
 RULES = {
   'avx2': CpuRule('avx2'),
   'avx512': CpuRule(
-    'avx512', strided_row=8, beside_row=65, thin_column=129, group_channels=16, halves_rows=2**14, lax_elements=2**19
+    'avx512',
+    strided_row=8,
+    beside_row_products=2**18,
+    thin_column=129,
+    group_channels=16,
+    halves_rows=2**14,
+    lax_elements=2**19,
   ),
 }
 
