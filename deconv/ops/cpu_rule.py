@@ -38,7 +38,7 @@ class CpuRule:
     plain_outputs: fewest output channels of expand for it.
     strided_row: shortest row of the small image for XLA's strided convolution as a form of reduce.
     strided_inputs: fewest input channels for it.
-    beside_row_products: at stride 1, images are convolved side by side where a row has fewer products per tap than this:
+    beside_row_products: at stride 1, images go side by side where a row has fewer products per tap than this:
       pixels times channels of both sides; 0 = never.
     beside_products: and the batch at least so many.
     beside_channels: and the side that has more channels at least so many.
