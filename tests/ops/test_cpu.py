@@ -1,6 +1,9 @@
 """Every form of a CPU by force against loops in float64, and which of them the rule chooses."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,9 +91,9 @@ def test_the_rule_takes_a_form_that_can_compute_the_shape():
     window, strides, dilation, small = (tuple(rng.choice(values, n).tolist()) for values in sides)
     groups = int(rng.choice([1, 1, 1, 2, 8, 64]))
     c_small, c_large = (int(rng.choice([1, 3, 8, 16, 32, 64, 256])) for _ in range(2))
-    batch = int(rng.choice([1, 8, 64]))
+    batch, padding = int(rng.choice([1, 8, 64])), ('VALID', 'SAME')[rng.integers(2)]
     g = conv_transpose_geometry(
-      (batch, *small, c_small * groups), (*window, c_small * groups, c_large), strides, 0, 0, dilation, groups
+      (batch, *small, c_small * groups), (*window, c_small * groups, c_large), strides, padding, 0, dilation, groups
     )
     for rule in cpu_rule.RULES.values():
       shape = (g, batch, c_small, c_large)
@@ -121,7 +124,16 @@ def test_a_threshold_moves_the_choice():
   plain = shape_of(16, 3, 1, 1)
   assert cpu.reduce_form(plain, 64, 16, 16, AVX2) == 'lax'
   assert cpu.reduce_form(plain, 64, 16, 16, dataclasses.replace(AVX2, plain_row=17)) == 'unfolded'
-  assert cpu.reduce_form(plain, 64, 16, 64, dataclasses.replace(AVX2, plain_row=17)) == 'columns'
+  assert cpu.reduce_form(plain, 64, 16, 64, dataclasses.replace(AVX2, plain_row=17, strided_row=17)) == 'columns'
+  beside = dataclasses.replace(AVX2, beside_row_products=2**18)
+  assert cpu.reduce_form(plain, 64, 64, 64, beside) == cpu.expand_form(plain, 64, 64, 64, beside) == 'beside'
+  assert cpu.reduce_form(plain, 64, 64, 256, beside) == 'lax'  # its rows are long enough for two threads
+  assert cpu.reduce_form(plain, 64, 16, 16, beside) == 'lax'  # few channels
+  assert cpu.reduce_form(plain, 1, 64, 64, beside) == 'lax'  # nothing to put beside
+  strided = shape_of(16, 4, 2, 1)
+  halves = dataclasses.replace(AVX2, halves_rows=2**14)
+  assert cpu.correlate_form(strided, 64, 64, 3, AVX2) == cpu.correlate_form(strided, 63, 64, 3, halves) == 'unfolded'
+  assert cpu.correlate_form(strided, 64, 64, 3, halves) == 'halves'
 
 
 @pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
@@ -148,3 +160,43 @@ def test_another_rule_compiles_other_programs(monkeypatch):
   assert 'convolution' in f.lower(x, kernel).as_text()
   np.testing.assert_allclose(f(x, kernel), before, rtol=1e-6)
   cpu_rule.use('avx2')
+
+
+ONE_DEVICE = """
+import hashlib, os, sys
+if sys.argv[1] == 'one':
+  os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import jax, numpy as np
+from deconv.ops import conv_transpose, cpu, cpu_rule
+from deconv.ops.geometry import conv_transpose_geometry
+
+cpu_rule.use('avx512')
+rng = np.random.default_rng(0)
+for batch, small, window, stride, channels in ((16, (32, 32), 3, 1, (32, 64)), (40, (20, 21), 4, 2, (32, 4))):
+  x = rng.standard_normal((batch, *small, channels[0]), np.float32)
+  kernel = rng.standard_normal((window, window, *channels), np.float32)
+  g = conv_transpose_geometry(x.shape, kernel.shape, stride, 1, 0, 1, 1)
+  forms = [f(g, batch, *channels, cpu._rule()) for f in (cpu.expand_form, cpu.reduce_form, cpu.correlate_form)]
+  f = lambda x, kernel: conv_transpose(x, kernel, strides=stride, padding=1)
+  y, vjp = jax.vjp(f, x, kernel)
+  found = [y, *vjp(y)]
+  print(*forms, hashlib.sha256(b''.join(np.asarray(a).tobytes() for a in found)).hexdigest())
+  plain = jax.lax.conv_general_dilated(
+    x, kernel[::-1, ::-1], (1, 1), [(window - 2, window - 2)] * 2, (stride, stride),
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+  )
+  np.testing.assert_allclose(y, plain, rtol=1e-3, atol=1e-3)
+"""
+
+
+def test_one_device_gets_all_forms_and_the_same_bits_on_any_number_of_threads():
+  """Here are four devices, which share images of one batch: what moves images together is for a process with one."""
+  env = {name: value for name, value in os.environ.items() if name not in ('XLA_FLAGS', 'NPROC')}
+  command = [sys.executable, '-c', ONE_DEVICE]
+  one, all_threads = (
+    subprocess.run([*command, threads], capture_output=True, text=True, check=True, env=env).stdout
+    for threads in ('one', 'all')
+  )
+  assert one == all_threads
+  plain, strided = (line.split()[:3] for line in one.splitlines())
+  assert plain == ['beside', 'beside', 'halves'] and strided[2] == 'halves'
