@@ -1,4 +1,4 @@
-"""docs/deconvolution_in_jax.md: its examples run and make arrays of the sizes that it says; its table of 'SAME' is right."""
+"""docs/deconvolution_in_jax.md: its examples make arrays of the sizes that it says; its table of 'SAME' is right."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ from deconv import ops
 from tests.test_docs import DOCS, blocks_of
 
 PAGE = DOCS / 'deconvolution_in_jax.md'
-BLOCKS = {name: block for name, block in zip(('lax', 'linen', 'nnx', 'equinox'), blocks_of(PAGE, 'python'))}
+BLOCKS = dict(zip(('lax', 'linen', 'nnx', 'equinox'), blocks_of(PAGE, 'python')))
 
 
 def test_there_is_an_example_of_each():
