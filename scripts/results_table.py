@@ -457,7 +457,7 @@ TABLES = {
     ],
   ),
   'drop_in': Table(
-    ('reports-avx512',),
+    ('reports-avx512', 'reports-avx512_bfloat16'),
     [
       field('report', 'name'),
       field('part', 'group'),
