@@ -40,8 +40,9 @@ class Process:
 
   def __init__(self, case, implementation, keep_memory):
     self._case, self._implementation = case, implementation
-    command = [sys.executable, '-m', 'scripts.train_steps', case, implementation, *['keep_memory'] * keep_memory]
-    self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    flags = [f'--case={case}', f'--implementation={implementation}', f'--{"" if keep_memory else "no-"}keep_memory']
+    call = [sys.executable, '-m', 'scripts.train_steps', *flags]
+    self._process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
       self.about = json.loads(self._answer())
     except BaseException:

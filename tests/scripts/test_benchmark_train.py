@@ -29,7 +29,7 @@ def test_torch_step_has_the_same_sizes():
     pytest.skip('PyTorch is not installed: no step of it to compare with')
   from scripts.twins import gans
 
-  networks = gans.Dcgan64(dcgan64.WIDTH, dcgan64.LATENT, channels_last=False).networks
+  networks = gans.Dcgan64(channels_last=False).networks
   count = lambda m: sum(p.numel() for p in m.parameters())
   assert [count(networks['gen']), count(networks['disc'])] == [3576704, 2765568]
 
