@@ -176,6 +176,24 @@ def _cpu_rules():
     yield (f'`{name}`', meaning[name].rstrip('.'), *values)
 
 
+def _families():
+  """Yields a row for each family: our images per second, and PyTorch's in the layout that is faster for it."""
+  (file,) = newest('benchmark_train-families-*')()
+  cases = {}
+  for row in (rows := result_files.load(file))['rows']:
+    cases.setdefault(row['group'], {})[row['name'].removeprefix(f'{row["group"]} ')] = Entry(file, rows, row)
+  ratios = []
+  for case, entries in cases.items():
+    layouts = {name: shown for name, shown in _LAYOUTS.items() if name in entries}
+    best = min(layouts, key=lambda name: entries[name].number('ours_over_this'))
+    ratios.append(entries[best].number('ours_over_this'))
+    rates = (entries[name].show('images_per_second', 0) for name in ('ours', best))
+    ours = entries['ours']
+    yield f'`{case}`', ours.show('batch_size', 0), *rates, _LAYOUTS[best], f'{ratios[-1]:.2f}'
+  yield 'geometric mean', '', '', '', '', f'{geometric_mean(ratios):.2f}'
+
+
+_LAYOUTS = {'torch': 'channels first', 'torch_last': 'channels last', 'torch_compiled': 'channels last, compiled'}
 _MIOU = (value('mIoU', 'miou', 3, best=max), value('boundary IoU', 'boundary_iou', 3, best=max))
 _DECODERS = (
   field('decoder', 'name'),
@@ -197,6 +215,9 @@ TABLES = {
   'headline': _Lines(('family', 'config', 'data', 'result', 'protocol'), _headline),
   'speed': _Lines(('how many times as fast ours is', 'as `lax` or Flax', 'as PyTorch'), _speed),
   'cpu_rules': _Lines(('threshold', 'meaning', *(f'`{name}`' for name in cpu_rule.RULES)), _cpu_rules),
+  'families': _Lines(
+    ('training step', 'batch', 'ours, images per second', 'PyTorch', 'its layout', 'ours over PyTorch'), _families
+  ),
   # Quality.
   'gan': Table(
     ('dcgan_digits', 'dcgan_mnist', 'gan_mnist', 'dcgan_digits-minimax'),
@@ -479,6 +500,15 @@ TABLES = {
       field('part', 'group'),
       *(value(f'{name}, ms', f'seconds.{name}', 1, 1000) for name in ('lax', 'ours', 'torch')),
       value('lax / ours', 'ratio.lax', 1),
+    ],
+  ),
+  'drop_in': Table(
+    ('reports-avx512', 'reports-avx512_bfloat16'),
+    [
+      field('report', 'name'),
+      field('part', 'group'),
+      *(value(f'{name}, ms', f'seconds.{name}', 1, 1000) for name in ('lax', 'drop-in', 'torch')),
+      value('lax / drop-in', 'ratio_drop_in.lax', 1),
     ],
   ),
   'reports_single_channel': Table(
