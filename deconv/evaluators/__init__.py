@@ -4,12 +4,14 @@ from deconv.evaluators import (
   coverage,
   disentanglement,
   factor_sweeps,
+  labelled_samples,
   neighbours,
   whole_restoration,
   whole_segmentation,
 )
 
 EVALUATORS = {
+  'labelled_samples': labelled_samples.EVALUATOR,
   'neighbours': neighbours.EVALUATOR,
   'coverage': coverage.EVALUATOR,
   'disentanglement': disentanglement.EVALUATOR,

@@ -181,7 +181,9 @@ def build_task(options, parallel, total, make_task=None):
   def make_optimizer(scale):
     return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))
 
-  return (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
+  task = (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
+  task.data_axis = parallel.data_axis
+  return task
 
 
 def start_state(run, checkpoints):
