@@ -165,6 +165,24 @@ def _speed():
   )
 
 
+def _families():
+  """Yields a row for each family: our images per second, and PyTorch's in the layout that is faster for it."""
+  (file,) = newest('benchmark_train-families-*')()
+  cases = {}
+  for row in (rows := result_files.load(file))['rows']:
+    cases.setdefault(row['group'], {})[row['name'].removeprefix(f'{row["group"]} ')] = Entry(file, rows, row)
+  ratios = []
+  for case, entries in cases.items():
+    layouts = {name: shown for name, shown in _LAYOUTS.items() if name in entries}
+    best = min(layouts, key=lambda name: entries[name].number('ours_over_this'))
+    ratios.append(entries[best].number('ours_over_this'))
+    rates = (entries[name].show('images_per_second', 0) for name in ('ours', best))
+    ours = entries['ours']
+    yield f'`{case}`', ours.show('batch_size', 0), *rates, _LAYOUTS[best], f'{ratios[-1]:.2f}'
+  yield 'geometric mean', '', '', '', '', f'{geometric_mean(ratios):.2f}'
+
+
+_LAYOUTS = {'torch': 'channels first', 'torch_last': 'channels last', 'torch_compiled': 'channels last, compiled'}
 _MIOU = (value('mIoU', 'miou', 3, best=max), value('boundary IoU', 'boundary_iou', 3, best=max))
 _DECODERS = (
   field('decoder', 'name'),
@@ -185,6 +203,9 @@ def _candidates(*names):
 TABLES = {
   'headline': _Lines(('family', 'config', 'data', 'result', 'protocol'), _headline),
   'speed': _Lines(('how many times as fast ours is', 'as `lax` or Flax', 'as PyTorch'), _speed),
+  'families': _Lines(
+    ('training step', 'batch', 'ours, images per second', 'PyTorch', 'its layout', 'ours over PyTorch'), _families
+  ),
   # Quality.
   'gan': Table(
     ('dcgan_digits', 'dcgan_mnist', 'gan_mnist', 'dcgan_digits-minimax'),
