@@ -3,6 +3,6 @@
 `python -m deconv.native.build` builds them once. Where that was not done, everything works without.
 """
 
-from deconv.native.library import CHOICES, ENVIRONMENT_VARIABLE, Library, in_use, targets, use
+from deconv.native.library import CHOICES, ENVIRONMENT_VARIABLE, Library, in_use, left_out, targets, use
 
-__all__ = ['CHOICES', 'ENVIRONMENT_VARIABLE', 'Library', 'in_use', 'targets', 'use']
+__all__ = ['CHOICES', 'ENVIRONMENT_VARIABLE', 'Library', 'in_use', 'left_out', 'targets', 'use']

@@ -6,6 +6,8 @@ folder, beside a build.json that says of which oneDNN it was made.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import ctypes
 import dataclasses
 import hashlib
@@ -13,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import threading
 
 import jax
 
@@ -67,8 +70,9 @@ def built() -> Library | None:
     return None
 
 
-# (whether it was decided, the library in use) of this process.
+# Holds the library of this process, or None, once it has been asked for.
 _decided: list[Library | None] = []
+_left_out = threading.local()
 # Builds whose handlers XLA has.
 _registered: set[str] = set()
 
@@ -79,7 +83,19 @@ def in_use() -> Library | None:
   Raises:
     UserError: see `use`.
   """
-  return _decided[0] if _decided else use()
+  library = _decided[0] if _decided else use()
+  return None if getattr(_left_out, 'now', False) else library
+
+
+@contextlib.contextmanager
+def left_out(really: bool = True) -> Iterator[None]:
+  """Programs that this thread lowers within do without, where `really`."""
+  before = getattr(_left_out, 'now', False)
+  _left_out.now = before or really
+  try:
+    yield
+  finally:
+    _left_out.now = before
 
 
 def use(choice: str = '') -> Library | None:
