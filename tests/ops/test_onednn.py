@@ -69,7 +69,7 @@ def normal(*shape):
 def test_a_batch_divided_over_devices_under_jit():
   """XLA gathers it for the call; the values are the same."""
   mesh = jax.make_mesh((4,), ('data',), axis_types=(jax.sharding.AxisType.Auto,))
-  step = jax.jit(jax.value_and_grad(lambda x, k: jnp.mean(conv_transpose(x, k, 2, 1) ** 2), (0, 1)))
+  step = jax.jit(jax.value_and_grad(lambda x, k: jnp.mean(conv_transpose(x, k, strides=2, padding=1) ** 2), (0, 1)))
   x, kernel = normal(8, 3, 3, 4), normal(4, 4, 4, 8)
   want = step(x, kernel)
   got = step(jax.device_put(x, NamedSharding(mesh, P('data'))), jax.device_put(kernel, NamedSharding(mesh, P())))
@@ -104,7 +104,7 @@ def test_a_kernel_of_several_slices():
 
 
 def test_an_exported_program_does_not_need_it():
-  program = jax.jit(lambda x, k: conv_transpose(x, k, 2, 1))
+  program = jax.jit(lambda x, k: conv_transpose(x, k, strides=2, padding=1))
   x, kernel = normal(2, 3, 3, 4), normal(4, 4, 4, 8)
   assert 'deconv_expand' in program.lower(x, kernel).as_text()
   exported = jax.export.export(program)(x, kernel)
