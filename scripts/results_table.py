@@ -504,6 +504,15 @@ TABLES = {
       value('lax / ours', 'ratio.lax', 1),
     ],
   ),
+  'drop_in': Table(
+    ('reports-avx512', 'reports-avx512_bfloat16'),
+    [
+      field('report', 'name'),
+      field('part', 'group'),
+      *(value(f'{name}, ms', f'seconds.{name}', 1, 1000) for name in ('lax', 'drop-in', 'torch')),
+      value('lax / drop-in', 'ratio_drop_in.lax', 1),
+    ],
+  ),
   'reports_single_channel': Table(
     ('reports-single_channel',), [field('report', 'name'), field('part', 'group'), value('ms', 'seconds.ours', 0, 1000)]
   ),

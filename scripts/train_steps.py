@@ -3,8 +3,8 @@
   python -m scripts.train_steps --case=dcgan64 --implementation=ours
 
 It makes the step, runs it twice, and writes a line of JSON: `parameters`, `seconds` of the second step, `loss`, and
-`versions`, {library: its version}. Then, for each line with a number on its standard input, it runs so many steps and writes
-their seconds.
+`versions`, {library: its version}. Then, for each line with a number on its standard input, it runs so many steps and
+writes their seconds.
 """
 
 import argparse
