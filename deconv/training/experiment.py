@@ -7,7 +7,7 @@ from absl import logging
 import jax
 import numpy as np
 
-from deconv import data
+from deconv import data, native
 from deconv.errors import UserError, did_you_mean
 from deconv.evaluators import EVALUATORS
 from deconv.ops import cpu_rule
@@ -173,9 +173,10 @@ def check_evaluators(options, task):
 def build_task(options, parallel, total, make_task=None):
   """Returns the Task of an experiment, whose optimizers' schedules end at step `total`; see `prepare`.
 
-  From here on its programs are compiled by the config's `cpu_rule`.
+  From here on its programs are compiled by the config's `cpu_rule` and `native`.
   """
   cpu_rule.use(options.cpu_rule)
+  native.use(options.native)
 
   def make_optimizer(scale):
     return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))

@@ -54,9 +54,8 @@ def train(run, workdir, *, allow_config_change=False):
   writes = run.parallel.process_index == 0
   fingerprints = {'data_fingerprint': run.source.fingerprint(), 'data_content': run.source.content_fingerprint()}
   folder.check_data(fingerprints, allow_config_change)
-  parallel_lib.check_same(
-    {**config_diff.common(plain), **fingerprints, **provenance.versions(), 'cpu_rule': provenance.rule()}
-  )
+  programs = {'cpu_rule': provenance.rule(), 'native': provenance.native_library()}
+  parallel_lib.check_same({**config_diff.common(plain), **fingerprints, **provenance.versions(), **programs})
   progress = Progress(run.total_steps, run.task.loss_names, enabled=writes)
   for line in _what_there_is(run):
     progress.say(line)
@@ -97,6 +96,7 @@ def train(run, workdir, *, allow_config_change=False):
       'earlier': _earlier(folder.run),
     }
     _compare_rules(earlier.get('cpu_rule'), record['cpu_rule'], step)
+    _compare_native(earlier, record, step)
     writer = MetricWriter(folder.path, options.log.tensorboard, step, writes, evaluated=done)
     if writes:
       checkpoints.note_metrics(evaluations(folder.file('metrics.jsonl')))
@@ -371,6 +371,20 @@ def _compare_rules(before, now, step):
       before['fingerprint'],
       now['name'],
       now['fingerprint'],
+    )
+
+
+def _compare_native(earlier, now, step):
+  """Warns where a run goes on with other convolutions outside of XLA than those that it began with, or without."""
+  before, after = earlier.get('native'), now['native']
+  if step and now['devices']['platform'] == 'cpu' and before != after:
+    said = ['oneDNN {onednn} (build {build})'.format(**used) if used else 'XLA alone' for used in (before, after)]
+    logging.warning(
+      'Up to step %d this run computed its convolutions by %s, and goes on by %s: the same sums in another order, so '
+      'that the last digits differ from those of a run without the change; DECONV_NATIVE=%s undoes it.',
+      step,
+      *said,
+      'on' if before else 'off',
     )
 
 
