@@ -1,8 +1,12 @@
 """Named random streams: every random number is a function of (seed, step, name)."""
 
+import functools
 import zlib
 
 import jax
+from jax.extend.random import threefry_2x32
+import jax.numpy as jnp
+import numpy as np
 
 
 def stream(key, name):
@@ -36,3 +40,57 @@ def noise_keys(batch, key):
     key: PRNG key.
   """
   return {'noise_key': jax.random.key_data(jax.random.split(key, len(batch['image'])))}
+
+
+# Numbers that one call of `_piece` draws: a network has kernels of very different sizes.
+_PIECE = 2**15
+
+
+@functools.partial(jax.jit, static_argnames=('scale', 'size', 'mean'))
+def scaled_normal(key, scale, size, mean=0.0):
+  """Returns mean + scale * jax.random.normal(key, (size,)), float32; a call by itself in a program that is traced.
+
+  Args:
+    key: PRNG key.
+    scale: float.
+    size: int.
+    mean: float.
+  """
+  drawn = scale * jax.random.normal(key, (size,), jnp.float32)
+  return mean + drawn if mean else drawn
+
+
+def scaled_normal_on_host(key_data, scale, size, mean=0.0):
+  """Returns the numbers of `scaled_normal`, bit for bit, by one small program that serves all sizes and scales.
+
+  Number i is a function of the key and i alone, so they can be drawn piece by piece.
+
+  Args:
+    key_data: uint32 (2,), of a key of the kind 'threefry2x32'; `jax_threefry_partitionable` has to be set.
+    scale: float.
+    size: int.
+    mean: float.
+  """
+  piece = _piece_around if mean else _piece
+  scale, mean = np.float32(scale), np.float32(mean)
+  pieces = [piece(key_data, np.uint32(start), scale, mean) for start in range(0, size, _PIECE)]
+  return np.concatenate([np.zeros(0, np.float32), *map(np.asarray, pieces)])[:size]
+
+
+@jax.jit
+def _piece(key_data, start, scale, mean):
+  """Numbers start, start + 1, ... with mean 0; the steps are those of jax.random."""
+  del mean
+  low = start + jnp.arange(_PIECE, dtype=jnp.uint32)  # the high words are 0
+  first, second = jnp.split(threefry_2x32(key_data, jnp.concatenate([jnp.zeros_like(low), low])), 2)
+  from_one_to_two = ((first ^ second) >> np.uint32(9)) | np.float32(1).view(np.uint32)
+  from_zero = jax.lax.bitcast_convert_type(from_one_to_two, jnp.float32) - np.float32(1)
+  least = np.nextafter(np.float32(-1), np.float32(0))
+  uniform = jnp.maximum(least, from_zero * (np.float32(1) - least) + least)
+  return scale * (np.float32(np.sqrt(2)) * jax.lax.erf_inv(uniform))
+
+
+@jax.jit
+def _piece_around(key_data, start, scale, mean):
+  """As `_piece`, around a mean. The sum belongs into the program: it and the product before it are rounded once."""
+  return mean + _piece(key_data, start, scale, mean)

@@ -48,7 +48,7 @@ def _doublings(height, width):
 
 def _batch_norm(network, train):
   """Returns the batch norm of a Generator or a Discriminator: a Linen module that wants its name."""
-  gain = nn.initializers.ones if network.options.preset == 'paper' else _around_one
+  gain = nn.initializers.ones if network.options.preset == 'paper' else layers.normal(0.02, mean=1.0)
   return functools.partial(
     layers.BatchNorm,
     use_running_average=not train,
@@ -57,10 +57,6 @@ def _batch_norm(network, train):
     dtype=network.dtype,
     scale_init=gain,
   )
-
-
-def _around_one(key, shape, dtype=jnp.float32):
-  return 1 + layers.normal(0.02)(key, shape, dtype)
 
 
 class Generator(nn.Module):

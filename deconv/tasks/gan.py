@@ -29,6 +29,7 @@ from deconv.objectives.gan import OBJECTIVES
 from deconv.rng import stream
 from deconv.tasks.adversary import update_discriminator
 from deconv.tasks.generation import GeneratesFromLatents
+from deconv.tasks.initial import on_host
 from deconv.tasks.state import NetworkState, State
 from deconv.tasks.task import Task, means_of, weights_of
 
@@ -74,7 +75,7 @@ class Gan(GeneratesFromLatents, Task):
     images = jax.ShapeDtypeStruct((2, *batch['image'].shape[1:]), jnp.float32)
     latents = jax.ShapeDtypeStruct((2, self.latent.size), jnp.float32)
 
-    @jax.jit  # one small program instead of a hundred; lazy_init leaves the networks' forward out of it
+    @on_host  # lazy_init leaves the forward out of it
     def create(key):
       gen = self.generator.lazy_init(stream(key, 'gen'), latents, train=False)
       disc = self.discriminator.lazy_init(stream(key, 'disc'), images, train=False)
