@@ -351,7 +351,9 @@ TABLES = {
       value('ours over this', 'ours_over_this', 2),
     ],
   ),
-  'first_step': Table(('first_step',), [field('first step', 'name'), value('seconds', 'first_step_seconds', 1)]),
+  'first_step': Table(
+    ('first_step',), [field('first step of dcgan_digits', 'name'), value('seconds', 'first_step_seconds', 1)]
+  ),
   'sampling_costs': Table(
     ('conv_vae_mnist-importance_sampling',), [field('what', 'name'), Column('from command to end', _minutes)]
   ),
