@@ -7,6 +7,7 @@ type and shape; docs/lowering.md#native holds the measurements.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import math
 
 import jax
@@ -44,17 +45,20 @@ def _call(name: str, a: jax.Array, b: jax.Array, g: Geometry, shape: tuple[int, 
   library = native.in_use()
   assert library is not None, 'a form that is not there was chosen'
   result = jax.ShapeDtypeStruct(shape, a.dtype)
-  numbers = lambda values: np.array(list(values), np.int64)
   out: jax.Array = jax.ffi.ffi_call(native.targets(library)[name], result)(
     a,
     b,
-    strides=numbers(g.strides),
-    dilation=numbers(g.dilation),
-    low=numbers(low for low, _ in g.padding),
-    high=numbers(high for _, high in g.padding),
+    strides=_numbers(g.strides),
+    dilation=_numbers(g.dilation),
+    low=_numbers(low for low, _ in g.padding),
+    high=_numbers(high for _, high in g.padding),
     groups=np.int64(g.groups),
   )
   return vary_like(out, a)
+
+
+def _numbers(values: Iterable[int]) -> np.ndarray:
+  return np.array(list(values), np.int64)
 
 
 def can(dtype: DTypeLike, g: Geometry, batch: int) -> bool:
