@@ -44,14 +44,13 @@ def _call(name: str, a: jax.Array, b: jax.Array, g: Geometry, shape: tuple[int, 
   library = native.in_use()
   assert library is not None, 'a form that is not there was chosen'
   result = jax.ShapeDtypeStruct(shape, a.dtype)
-  numbers = lambda values: np.array(list(values), np.int64)
   out: jax.Array = jax.ffi.ffi_call(native.targets(library)[name], result)(
     a,
     b,
-    strides=numbers(g.strides),
-    dilation=numbers(g.dilation),
-    low=numbers(low for low, _ in g.padding),
-    high=numbers(high for _, high in g.padding),
+    strides=np.array(g.strides, np.int64),
+    dilation=np.array(g.dilation, np.int64),
+    low=np.array([low for low, _ in g.padding], np.int64),
+    high=np.array([high for _, high in g.padding], np.int64),
     groups=np.int64(g.groups),
   )
   return vary_like(out, a)
