@@ -19,6 +19,8 @@ import sys
 from deconv import atomic_files
 from deconv.errors import UserError, nearest
 from deconv.experiments import command
+from deconv.ops import cpu_rule
+from deconv.options.options import documentation
 from scripts import result_files
 from scripts.table_format import NONE, Column, Entry, Table, config, device, fastest, field, trail, value
 
@@ -165,6 +167,15 @@ def _speed():
   )
 
 
+def _cpu_rules():
+  """Yields a row of each threshold of deconv.ops.cpu_rule: its name, its meaning, its value in each table."""
+  meaning = documentation(cpu_rule.CpuRule)
+  tables = [rule.thresholds() for rule in cpu_rule.RULES.values()]
+  for name in tables[0]:
+    values = ('never' if table[name] == cpu_rule.NEVER else f'{table[name]:,}' for table in tables)
+    yield (f'`{name}`', meaning[name].rstrip('.'), *values)
+
+
 def _families():
   """Yields a row for each family: our images per second, and PyTorch's in the layout that is faster for it."""
   (file,) = newest('benchmark_train-families-*')()
@@ -218,6 +229,7 @@ def _candidates(*names):
 TABLES = {
   'headline': _Lines(('family', 'config', 'data', 'result', 'protocol'), _headline),
   'speed': _Lines(('how many times as fast ours is', 'as `lax` or Flax', 'as PyTorch'), _speed),
+  'cpu_rules': _Lines(('threshold', 'meaning', *(f'`{name}`' for name in cpu_rule.RULES)), _cpu_rules),
   'families': _Lines(
     ('training step', 'batch', 'ours, images per second', 'PyTorch', 'its layout', 'ours over PyTorch'), _families
   ),
@@ -378,7 +390,7 @@ TABLES = {
   ),
   # Speed.
   'layers': Table(
-    newest('benchmark_ops-*'),
+    newest('benchmark_ops-2*'),
     [
       field('case', 'name'),
       *(Column(f'ours {part}', _rate('ours', part)) for part in ('forward', 'dx', 'dw', 'all')),
@@ -387,6 +399,19 @@ TABLES = {
       Column('torch all', _rate('torch', 'all')),
       value('/ lax', 'ratio.lax', 2),
       value('/ torch', 'ratio.torch', 2),
+    ],
+    footer=_geometric_means,
+  ),
+  'layers_avx512': Table(
+    newest('benchmark_ops-avx512-*'),
+    [
+      field('case', 'name'),
+      *(Column(f'ours {part}', _rate('ours', part)) for part in ('forward', 'dx', 'dw', 'all')),
+      value('share', 'share', 2),
+      Column('torch all', _rate('torch', 'all')),
+      value('/ torch', 'ratio.torch', 2),
+      value('ours all, returned, ms', 'returned.seconds.ours.all', 1, 1000),
+      value('/ torch, returned', 'returned.ratio.torch', 2),
     ],
     footer=_geometric_means,
   ),

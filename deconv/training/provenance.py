@@ -71,12 +71,7 @@ def processor():
   The model name is the one that lscpu prints; the instructions are 'AVX-512', 'AVX2' or None. Two processors of one
   model name can differ in them, and every time on a CPU depends on them.
   """
-  try:
-    with open('/proc/cpuinfo', encoding='utf-8') as file:
-      lines = dict(line.strip().split('\t: ', 1) for line in file if '\t: ' in line)
-  except OSError:  # not Linux
-    lines = {}
-  fields = {name.strip(): value for name, value in lines.items()}
+  fields = cpu_rule.processor_fields()
   known = fields.get('flags', '').split()
   wide = [name for name, flag in (('AVX-512', 'avx512f'), ('AVX2', 'avx2')) if flag in known]
   return {

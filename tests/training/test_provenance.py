@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from deconv.native import Library
+from deconv.ops import cpu_rule
 from deconv.training import provenance
 
 
@@ -52,6 +53,11 @@ def test_processor_is_that_of_lscpu():
   if 'model name' in text:
     assert f': {about["processor"]}\n' in text
   assert (about['instructions'] == 'AVX-512') == (' avx512f ' in text)
+
+
+def test_the_rule_of_the_cpu_is_recorded():
+  rule = cpu_rule.in_use()
+  assert provenance.describe()['cpu_rule'] == {'name': rule.name, 'fingerprint': rule.fingerprint()}
 
 
 def test_process_seconds_count():
