@@ -13,7 +13,7 @@ from deconv import native
 from deconv.ops import conv, conv_transpose, cpu, onednn
 from deconv.ops.geometry import conv_transpose_geometry
 from tests.native import building
-from tests.ops import test_conv, test_conv_transforms
+from tests.ops import test_conv, test_conv_transforms, test_cpu
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -47,6 +47,11 @@ test_same = test_conv.test_same_is_the_adjoint_of_a_same_convolution
 test_hand_computed = test_conv.test_hand_computed
 test_half_precision = test_conv.test_half_precision_accumulates_in_float32
 test_long_rows = test_conv.test_stride_one_with_long_rows_and_both_gradients_equal_loops
+
+test_all_forms_1d = test_cpu.test_forms_1d_equal_loops
+test_all_forms_2d = test_cpu.test_forms_2d_equal_loops
+test_all_forms_3d = test_cpu.test_forms_3d_equal_loops
+test_all_forms_at_stride_one = test_cpu.test_forms_at_stride_one_equal_loops
 
 test_jvp = test_conv_transforms.test_jvp_equals_finite_differences
 test_jvp_and_vjp = test_conv_transforms.test_jvp_and_vjp_agree
@@ -137,11 +142,15 @@ MAPS = ('expand', 'reduce', 'correlate')
     ((8, 32, 4, 2, 1, 1, 1, 64), MAPS),  # depthwise
   ],
 )
-def test_the_rule(shape, carried):
+def test_the_rule(shape, carried, monkeypatch):
   g, (batch, *_, c_small, c_large) = geometry(*shape), shape[:7]
   rule = CARRIES
   assert tuple(name for name in MAPS if rule(name, jnp.float32, g, batch, c_small, c_large)) == carried
   assert not any(rule(name, jnp.float16, g, batch, c_small, c_large) for name in MAPS)
+  for amx in (True, False):
+    monkeypatch.setattr(onednn, 'multiplies_bfloat16', lambda amx=amx: amx)
+    halves = tuple(name for name in MAPS if rule(name, jnp.bfloat16, g, batch, c_small, c_large))
+    assert halves == (carried if amx else ())
   with native.left_out():
     assert not any(rule(name, jnp.float32, g, batch, c_small, c_large) for name in MAPS)
 
