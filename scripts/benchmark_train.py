@@ -116,7 +116,11 @@ def rows_of(case, times, parameters):
       'name': f'{case} {name}',
       'images_per_second': CASES[case].batch_size / step,
       'seconds': step,
-      'ours_over_this': statistics.median(b / a for a, b in zip(times['ours'], seconds)),
+      **{
+        f'{ours}_over_this': statistics.median(b / a for a, b in zip(times[ours], seconds))
+        for ours in ('ours', 'ours_native')
+        if ours in times
+      },
       'parameters': parameters,
       'batch_size': CASES[case].batch_size,
     }

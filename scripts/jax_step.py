@@ -1,5 +1,6 @@
 """A training step of ours, or of DCGAN-64 with the layers of Flax, for scripts/train_steps.py."""
 
+import dataclasses
 import os
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda or tpu to time another device
@@ -8,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from deconv import host_memory, layers
+from deconv import host_memory, layers, native
 from deconv.training import compilation_cache, experiment
 from deconv.training.parallel import Parallel
 from scripts import dcgan64
@@ -29,10 +30,12 @@ class Step:
     if keep_memory:
       host_memory.keep_freed_memory()
     compilation_cache.enable('auto')
+    native_choice = 'on' if implementation == 'ours_native' else 'off'
+    native.use(native_choice)
     if case.config:
-      self._of_config(case.options())
+      self._of_config(dataclasses.replace(case.options(), native=native_choice))
     else:
-      library = layers if implementation == 'ours' else nn
+      library = nn if implementation == 'flax' else layers
       self.state, self.step = dcgan64.make(library.ConvTranspose, library.Conv, case.batch_size)
       self.batch, self._loss = jnp.asarray(dcgan64.images(case.batch_size)), 1
       params = [network['params'] for network in self.state.values()]

@@ -193,6 +193,21 @@ def _families():
   yield 'geometric mean', '', '', '', '', f'{geometric_mean(ratios):.2f}'
 
 
+def _native_steps():
+  """Yields a row for each training step: our images per second without and with the form 'native', and PyTorch's."""
+  cases = {}
+  for row in (rows := result_files.load('native_steps'))['rows']:
+    cases.setdefault(row['group'], {})[row['name'].removeprefix(f'{row["group"]} ')] = Entry('native_steps', rows, row)
+  ratios = []
+  for case, entries in cases.items():
+    layouts = {name: shown for name, shown in _LAYOUTS.items() if name in entries}
+    best = min(layouts, key=lambda name: entries[name].number('ours_native_over_this'))
+    ratios.append([entries[name].number('ours_native_over_this') for name in ('ours', best)])
+    rates = (entries[name].show('images_per_second', 0) for name in ('ours', 'ours_native', best))
+    yield f'`{case}`', *rates, _LAYOUTS[best], *(f'{ratio:.2f}' for ratio in ratios[-1])
+  yield 'geometric mean', '', '', '', '', *(f'{geometric_mean(column):.2f}' for column in zip(*ratios))
+
+
 _LAYOUTS = {'torch': 'channels first', 'torch_last': 'channels last', 'torch_compiled': 'channels last, compiled'}
 _MIOU = (value('mIoU', 'miou', 3, best=max), value('boundary IoU', 'boundary_iou', 3, best=max))
 _DECODERS = (
@@ -217,6 +232,18 @@ TABLES = {
   'cpu_rules': _Lines(('threshold', 'meaning', *(f'`{name}`' for name in cpu_rule.RULES)), _cpu_rules),
   'families': _Lines(
     ('training step', 'batch', 'ours, images per second', 'PyTorch', 'its layout', 'ours over PyTorch'), _families
+  ),
+  'native_steps': _Lines(
+    (
+      'training step',
+      'ours, images per second',
+      'with `native`',
+      'PyTorch',
+      'its layout',
+      '`native` over ours',
+      '`native` over PyTorch',
+    ),
+    _native_steps,
   ),
   # Quality.
   'gan': Table(

@@ -21,6 +21,7 @@ from deconv.options import Experiment
 # {name: module with its class Step}.
 IMPLEMENTATIONS = {
   'ours': 'scripts.jax_step',
+  'ours_native': 'scripts.jax_step',  # oneDNN's convolutions where they are faster: python -m deconv.native.build
   'flax': 'scripts.jax_step',  # the same step with the layers of Flax
   'torch': 'scripts.twins.step',  # channels first
   'torch_last': 'scripts.twins.step',  # channels last

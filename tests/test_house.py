@@ -22,7 +22,8 @@ LINKED = {'configs', 'experiments'}
 
 # Who may import whom: a layer sees those below it, and itself.
 LAYERS = [
-  ('errors', 'rng', 'atomic_files', 'host_memory'),
+  ('errors', 'rng', 'atomic_files', 'cache_folder', 'host_memory'),
+  'native',
   ('options', 'ops'),
   ('layers', 'linen', 'nnx', 'equinox'),
   ('models', 'objectives', 'metrics', 'data', 'plots'),

@@ -5,6 +5,8 @@ than its matrix products. So the work is cast as matrix products (`dots.py`), an
 convolutions where these were as fast and need less memory. `expand_form`, `reduce_form` and `correlate_form` are the
 rule, a pure function of the shape and of a `CpuRule`; docs/lowering.md holds the measurements.
 
+Where oneDNN's convolutions were built, `onednn.carries` says which shapes they compute, before that rule is asked.
+
 EXPAND, REDUCE and CORRELATE hold the forms by name. `expand_forms`, `reduce_forms` and `correlate_forms` say which of
 them can compute a shape at all: what scripts.tune_ops measures, and what the tests compare.
 """
@@ -18,7 +20,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from deconv.ops import convolutions, cpu_rule, dots
+from deconv.ops import convolutions, cpu_rule, dots, onednn
 from deconv.ops.arguments import is_int
 from deconv.ops.convolutions import accumulator_of
 from deconv.ops.cpu_rule import CpuRule
@@ -31,6 +33,8 @@ Form = Callable[[jax.Array, jax.Array, Geometry], jax.Array]
 def expand(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
   """x (batch, *small, c_small) -> (batch, *large, c_large): see bilinear.expand."""
   *_, c_small, c_large = kernel.shape
+  if onednn.carries('expand', x.dtype, g, x.shape[0], c_small // g.groups, c_large):
+    return EXPAND['native'](x, kernel, g)
   form = expand_form(g, x.shape[0], c_small // g.groups, c_large, _rule()) if g.is_sized else 'lax'
   return EXPAND[form](x, kernel, g)
 
@@ -38,6 +42,8 @@ def expand(x: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
 def reduce(y: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
   """y (batch, *large, c_large) -> (batch, *small, c_small): see bilinear.reduce."""
   *_, c_small, c_large = kernel.shape
+  if onednn.carries('reduce', y.dtype, g, y.shape[0], c_small // g.groups, c_large):
+    return REDUCE['native'](y, kernel, g)
   form = reduce_form(g, y.shape[0], c_small // g.groups, c_large, _rule()) if g.is_sized else 'lax'
   return REDUCE[form](y, kernel, g)
 
@@ -45,6 +51,8 @@ def reduce(y: jax.Array, kernel: jax.Array, g: Geometry) -> jax.Array:
 def correlate(x: jax.Array, y: jax.Array, g: Geometry) -> jax.Array:
   """x and y as above -> the kernel: see bilinear.correlate."""
   c_small, c_large = x.shape[-1] // g.groups, y.shape[-1] // g.groups
+  if onednn.carries('correlate', x.dtype, g, x.shape[0], c_small, c_large):
+    return CORRELATE['native'](x, y, g)
   form = correlate_form(g, x.shape[0], c_small, c_large, _rule()) if g.is_sized else 'lax'
   return CORRELATE[form](x, y, g)
 
@@ -187,8 +195,8 @@ def _columns_form(g: Geometry, batch: int, c_large: int, rule: CpuRule) -> str:
 def expand_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[str]:
   """Returns the names of the forms of EXPAND that give the right values, and multiply no zeros."""
   if _is_depthwise(g, c_small, c_large):
-    return ['taps', 'overlap']
-  forms = ['overlap']
+    return ['taps', 'overlap', *onednn_forms(g, batch)]
+  forms = ['overlap', *onednn_forms(g, batch)]
   if dots.folds(g) and g.groups == 1:
     forms.append('wide')
   if max(g.strides) == 1:
@@ -198,7 +206,13 @@ def expand_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[st
 
 def reduce_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[str]:
   """Returns the names of the forms of REDUCE that give the right values."""
-  forms = [*(['taps'] if _is_depthwise(g, c_small, c_large) else []), 'lax', 'columns', 'unfolded']
+  forms = [
+    *(['taps'] if _is_depthwise(g, c_small, c_large) else []),
+    'lax',
+    'columns',
+    'unfolded',
+    *onednn_forms(g, batch),
+  ]
   if g.groups > 1:
     forms.append('groups')
   return [*forms, 'beside'] if convolutions.lies_beside(g) else forms
@@ -206,10 +220,21 @@ def reduce_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[st
 
 def correlate_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[str]:
   """Returns the names of the forms of CORRELATE that give the right values."""
-  forms = [*(['taps'] if _is_depthwise(g, c_small, c_large) else []), 'lax', 'columns', 'unfolded']
+  forms = [
+    *(['taps'] if _is_depthwise(g, c_small, c_large) else []),
+    'lax',
+    'columns',
+    'unfolded',
+    *onednn_forms(g, batch),
+  ]
   if g.groups > 1:
     forms.append('groups')
   return [*forms, 'small'] if g.groups == 1 and max(g.strides) == 1 else forms
+
+
+def onednn_forms(g: Geometry, batch: int) -> list[str]:
+  """Returns ['native'] where that form can be had in float32, else []."""
+  return ['native'] if onednn.can(jnp.float32, g, batch) else []
 
 
 # The programs.
@@ -241,6 +266,7 @@ def _correlate_small(x: jax.Array, y: jax.Array, g: Geometry) -> jax.Array:
 
 # The forms by name: programs of the two operands and the geometry.
 EXPAND: dict[str, Form] = {
+  'native': onednn.expand,
   'taps': _with(dots.expand_taps),
   'wide': _with(dots.expand_wide),
   'lax': _with(convolutions.expand),
@@ -248,6 +274,7 @@ EXPAND: dict[str, Form] = {
   'overlap': _per_group(dots.expand_overlap, (-1, -2)),
 }
 REDUCE: dict[str, Form] = {
+  'native': onednn.reduce,
   'taps': _with(dots.reduce_taps),
   'lax': _with(convolutions.reduce),
   'beside': _with(convolutions.reduce_beside),
@@ -256,6 +283,7 @@ REDUCE: dict[str, Form] = {
   'groups': _with(dots.reduce_groups),
 }
 CORRELATE: dict[str, Form] = {
+  'native': onednn.correlate,
   'taps': _with(dots.correlate_taps),
   'lax': convolutions.correlate,
   'columns': _per_group(_columns(dots.correlate_columns, False), (-1, -1), -2),

@@ -11,6 +11,7 @@ import time
 import jax
 
 import deconv
+from deconv import native
 from deconv.ops import cpu_rule
 
 _LIBRARIES = (
@@ -46,6 +47,7 @@ def describe():
     },
     'machine': {'system': platform.platform(), 'cores': os.cpu_count(), **processor()},
     'cpu_rule': rule(),
+    'native': native_library(),
   }
 
 
@@ -55,6 +57,12 @@ def rule():
     return None
   used = cpu_rule.in_use()
   return {'name': used.name, 'fingerprint': used.fingerprint()}
+
+
+def native_library():
+  """Returns {'onednn': version, 'build': digits} of the convolutions outside of XLA; None where they are not used."""
+  used = native.in_use() if jax.default_backend() == 'cpu' else None
+  return used and {'onednn': used.onednn, 'build': used.key}
 
 
 def processor():

@@ -135,6 +135,20 @@ def test_a_cpu_rule_that_is_not_there_is_one_sentence(tmp_path):
     train(tmp_path, cpu_rule='avx1024')
 
 
+def test_a_run_that_goes_on_without_its_native_library_says_so(tmp_path, caplog):
+  train(tmp_path, train__steps=5)
+  train(tmp_path, train__steps=6)
+  assert 'oneDNN' not in caplog.text
+  record = read(tmp_path, 'run.json')
+  assert record['native'] is None
+  (tmp_path / 'run.json').write_text(json.dumps({**record, 'native': {'onednn': '3.2.0', 'build': 'abc'}}))
+  train(tmp_path, train__steps=7)
+  assert (
+    'Up to step 6 this run computed its convolutions by oneDNN 3.2.0 (build abc), and goes on by XLA' in caplog.text
+  )
+  assert 'DECONV_NATIVE=on undoes it' in caplog.text
+
+
 @pytest.mark.parametrize('kill_at', [7, 10])
 def test_a_run_that_breaks_off_resumes_exactly(straight, tmp_path, monkeypatch, kill_at):
   """Breaks off with lines after the last checkpoint, which must neither be doubled nor lost."""

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 
+from deconv.native import Library
 from deconv.ops import cpu_rule
 from deconv.training import provenance
 
@@ -15,6 +16,12 @@ def test_describe(monkeypatch, tmp_path):
   assert commit is None or (len(commit) == 40 and changed >= 0)
   monkeypatch.setattr(provenance.deconv, '__file__', str(tmp_path / '__init__.py'))
   assert provenance.git_commit() == (None, None)
+
+
+def test_the_native_library_is_recorded(monkeypatch):
+  assert provenance.describe()['native'] is None
+  monkeypatch.setattr(provenance.native, 'in_use', lambda: Library('/somewhere.so', '3.2.0', 'abc'))
+  assert provenance.describe()['native'] == {'onednn': '3.2.0', 'build': 'abc'}
 
 
 def test_the_repository_is_only_read(monkeypatch, tmp_path):
