@@ -106,9 +106,10 @@ def test_the_rule_takes_a_form_that_can_compute_the_shape():
         # What no form can hold in its array is left to XLA, zeros and all.
         assert form in forms or (name, form) == ('expand', 'lax'), (g, batch, c_small, c_large)
         seen.add((name, form))
-  assert {form for name, form in seen if name == 'expand'} == set(cpu.EXPAND)
-  assert {form for name, form in seen if name == 'reduce'} == set(cpu.REDUCE)
-  assert {form for name, form in seen if name == 'correlate'} == set(cpu.CORRELATE)
+  # The native form has a rule of its own.
+  assert {form for name, form in seen if name == 'expand'} == set(cpu.EXPAND) - {'native'}
+  assert {form for name, form in seen if name == 'reduce'} == set(cpu.REDUCE) - {'native'}
+  assert {form for name, form in seen if name == 'correlate'} == set(cpu.CORRELATE) - {'native'}
 
 
 def shape_of(side, window, stride, padding, batch=64):
