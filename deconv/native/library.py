@@ -121,7 +121,8 @@ def use(choice: str = '') -> Library | None:
     if library is None and choice == 'on':
       raise UserError(f"native='on' needs oneDNN's convolutions, which were not built for this JAX: run {BUILD}")
     try:
-      library and _register(library)
+      if library is not None:
+        _register(library)
     except OSError as error:
       if choice == 'on':
         raise UserError(f"'{library and library.path}' cannot be loaded ({error}): run {BUILD} again") from error

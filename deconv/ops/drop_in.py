@@ -75,7 +75,7 @@ def lax_conv_transpose(
     The array of jax.lax.conv_transpose.
 
   Raises:
-    what jax.lax.conv_transpose raises.
+    Exception: what jax.lax.conv_transpose raises, and its sentence.
   """
   try:
     n = _spatial_dims(lhs, rhs)
@@ -142,7 +142,7 @@ def lax_conv_general_dilated(
     The array of jax.lax.conv_general_dilated.
 
   Raises:
-    what jax.lax.conv_general_dilated raises.
+    Exception: what jax.lax.conv_general_dilated raises, and its sentence.
   """
   try:
     n = _spatial_dims(lhs, rhs)
