@@ -95,9 +95,17 @@ class Generator(nn.Module):
       factor=2,
       dtype=self.dtype,
       kernel_init=layers.normal(0.02),
+      spectral_norm=self.options.gen_spectral_norm,
     )
     features = width * 2 ** (n - 1)
-    x = nn.Dense(4 * 4 * features, use_bias=plain, dtype=self.dtype, kernel_init=layers.normal(0.02), name='project')(z)
+    x = layers.Dense(
+      4 * 4 * features,
+      use_bias=plain,
+      dtype=self.dtype,
+      kernel_init=layers.normal(0.02),
+      spectral_norm=self.options.gen_spectral_norm,
+      name='project',
+    )(z)
     if paper:
       x = norm('norm_0')(x.reshape(-1, 4, 4, features))
     else:
@@ -134,6 +142,7 @@ class Discriminator(nn.Module):
       padding=pad,
       dtype=self.dtype,
       kernel_init=layers.normal(0.02),
+      spectral_norm=self.options.disc_spectral_norm,
     )
     x = down(width, use_bias=bias, name='down_1')(x)  # b 2*2**n 2*2**n width
     x = nn.leaky_relu(x, leak)
@@ -141,7 +150,9 @@ class Discriminator(nn.Module):
       x = down(width * 2 ** (i - 1), use_bias=plain, name=f'down_{i}')(x)
       x = nn.leaky_relu(norm(f'norm_{i}')(x), leak)  # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
     x = x.reshape(x.shape[0], -1).astype(jnp.float32)  # b (4 * 4 * width * 2**(n-1))
-    return nn.Dense(1, use_bias=bias, kernel_init=layers.normal(0.02), name='logit')(x)[:, 0]
+    return layers.Dense(
+      1, use_bias=bias, kernel_init=layers.normal(0.02), spectral_norm=self.options.disc_spectral_norm, name='logit'
+    )(x)[:, 0]
 
 
 def build(options, *, image_shape, dtype, batch_norm_axis):

@@ -60,7 +60,9 @@ class Generator(nn.Module):
   def __call__(self, z, train):
     options = self.options
     norm = _norm(self, options.gen_norm, train)
-    dense = functools.partial(nn.Dense, use_bias=False, dtype=self.dtype, kernel_init=_init)
+    dense = functools.partial(
+      layers.Dense, use_bias=False, dtype=self.dtype, kernel_init=_init, spectral_norm=self.options.gen_spectral_norm
+    )
     up = functools.partial(
       layers.Upsample,
       kind=options.upsample,
@@ -68,6 +70,7 @@ class Generator(nn.Module):
       use_bias=False,
       dtype=self.dtype,
       kernel_init=_init,
+      spectral_norm=self.options.gen_spectral_norm,
     )
     label = z[:, -options.num_classes :] if options.num_classes else None
     x = nn.relu(norm('norm_1')(dense(options.hidden, name='dense_1')(z)))  # b hidden
@@ -100,6 +103,7 @@ class Discriminator(nn.Module):
       use_bias=False,
       dtype=self.dtype,
       kernel_init=_init,
+      spectral_norm=self.options.disc_spectral_norm,
     )
     label = norms.one_hot(labels, options.num_classes, jnp.float32) if options.disc_label == 'concat' else None
     x = (x + 1) / 2
@@ -107,9 +111,20 @@ class Discriminator(nn.Module):
     x = norm('norm_2')(down(2 * options.width, name='down_2')(norms.join(x, label)))
     x = nn.leaky_relu(x, options.leak)  # b 7 7 (2 * width)
     x = norms.join(x.reshape(len(x), -1), label)
-    x = norm('norm_3')(nn.Dense(options.hidden, use_bias=False, dtype=self.dtype, kernel_init=_init, name='dense')(x))
+    x = norm('norm_3')(
+      layers.Dense(
+        options.hidden,
+        use_bias=False,
+        dtype=self.dtype,
+        kernel_init=_init,
+        spectral_norm=self.options.disc_spectral_norm,
+        name='dense',
+      )(x)
+    )
     x = norms.join(nn.leaky_relu(x, options.leak), label).astype(jnp.float32)  # b (hidden + classes)
-    return nn.Dense(1, use_bias=False, kernel_init=_init, name='logit')(x)[:, 0]
+    return layers.Dense(
+      1, use_bias=False, kernel_init=_init, spectral_norm=self.options.disc_spectral_norm, name='logit'
+    )(x)[:, 0]
 
 
 def build(options, *, image_shape, dtype, batch_norm_axis):

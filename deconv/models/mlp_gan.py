@@ -10,6 +10,7 @@ from typing import Any
 from flax import linen as nn
 import jax.numpy as jnp
 
+from deconv import layers
 from deconv.models.latent import Latent
 from deconv.options.models.gan import MlpGanOptions
 
@@ -30,8 +31,10 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, train):
     del train
-    z = _hidden(self, z)
-    x = nn.Dense(math.prod(self.image_shape), dtype=self.dtype, name='image')(z)  # b (height * width * channels)
+    spectral = self.options.gen_spectral_norm
+    z = _hidden(self, z, spectral)
+    x = layers.Dense(math.prod(self.image_shape), dtype=self.dtype, spectral_norm=spectral, name='image')(z)
+    # b (height * width * channels)
     return jnp.tanh(x.astype(jnp.float32)).reshape(-1, *self.image_shape)
 
 
@@ -45,15 +48,17 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x, train):
     del train
-    x = _hidden(self, x.reshape(x.shape[0], -1))
-    return nn.Dense(1, name='logit')(x.astype(jnp.float32))[:, 0]
+    spectral = self.options.disc_spectral_norm
+    x = _hidden(self, x.reshape(x.shape[0], -1), spectral)
+    return layers.Dense(1, spectral_norm=spectral, name='logit')(x.astype(jnp.float32))[:, 0]
 
 
-def _hidden(network, x):
+def _hidden(network, x, spectral):
   """The hidden layers of a Generator or a Discriminator: (batch, features) -> (batch, hidden)."""
   options = network.options
   for i in range(options.depth):
-    x = nn.leaky_relu(nn.Dense(options.hidden, dtype=network.dtype, name=f'hidden_{i + 1}')(x), options.leak)
+    x = layers.Dense(options.hidden, dtype=network.dtype, spectral_norm=spectral, name=f'hidden_{i + 1}')(x)
+    x = nn.leaky_relu(x, options.leak)
   return x
 
 

@@ -32,7 +32,7 @@ class Task:
     Args:
       options: deconv.options.Experiment.
       make_optimizer: function of a factor: make_optimizer(scale) returns the optax transformation of the options, its
-        learning rate times `scale`.
+        learning rate times `scale`; make_optimizer(scale, updates) that of a network with so many updates a step.
       batch_norm_axis: None or the mapped axis over which batch norm takes its statistics.
     """
     del make_optimizer, batch_norm_axis

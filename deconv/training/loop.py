@@ -215,7 +215,7 @@ class Loop:
     self.interrupt.nothing_to_lose = False
     first, num, scalars = self.pending.popleft()
     scalars = {name: np.atleast_1d(x) for name, x in self.run.parallel.fetch(scalars).items()}
-    self.timing.trained(num * options.train.batch_size)
+    self.timing.trained(num * options.images_per_step)
     timed = {}
     for i in range(num):
       step = first + i + 1
@@ -343,7 +343,7 @@ def _what_is_to_be_done(run, state, step):
   yield 'parameters: ' + ', '.join(f'{name} {size:,}' for name, size in sizes.items())
   epochs = run.total_steps / run.batches.steps_per_epoch
   yield (
-    f'steps: {run.total_steps:,} of {run.options.train.batch_size} images ({epochs:.3g} epochs), from step {step:,} on'
+    f'steps: {run.total_steps:,} of {run.options.images_per_step} images ({epochs:.3g} epochs), from step {step:,} on'
   )
 
 

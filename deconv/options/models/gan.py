@@ -21,6 +21,8 @@ class GanModelOptions(ModelOptions):
     latent_size: length of z.
     gen_norm: what normalises the features of the generator: batch | layer | instance | none.
     disc_norm: the same of the discriminator.
+    gen_spectral_norm: divide the kernels of the generator by their largest singular values (Miyato et al. 2018).
+    disc_spectral_norm: the same of the discriminator.
     num_classes: number of classes of the labels that the networks see, a key of the labels of the source; 0 = none.
     gen_label: how the label reaches the generator: none | concat (joined to z, and to the layers where the network's
       paper does so).
@@ -37,6 +39,8 @@ class GanModelOptions(ModelOptions):
   latent_size: int = 100
   gen_norm: str = 'batch'
   disc_norm: str = 'batch'
+  gen_spectral_norm: bool = False
+  disc_spectral_norm: bool = False
   num_classes: int = 0
   gen_label: str = 'none'
   disc_label: str = 'none'

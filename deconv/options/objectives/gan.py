@@ -8,6 +8,8 @@ from deconv.options.options import Options
 
 # Keys of deconv.objectives.gan.OBJECTIVES.
 LOSSES = ('non_saturating', 'minimax', 'wasserstein', 'lsgan', 'hinge', 'ragan', 'ralsgan', 'rahinge')
+# Those that compare logits with the means of others.
+RELATIVISTIC = ('ragan', 'ralsgan', 'rahinge')
 # Those that compare a logit with a label.
 _LABELLED = ('non_saturating', 'minimax', 'lsgan', 'ragan')
 # Keys of deconv.objectives.penalties.PENALTIES; the first four differentiate an image's logit by that image.
@@ -39,6 +41,8 @@ class GanObjective(Options):
     name: the pair of losses: non_saturating | minimax | wasserstein | lsgan | hinge | ragan | ralsgan | rahinge, see
       deconv/objectives/gan.py.
     update_order: disc_then_gen | simultaneous | alternate, see deconv/tasks/gan.py.
+    disc_updates: updates of the discriminator in a step, each on a minibatch of its own.
+    joint_batches: show the discriminator reals and fakes in one batch, with common batch statistics, instead of two.
     disc_learning_rate_scale: learning rate of the discriminator as a multiple of the generator's.
     weight_clip: wasserstein without a penalty: after each update the discriminator's parameters are clipped to so much
       on both sides of 0 (Arjovsky et al. 2017: 0.01); 0 = not.
@@ -69,6 +73,8 @@ class GanObjective(Options):
   EFFECT: ClassVar = {'label_smoothing': {'name': _LABELLED}, 'weight_clip': {'name': ('wasserstein',)}}
   name: str = 'non_saturating'
   update_order: str = 'disc_then_gen'
+  disc_updates: int = 1
+  joint_batches: bool = False
   disc_learning_rate_scale: float = 1.0
   weight_clip: float = 0.01
   label_smoothing: float = 0.0
@@ -95,6 +101,7 @@ class GanObjective(Options):
     self._check_penalties()
     self._above_zero('disc_learning_rate_scale')
     self._at_least(
+      disc_updates=1,
       weight_clip=0,
       instance_noise=0,
       instance_noise_steps=0,
@@ -145,6 +152,12 @@ class GanObjective(Options):
     return self.name == 'wasserstein' and self.weight_clip > 0 and not self.penalties
 
   def check_experiment(self, experiment: Any) -> None:
+    whole = self.name if self.name in RELATIVISTIC else 'dragan' if 'dragan' in self.penalties else ''
+    if whole and experiment.train.accumulate > 1:
+      raise UserError(
+        f"'{whole}' needs means over a whole minibatch, and train.accumulate={experiment.train.accumulate} computes it "
+        'part by part; set train.accumulate to 1'
+      )
     wrong = [name for name in self.penalties if name in GRADIENT_PENALTIES]
     if wrong and experiment.model.disc_batch_norm and not self.penalty_with_batch_norm:
       raise UserError(
