@@ -109,4 +109,4 @@ def build(options, *, image_shape, dtype, batch_norm_axis):
       'set data.image_size to 28 or model.name to dcgan'
     )
   generator = Generator(options=options, channels=image_shape[2], dtype=dtype)
-  return generator, Discriminator(options=options, dtype=dtype), Latent(options.latent_size, 'normal')
+  return generator, Discriminator(options=options, dtype=dtype), Latent.of(options, 'normal')

@@ -11,6 +11,7 @@ from flax import linen as nn
 import jax.numpy as jnp
 
 from deconv import layers
+from deconv.models import heads, norms
 from deconv.models.latent import Latent
 from deconv.options.models.gan import MlpGanOptions
 
@@ -39,18 +40,17 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Image (batch, height, width, channels) in [-1, 1] -> logit (batch,) float32, positive for 'real'; attributes as
-  above."""
+  """Image (batch, height, width, channels) in [-1, 1] -> see deconv.models.heads.say; attributes as above."""
 
   options: MlpGanOptions
   dtype: Any
 
   @nn.compact
-  def __call__(self, x, train):
+  def __call__(self, x, train, labels=None):
     del train
     spectral = self.options.disc_spectral_norm
-    x = _hidden(self, x.reshape(x.shape[0], -1), spectral)
-    return layers.Dense(1, spectral_norm=spectral, name='logit')(x.astype(jnp.float32))[:, 0]
+    x = _hidden(self, norms.for_discriminator(self.options, x.reshape(x.shape[0], -1), labels), spectral)
+    return heads.say(self, x, labels, kernel_init=nn.initializers.lecun_normal())
 
 
 def _hidden(network, x, spectral):
@@ -66,4 +66,4 @@ def build(options, *, image_shape, dtype, batch_norm_axis):
   """Returns (generator, discriminator, latent) for images of `image_shape` (height, width, channels)."""
   del batch_norm_axis  # no batch norm
   generator = Generator(options=options, image_shape=tuple(image_shape), dtype=dtype)
-  return generator, Discriminator(options=options, dtype=dtype), Latent(options.latent_size, 'normal')
+  return generator, Discriminator(options=options, dtype=dtype), Latent.of(options, 'normal')

@@ -17,14 +17,16 @@ from deconv.errors import UserError
 from deconv.models import MODELS
 from deconv.objectives.gan import OBJECTIVES
 from deconv.rng import stream
-from deconv.tasks.capabilities import GeneratesClasses
+from deconv.tasks.capabilities import GeneratesClasses, TraversesLatents
 from deconv.tasks.gan_step import GanStep
 from deconv.tasks.generation import GeneratesFromLatents
 from deconv.tasks.state import NetworkState, State
 from deconv.tasks.task import Task, means_of, weights_of
 
+_COLUMNS = 10  # of a picture of codes
 
-class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, Task):
+
+class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Task):
   """Trains a generator ('gen') and a discriminator ('disc').
 
   Attributes:
@@ -105,6 +107,34 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, Task):
 
     return create(key)
 
+  def alarms(self, numbers):
+    """What stops a GAN from learning: a discriminator that is always right, samples that are all alike, a generator
+    without a gradient, a loss that sits at a constant; see the thresholds `alarm_*` of the objective."""
+    game, found = self.game, {}
+    right = min(numbers['accuracy_real'], numbers['accuracy_fake'])
+    if right > game.alarm_accuracy:
+      found['saturated'] = (
+        f'the discriminator is right about {right:.2%} of the images (objective.alarm_accuracy='
+        f'{game.alarm_accuracy:g}): slow it down (disc_learning_rate_scale), give it a penalty or instance noise'
+      )
+    if numbers['diversity'] < game.alarm_diversity:
+      found['collapsed'] = (
+        f'the samples of a batch vary {numbers["diversity"]:.2g} times as much as the data '
+        f'(objective.alarm_diversity={game.alarm_diversity:g}): the generator collapses'
+      )
+    if numbers['gradient_gen'] < game.alarm_gradient:
+      found['no_gradient'] = (
+        f"the norm of the generator's gradient is {numbers['gradient_gen']:.2g} "
+        f'(objective.alarm_gradient={game.alarm_gradient:g}): it learns nothing'
+      )
+    for constant in self.objective.constants:
+      if abs(numbers['loss_disc'] - constant) < game.alarm_constant:
+        found['constant'] = (
+          f'loss_disc sits at {constant:.4g} (objective.alarm_constant={game.alarm_constant:g}): the discriminator '
+          'tells nothing apart, or all images are beyond its margins'
+        )
+    return found
+
   # Evaluation and sampling.
 
   def eval_step(self, state, batch, key):
@@ -147,7 +177,62 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, Task):
     labels = np.repeat(np.arange(classes), columns) if classes else None
     num = len(labels) if classes else num
     images = self.generate(state, self.latent.sample(stream(key, 'latent'), num, labels))
-    return {'samples': plots.image_grid(np.asarray(data.to_uint8(images)), columns)}
+    pictures = {'samples': plots.image_grid(np.asarray(data.to_uint8(images)), columns)}
+    if self.latent.codes:
+      rows = len(self._turnable())
+      turned = self.traverse(state, key, rows, _COLUMNS)
+      pictures['codes'] = plots.image_grid(np.asarray(data.to_uint8(turned)), _COLUMNS)
+    return pictures
+
+  def _turnable(self):
+    """What a traversal moves: [(first place in the latent, number of values; 0 = a single number), ...], the codes or,
+    without any, the numbers of z."""
+    latent = self.latent
+    if not latent.codes:
+      return [(place, 0) for place in range(latent.noise)]
+    places = np.cumsum([latent.noise, *latent.categorical])
+    codes = [(int(place), values) for place, values in zip(places, latent.categorical)]
+    return codes + [(int(places[-1]) + i, 0) for i in range(latent.continuous)]
+
+  def traverse(self, state, key, rows, columns):
+    """Moves one code at a time (one number of z where there are no codes).
+
+    A categorical code takes its values in turn; a number goes from -2 to 2 (Chen et al. 2016, figure 2), a uniform one
+    of z from -1 to 1.
+
+    Returns:
+      float32 images (min(rows, codes) * columns, height, width, channels), a row per code.
+    """
+    turnable = self._turnable()[:rows]
+    start = np.asarray(self.latent.sample(stream(key, 'latent'), 1))[0]
+    latents = np.tile(start, (len(turnable), columns, 1))
+    reach = 2.0 if self.latent.codes or self.latent.distribution == 'normal' else 1.0
+    for row, (place, values) in zip(latents, turnable):
+      if values:
+        row[:, place : place + values] = np.eye(values)[np.arange(columns) % values]
+      else:
+        row[:, place] = np.linspace(-reach, reach, columns)
+    return self.generate(state, latents.reshape(-1, self.latent.size))
+
+  def manifold(self, state, side):
+    """Returns float32 images (side * side, height, width, channels) over the plane of the two numbers that a traversal
+    moves, from -2 to 2 or -1 to 1 as there; all else is that of one draw.
+
+    Raises:
+      UserError: another number than two.
+    """
+    numbers = [place for place, values in self._turnable() if not values]
+    if len(numbers) != 2:
+      raise UserError(
+        f'a manifold shows the plane of two numbers, and this GAN has {len(numbers)}; set model.continuous_codes (or '
+        'latent_size) to 2, or choose another kind of picture'
+      )
+    start = np.asarray(self.latent.sample(jax.random.key(0), 1))[0]
+    latents = np.tile(start, (side, side, 1))
+    reach = 2.0 if self.latent.codes or self.latent.distribution == 'normal' else 1.0
+    line = np.linspace(-reach, reach, side)
+    latents[..., numbers[0]], latents[..., numbers[1]] = line, line[::-1, None]
+    return self.generate(state, latents.reshape(-1, self.latent.size))
 
   def sample_class(self, state, key, num, label):
     """Returns float32 images (num, height, width, channels) of one class.

@@ -36,7 +36,7 @@ import optax
 
 from deconv import data
 from deconv.data.transforms import diff_augment
-from deconv.objectives import penalties
+from deconv.objectives import conditional, penalties
 from deconv.rng import noise_keys, stream, streams
 from deconv.tasks import adversary
 from deconv.tasks.adversary import Seen
@@ -89,8 +89,9 @@ class GanStep:
 
     Returns:
       (State, scalars): loss_gen and loss_disc, 'penalty_NAME' for each penalty (weighted), accuracy_real and
-        accuracy_fake of the discriminator in [0, 1], means over its updates; gradient_gen, the norm of the generator's
-        gradient; diversity, the standard deviation of a generated pixel over the minibatch.
+        accuracy_fake of the discriminator in [0, 1], means over its updates; loss_class or loss_codes and the same of
+        the generator where the discriminator tells them (weighted); gradient_gen, the norm of the generator's gradient;
+        diversity, the standard deviation of a generated pixel over the minibatch as a multiple of that of a real one.
     """
     batch = {**self.random_inputs(batch, key), **batch}
     batch['image'] = data.to_signed(batch['image'])
@@ -149,7 +150,8 @@ class GanStep:
     params, parts = disc.params, self.options.train.accumulate
 
     def of_part(gen, collections, batch, first):
-      forward = self._forward(gen, batch[name], iterate and first)
+      batch = {**batch, 'latent': batch[name]}
+      forward = self._forward(gen, batch['latent'], iterate and first)
       gen = gen.with_collections(forward.collections)
       return (
         gen,
@@ -197,7 +199,7 @@ class GanStep:
       return self._look(params, collections, reals, fakes, labels, key, first)
 
     def extra(params, seen):
-      added = self._auxiliary(seen, batch)
+      added = self._other_losses(seen, batch)
       if not game.penalties:
         return added
       keys = jax.random.wrap_key_data(batch['noise_key'])
@@ -247,10 +249,28 @@ class GanStep:
     """Running means of the logits of reals and of fakes; (0, 0) where the game needs none."""
     return (disc.memory['logits']['real'], disc.memory['logits']['fake']) if self.keeps_logits else (0.0, 0.0)
 
-  def _auxiliary(self, seen, batch):
-    """Losses of what else a discriminator says: {name: scalar}."""
-    del seen, batch
-    return {}
+  def _other_losses(self, seen, batch, of_gen=False):
+    """Losses of what else a discriminator says: {name: weighted scalar}.
+
+    The class of an auxiliary classifier: of both halves in the discriminator's update, of the fakes in the generator's.
+    The codes of InfoGAN: of the fakes in both.
+    """
+    game, found = self.game, {}
+    said = seen.fake_heads or {}
+    if 'classes' in said:
+      cost = jnp.mean(conditional.classification(said['classes'], batch['label']))
+      if of_gen:
+        found['loss_class_gen'] = game.auxiliary_gen_weight * cost
+      else:
+        cost += jnp.mean(conditional.classification(seen.real_heads['classes'], batch['label']))
+        found['loss_class'] = game.auxiliary_weight * cost
+    if 'codes' in said:
+      categorical, continuous = self.latent.split_codes(said['codes'])
+      true_categorical, true_continuous = self.latent.codes_of(batch['latent'])
+      cost = game.info_weight * jnp.mean(conditional.categorical_codes(categorical, true_categorical))
+      cost += game.info_continuous_weight * jnp.mean(conditional.continuous_codes(continuous, true_continuous))
+      found['loss_codes_gen' if of_gen else 'loss_codes'] = cost
+    return found
 
   # The generator.
 
@@ -291,8 +311,7 @@ class GanStep:
       gen, found = of_part(gen, _at(batches, 0), True)
       (gen, totals), _ = jax.lax.scan(add, (gen, found), {name: x[1:] for name, x in batches.items()})
       grads, scalars = jax.tree.map(lambda x: x / parts, totals)
-    with jax.numpy_dtype_promotion('standard'):
-      scalars = {**scalars, 'gradient_gen': optax.global_norm(grads)}
+    scalars = {**scalars, 'gradient_gen': optax.tree.norm(grads)}
     return gen.update(self.optimizers['gen'], grads, gen.batch_stats), scalars
 
   def _gen_gradient(self, forward, disc, batch, step, key):
@@ -305,12 +324,13 @@ class GanStep:
       seen = self._seen_by_gen(disc, reals, fakes, labels, key)
       means = self.mean(seen.real), self.mean(seen.fake)
       loss = jnp.mean(self.objective.gen_loss(seen.real, seen.fake, means))
-      added = self._auxiliary_gen(seen, batch)
+      added = self._other_losses(seen, batch, of_gen=True)
       return sum(added.values(), loss), {'loss_gen': loss, **added}
 
     image_grads, scalars = jax.grad(loss_fn, has_aux=True)(forward.images)
     (grads,) = forward.pull(image_grads)
-    return grads, {**scalars, 'diversity': jnp.mean(jnp.std(forward.images, axis=0))}
+    spread, real_spread = (jnp.mean(jnp.std(x, axis=0)) for x in (forward.images, batch['image']))
+    return grads, {**scalars, 'diversity': spread / jnp.maximum(real_spread, 1e-6)}
 
   def _seen_by_gen(self, disc, reals, fakes, labels, key):
     """What the discriminator says in the generator's update; it looks at reals only where they change something."""
@@ -321,11 +341,6 @@ class GanStep:
     if self.objective.relativistic:
       real, _, _ = self._judge(disc.params, disc.collections, reals, labels, stream(key, 'dropout_gen_real'))
     return Seen(real, fake, None, None, heads)
-
-  def _auxiliary_gen(self, seen, batch):
-    """Losses of the generator of what else a discriminator says: {name: scalar}."""
-    del seen, batch
-    return {}
 
   # Both.
 

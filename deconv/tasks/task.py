@@ -65,6 +65,15 @@ class Task:
     """Returns (state after one step with step + 1, {name: scalar}). `key` is already that of the step (and device)."""
     raise NotImplementedError
 
+  def alarms(self, numbers):
+    """Returns {name: sentence}, what is wrong with a training whose scalars have these means (host).
+
+    Args:
+      numbers: {name: float}, the scalars of `train_step` averaged over the steps of a line of the log.
+    """
+    del numbers
+    return {}
+
   def eval_step(self, state, batch, key):
     """Returns {name: sum over the batch}, additive over batches and devices; honours batch['weight']."""
     raise NotImplementedError
