@@ -3,7 +3,7 @@
   python -m experiments.main --config=configs/lsgan_lsun.py --workdir=runs/lsgan_lsun --config.data.path=DIR
 
 DIR is any tree of PNG, JPEG or WebP; LSUN comes as an LMDB, from which its own script writes the images. The least
-squares game with labels 0 and 1, on the networks of DCGAN at 64x64 (the paper's make 112x112), Adam 1e-3 with beta1 0.5,
+squares game with labels 0 and 1, on the networks of DCGAN at 64x64 (the paper makes 112x112), Adam 1e-3, beta1 0.5,
 batches of 64.
 
 Published: pictures, no number.
