@@ -7,9 +7,10 @@ from absl import logging
 import jax
 import numpy as np
 
-from deconv import data
+from deconv import data, native
 from deconv.errors import UserError, did_you_mean
 from deconv.evaluators import EVALUATORS
+from deconv.ops import cpu_rule
 from deconv.options import Experiment
 from deconv.options.options import default
 from deconv.rng import stream
@@ -170,7 +171,12 @@ def check_evaluators(options, task):
 
 
 def build_task(options, parallel, total, make_task=None):
-  """Returns the Task of an experiment, whose optimizers' schedules end at step `total`; see `prepare`."""
+  """Returns the Task of an experiment, whose optimizers' schedules end at step `total`; see `prepare`.
+
+  From here on its programs are compiled by the config's `cpu_rule` and `native`.
+  """
+  cpu_rule.use(options.cpu_rule)
+  native.use(options.native)
 
   def make_optimizer(scale, updates=1):
     return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale, updates))
@@ -180,10 +186,21 @@ def build_task(options, parallel, total, make_task=None):
   return task
 
 
-def start_state(run, checkpoints):
-  """Returns (state on the host, meta, step) of the newest checkpoint, or of a fresh start with meta None."""
-  example = {name: x[:1] for name, x in run.batches.at(0).items()}
+def start_state(run, checkpoints, meanwhile=lambda state, batch: None):
+  """Returns (state on the host, meta, step) of the newest checkpoint, or of a fresh start with meta None.
+
+  Args:
+    run: Run.
+    checkpoints: deconv.training.checkpoint.Checkpoints.
+    meanwhile: called before a fresh state is made, with the shapes of the state and the first batch on the host: what
+      takes long and needs no more than these can begin here.
+  """
+  batch = run.batches.at(0)
+  example = {name: x[:1] for name, x in batch.items()}
   key = stream(run.key, 'init')
   template = jax.eval_shape(run.task.init, key, example)
   restored = checkpoints.restore_latest(template)
-  return restored or (jax.tree.map(np.asarray, run.task.init(key, example)), None, 0)
+  if restored:
+    return restored
+  meanwhile(template, batch)
+  return jax.tree.map(np.asarray, run.task.init(key, example)), None, 0
