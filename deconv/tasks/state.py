@@ -1,5 +1,6 @@
 """What a run is made of: everything that a checkpoint has to hold, as pytrees of arrays."""
 
+import dataclasses
 from typing import Any
 
 import flax.struct
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 import optax
 
 
-@flax.struct.dataclass
+@jax.tree_util.register_pytree_with_keys_class
+@dataclasses.dataclass(frozen=True)
 class NetworkState:
   """One network: parameters, batch statistics, optimizer state and, where one is kept, the moving average.
 
@@ -26,6 +28,20 @@ class NetworkState:
   opt_state: Any
   ema: Any = None
   memory: Any = None
+
+  def tree_flatten_with_keys(self):
+    """As flax.struct.dataclass has it, but without a memory that is None: checkpoints from before it fit."""
+    names = tuple(field.name for field in dataclasses.fields(self) if field.name != 'memory' or self.memory is not None)
+    return [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in names], names
+
+  @classmethod
+  def tree_unflatten(cls, names, children):
+    """The inverse of `tree_flatten_with_keys`."""
+    return cls(**dict(zip(names, children)))
+
+  def replace(self, **fields):
+    """Returns a copy with other values of some fields."""
+    return dataclasses.replace(self, **fields)
 
   @classmethod
   def create(cls, variables, optimizer, ema=False):

@@ -320,3 +320,14 @@ def reference(game):
 def test_devices_and_calls_change_nothing(game, mode, per_call):
   ours = run(make_options(**GAMES[game]), Parallel(ParallelOptions(mode)), per_call)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), ours, reference(game))
+
+
+def test_a_state_without_memory_has_the_leaves_of_before():
+  """So that a checkpoint from before there was one fits; with one, it is a part of the state."""
+  state = build(make_options()).init(KEY, images())
+  paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(state.networks, is_leaf=lambda x: x is None)]
+  assert {str(path[1]) for path in paths} == {'.params', '.opt_state', '.ema'}  # empty statistics have no leaves
+  network = state.networks['disc'].replace(memory={'logits': {'real': 1.0, 'fake': 2.0}})
+  doubled = jax.tree.map(lambda x: 2 * x, network)
+  assert doubled.memory == {'logits': {'real': 2.0, 'fake': 4.0}} and doubled.ema is None
+  assert doubled.params.keys() == network.params.keys()
