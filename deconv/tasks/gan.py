@@ -125,8 +125,8 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
       )
     if numbers['gradient_gen'] < game.alarm_gradient:
       found['no_gradient'] = (
-        f"the norm of the generator's gradient is {numbers['gradient_gen']:.2g} "
-        f'(objective.alarm_gradient={game.alarm_gradient:g}): it learns nothing'
+        f'the norm of the gradient that a generated image gets is {numbers["gradient_gen"]:.2g} '
+        f'(objective.alarm_gradient={game.alarm_gradient:g}): the generator learns nothing'
       )
     for constant in self.objective.constants:
       if abs(numbers['loss_disc'] - constant) < game.alarm_constant:

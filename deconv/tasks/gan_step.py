@@ -32,7 +32,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from deconv import data
 from deconv.data.transforms import diff_augment
@@ -90,8 +89,9 @@ class GanStep:
     Returns:
       (State, scalars): loss_gen and loss_disc, 'penalty_NAME' for each penalty (weighted), accuracy_real and
         accuracy_fake of the discriminator in [0, 1], means over its updates; loss_class or loss_codes and the same of
-        the generator where the discriminator tells them (weighted); gradient_gen, the norm of the generator's gradient;
-        diversity, the standard deviation of a generated pixel over the minibatch as a multiple of that of a real one.
+        the generator where the discriminator tells them (weighted); gradient_gen, the norm of the gradient that a
+        generated image gets from its loss, averaged over the images; diversity, the standard deviation of a generated
+        pixel over the minibatch as a multiple of that of a real one.
     """
     batch = {**self.random_inputs(batch, key), **batch}
     batch['image'] = data.to_signed(batch['image'])
@@ -311,7 +311,6 @@ class GanStep:
       gen, found = of_part(gen, _at(batches, 0), True)
       (gen, totals), _ = jax.lax.scan(add, (gen, found), {name: x[1:] for name, x in batches.items()})
       grads, scalars = jax.tree.map(lambda x: x / parts, totals)
-    scalars = {**scalars, 'gradient_gen': optax.tree.norm(grads)}
     return gen.update(self.optimizers['gen'], grads, gen.batch_stats), scalars
 
   def _gen_gradient(self, forward, disc, batch, step, key):
@@ -329,8 +328,17 @@ class GanStep:
 
     image_grads, scalars = jax.grad(loss_fn, has_aux=True)(forward.images)
     (grads,) = forward.pull(image_grads)
-    spread, real_spread = (jnp.mean(jnp.std(x, axis=0)) for x in (forward.images, batch['image']))
-    return grads, {**scalars, 'diversity': spread / jnp.maximum(real_spread, 1e-6)}
+    flat = image_grads.reshape(len(image_grads), -1)
+    return grads, {
+      **scalars,
+      'gradient_gen': len(flat) * jnp.mean(jnp.linalg.norm(flat, axis=1)),  # the loss is a mean over the batch
+      'diversity': self._spread(forward.images) / jnp.maximum(self._spread(batch['image']), 1e-6),
+    }
+
+  def _spread(self, images):
+    """The standard deviation of a pixel over the whole batch, averaged over the pixels."""
+    mean, square = (self._over_devices(jnp.mean(x, axis=0)) for x in (images, jnp.square(images)))
+    return jnp.mean(jnp.sqrt(jnp.maximum(square - jnp.square(mean), 0.0)))
 
   def _seen_by_gen(self, disc, reals, fakes, labels, key):
     """What the discriminator says in the generator's update; it looks at reals only where they change something."""
@@ -359,7 +367,9 @@ class GanStep:
 
   def mean(self, x):
     """Returns the mean over the whole batch, on all devices."""
-    x = jnp.mean(x)
+    return self._over_devices(jnp.mean(x))
+
+  def _over_devices(self, x):
     return jax.lax.pmean(x, self.data_axis) if self.data_axis else x
 
 

@@ -138,6 +138,22 @@ def test_four_devices_equal_one(mode, name, penalty):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *found)
 
 
+def test_what_warns_by_hand():
+  """The spread of the samples beside that of the data, and the norm of an image's gradient."""
+  task = make()
+  batch = {**IMAGES, **task.random_inputs(IMAGES, KEY)}
+  state = task.init(KEY, batch)
+  new, scalars = jax.jit(task.train_step)(state, batch, KEY)
+  fakes = np.asarray(task.generator.apply(state.networks['gen'].variables, batch['latent'], train=True))
+  reals = IMAGES['image'] / 127.5 - 1
+  assert float(scalars['diversity']) == pytest.approx(fakes.std(0).mean() / reals.std(0).mean(), rel=1e-4)
+  judge = lambda image: task.objective.gen(
+    task.discriminator.apply(new.networks['disc'].variables, image[None], train=True)
+  )[0]
+  norms = [np.linalg.norm(jax.grad(judge)(image)) for image in fakes]
+  assert float(scalars['gradient_gen']) == pytest.approx(np.mean(norms), rel=1e-4)
+
+
 # Labels.
 
 

@@ -306,7 +306,8 @@ def run(options, parallel, per_call=1, steps=4):
       state, scalars = step(state, parallel.put_batch(batches[i]), KEY)
       found.append(parallel.fetch(scalars))
   for scalars in found:
-    scalars.pop('diversity'), scalars.pop('gradient_gen')  # of a device under pmap
+    if options.train.accumulate > 1:
+      scalars.pop('diversity')  # of a part
   return parallel.get_state(state), found
 
 

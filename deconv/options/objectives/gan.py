@@ -69,7 +69,7 @@ class GanObjective(Options):
     info_continuous_weight: continuous codes: the same.
     alarm_accuracy: warn when the discriminator is right about more than this share of both kinds of images.
     alarm_diversity: warn when a generated pixel varies less than so much of what a real one does.
-    alarm_gradient: warn when the norm of the generator's gradient is below this.
+    alarm_gradient: warn when the norm of the gradient that a generated image gets is below this.
     alarm_constant: warn when loss_disc is so close to the loss of a discriminator that tells nothing apart, or of one
       whose images are all beyond the margin of the hinge.
     logit_decay: lecam and the objectives that compare logits with means: decay per update of the running means.
