@@ -14,6 +14,7 @@ def _without(*fields: str) -> dict[str, dict[str, tuple[str, ...]]]:
 
 _SAMPLES = ('num_samples',)
 _IMPORTANCE = ('importance_samples', 'importance_chunk')
+_STATISTICS = ('batch_stats', 'standing_batches')
 _WHOLE_IMAGES = ('whole_images', 'tile_overlap', 'flips', 'quarter_turns', 'scales')
 
 
@@ -36,8 +37,10 @@ class EvalOptions(Options):
     quarter_turns: restoration, whole images, --image: average the predictions for all quarter turns too. With `flips`
       this is the self-ensemble of eight (Lim et al. 2017).
     scales: segmentation, whole images: average the class probabilities at these multiples of the size.
-    batch_stats: gan: batch norm of samples uses the running statistics ('running') or those of the batch of samples
-      ('batch').
+    batch_stats: gan: batch norm of samples uses the running statistics ('running'), those of the batch of samples
+      ('batch'), or means over `standing_batches` batches of samples ('standing'; the losses of an evaluation then use
+      the running ones).
+    standing_batches: gan, standing: batches of samples that the statistics are of.
 
   Raises:
     UserError: a field out of range, or one that the task does not use.
@@ -57,11 +60,14 @@ class EvalOptions(Options):
   quarter_turns: bool = False
   scales: tuple[float, ...] = (1.0,)
   batch_stats: str = 'running'
+  standing_batches: int = 16
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    self._one_of(batch_stats=('running', 'batch'))
-    self._at_least(every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0)
+    self._one_of(batch_stats=('running', 'batch', 'standing'))
+    self._at_least(
+      every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0, standing_batches=1
+    )
     self._share('tile_overlap')
     if not self.scales or min(self.scales) <= 0:
       raise UserError(f'eval.scales is {self.scales}; give one or more numbers above 0, such as (1.,)')
@@ -73,7 +79,7 @@ class EvalOptions(Options):
 class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_IMPORTANCE, *_WHOLE_IMAGES)
+  EFFECT: ClassVar = {**_without(*_IMPORTANCE, *_WHOLE_IMAGES), 'standing_batches': {'batch_stats': ('standing',)}}
   evaluators: tuple[str, ...] = ('neighbours', 'coverage')
 
 
@@ -81,7 +87,7 @@ class GanEvalOptions(EvalOptions):
 class VaeEvalOptions(EvalOptions):
   """Variational autoencoders: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, 'batch_stats')
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, *_STATISTICS)
   evaluators: tuple[str, ...] = ('disentanglement',)
 
 
@@ -89,7 +95,7 @@ class VaeEvalOptions(EvalOptions):
 class InverseGraphicsEvalOptions(EvalOptions):
   """Inverse graphics: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, 'batch_stats')
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, *_STATISTICS)
   evaluators: tuple[str, ...] = ('factor_sweeps',)
 
 
@@ -97,7 +103,7 @@ class InverseGraphicsEvalOptions(EvalOptions):
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'scales', 'batch_stats')
+  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'scales', *_STATISTICS)
   evaluators: tuple[str, ...] = ('whole_restoration',)
 
 
@@ -105,5 +111,5 @@ class RestorationEvalOptions(EvalOptions):
 class SegmentationEvalOptions(EvalOptions):
   """Segmentation: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'quarter_turns', 'batch_stats')
+  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'quarter_turns', *_STATISTICS)
   evaluators: tuple[str, ...] = ('whole_segmentation',)

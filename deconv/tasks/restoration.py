@@ -197,42 +197,38 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     if self.objective.adversarial:
       disc = rest['disc']
 
-      def judge(params, stats, images, _):
-        return self._judge(params, stats, images, hole)
+      def look(params):
+        judge = functools.partial(self._judge, hole=hole)
+        return apart(judge, params, disc.collections, targets, outputs)
 
-      rest['disc'], _, judged_scalars = update_discriminator(
-        disc,
-        lambda params: apart(judge, params, disc.batch_stats, targets, outputs),
-        self.gan_objective,
-        self.disc_optimizer,
-      )
+      rest['disc'], judged_scalars = update_discriminator(disc, look, self.gan_objective, self.disc_optimizer)
 
     def loss_fn(outputs):
       loss, terms = self.loss(outputs, targets, hole)
       if self.objective.adversarial:
         judged = rest['disc']
-        logits, _ = self._judge(judged.params, judged.batch_stats, outputs, hole)
+        logits, _ = self._judge(judged.params, judged.collections, outputs, hole)
         terms['loss_gen'] = jnp.mean(self.gan_objective.gen(logits))
         loss += self.objective.adversarial * terms['loss_gen']
       return loss, {'loss': loss, **terms}
 
     gradient, scalars = jax.grad(loss_fn, has_aux=True)(outputs)
     (grads,) = pull(gradient)
-    net = net.update(self.optimizer, grads, stats).average(self.options.train.ema_decay, state.step)
+    net = net.update(self.optimizer, grads, stats).average(
+      self.options.train.ema_decay, state.step, self.options.train.ema_start
+    )
     psnr = image_quality.psnr(self.composite(outputs, inputs, hole), targets, levels='clipped')
     scalars = {**scalars, **judged_scalars, 'psnr': jnp.mean(psnr)}
     return state.replace(step=state.step + 1, networks={'net': net, **rest}), scalars
 
-  def _judge(self, params, batch_stats, images, hole):
-    """Discriminator in training mode, of the hole alone: ((batch,) logits, new running statistics)."""
+  def _judge(self, params, collections, images, hole):
+    """Discriminator in training mode, of the hole alone: ((batch,) logits, new collections)."""
     seen = jnp.where(hole > 0, images, 0.0)
     if self.network.centre_only:
       edge = self.side // 4
       seen = seen[:, edge:-edge, edge:-edge]
-    logits, new = self.discriminator.apply(
-      {'params': params, 'batch_stats': batch_stats}, seen, train=True, mutable=['batch_stats']
-    )
-    return logits, new.get('batch_stats', {})
+    logits, new = self.discriminator.apply({'params': params, **collections}, seen, train=True, mutable=['batch_stats'])
+    return logits, {**collections, **new}
 
   # Evaluation.
 

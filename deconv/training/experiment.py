@@ -96,11 +96,11 @@ def prepare(config, make_task=None):
   options.train.check_length()
   check_evaluators(options, make_task or TASKS[options.task])
   parallel = parallel_lib.Parallel(options.parallel)
-  parallel.check_batch(options.train.batch_size)
+  parallel.check_batch(options.train.batch_size // options.train.accumulate)
   parallel.check_batch(options.eval.batch_size, 'eval.batch_size')
   source = data.open_source(options.data)
   batches = data.TrainBatches(
-    source, options.train.batch_size, options.seed, options.data, parallel.process_index, parallel.process_count
+    source, options.images_per_step, options.seed, options.data, parallel.process_index, parallel.process_count
   )
   total = options.train.total_steps(batches.steps_per_epoch)
   samples = options.samples
@@ -178,8 +178,8 @@ def build_task(options, parallel, total, make_task=None):
   cpu_rule.use(options.cpu_rule)
   native.use(options.native)
 
-  def make_optimizer(scale):
-    return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))
+  def make_optimizer(scale, updates=1):
+    return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale, updates))
 
   task = (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
   task.data_axis = parallel.data_axis
