@@ -1,9 +1,11 @@
 """What is measured beyond a step's sums: EVALUATORS maps a name in `config.eval.evaluators` to an Evaluator."""
 
 from deconv.evaluators import (
+  confusion,
   coverage,
   disentanglement,
   factor_sweeps,
+  modes,
   neighbours,
   whole_restoration,
   whole_segmentation,
@@ -12,8 +14,10 @@ from deconv.evaluators import (
 EVALUATORS = {
   'neighbours': neighbours.EVALUATOR,
   'coverage': coverage.EVALUATOR,
+  'modes': modes.EVALUATOR,
   'disentanglement': disentanglement.EVALUATOR,
   'factor_sweeps': factor_sweeps.EVALUATOR,
   'whole_segmentation': whole_segmentation.EVALUATOR,
   'whole_restoration': whole_restoration.EVALUATOR,
+  'confusion': confusion.EVALUATOR,
 }

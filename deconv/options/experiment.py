@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import ml_collections
 
 from deconv.errors import UserError, did_you_mean
-from deconv.options.augment import AugmentOptions, TurnOptions
+from deconv.options.augment import AugmentOptions, ClassificationAugmentOptions, TurnOptions
 from deconv.options.data import DataOptions
 from deconv.options.degrade import DegradeOptions
 from deconv.options.evaluation import (
+  ClassificationEvalOptions,
   EvalOptions,
   GanEvalOptions,
   InverseGraphicsEvalOptions,
@@ -18,8 +19,9 @@ from deconv.options.evaluation import (
   SegmentationEvalOptions,
   VaeEvalOptions,
 )
-from deconv.options.models import autoencoders, gan, restorers, segmenters
+from deconv.options.models import autoencoders, classifiers, gan, restorers, segmenters
 from deconv.options.models.model import ModelOptions
+from deconv.options.objectives.classification import ClassificationObjective
 from deconv.options.objectives.gan import GanObjective
 from deconv.options.objectives.restoration import RestorationObjective
 from deconv.options.objectives.segmentation import SegmentationObjective
@@ -57,6 +59,9 @@ TASKS = {
     restorers.MODELS, RestorationObjective, RestorationEvalOptions, TurnOptions, DegradeOptions
   ),
   'segmentation': TaskSections(segmenters.MODELS, SegmentationObjective, SegmentationEvalOptions, AugmentOptions),
+  'classification': TaskSections(
+    classifiers.MODELS, ClassificationObjective, ClassificationEvalOptions, ClassificationAugmentOptions
+  ),
 }
 # The networks of all tasks.
 MODELS = {name: options for task in TASKS.values() for name, options in task.models.items()}

@@ -4,6 +4,7 @@ It is called as `TASKS[name](options, make_optimizer, batch_norm_axis)`, see Tas
 has of its own stand in deconv.options.TASKS under the same name.
 """
 
+from deconv.tasks.classification import Classification
 from deconv.tasks.factor_vae import FactorVae
 from deconv.tasks.gan import Gan
 from deconv.tasks.inverse_graphics import InverseGraphics
@@ -18,4 +19,5 @@ TASKS = {
   'inverse_graphics': InverseGraphics,
   'restoration': Restoration,
   'segmentation': Segmentation,
+  'classification': Classification,
 }

@@ -192,9 +192,11 @@ class Gan(GeneratesFromLatents, Task):
     return means_of(sums)
 
   def pictures(self, state, batch, key):
-    """Returns {'samples': grid}, from latents that the key alone decides."""
-    del batch
-    return {'samples': plots.image_grid(np.asarray(data.to_uint8(self.sample(state, key, self.options.samples.num))))}
+    """Returns {'samples': grid}, from latents that the key alone decides; points are drawn over those of the batch."""
+    samples = self.sample(state, key, self.options.samples.num)
+    if self.options.data.points:
+      return {'samples': plots.scatter(samples, batch['image'])}
+    return {'samples': plots.image_grid(np.asarray(data.to_uint8(samples)))}
 
   def images_of(self, state, latents):
     """Returns float32 images (n, height, width, channels) in [-1, 1], by the options use_ema and batch_stats."""

@@ -39,5 +39,5 @@ def shapes(options, task=None):
   """Returns (task, State of shapes and types) of an experiment; arguments as for `restore`."""
   # Nothing is trained, so where the schedule ends does not matter, as long as it is after the warm-up.
   task = task or experiment.build_task(options, Parallel(options.parallel), total=2**30)
-  example = {'image': np.zeros((1, *options.data.image_shape), np.uint8)}
+  example = {'image': np.zeros((1, *options.data.image_shape), options.data.image_dtype)}
   return task, jax.eval_shape(task.init, jax.random.key(0), example)

@@ -116,6 +116,9 @@ def test_mistakes(change, sentence):
     ('segmentation', 'unet', {'data__class_names': ('a', 'b'), 'augment__crop': 64}, 'augment.crop=64 is larger'),
     ('segmentation', 'unet', {'data__class_names': ('a', 'b'), 'model__pixels': 'caffe'}, 'is a scale of RGB images'),
     ('inverse_graphics', 'dcign', {}, 'set data.vary'),
+    ('vae', 'vae_mlp', {'data__channels': 2, 'data__image_size': 1}, "which only task='gan' learns, not 'vae'"),
+    ('gan', 'mlp_gan', {'data__channels': 2, 'data__image_size': 1}, 'points of the plane: set model.output to linear'),
+    ('gan', 'mlp_gan', {'model__output': 'linear'}, r'images in \[-1, 1\]: set model.output to tanh'),
     (
       'inverse_graphics',
       'dcign',

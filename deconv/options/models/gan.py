@@ -1,6 +1,7 @@
 """The section `model` of the task gan."""
 
 import dataclasses
+from typing import Any
 
 from deconv.errors import UserError
 from deconv.options.models.model import ModelOptions, by_name
@@ -78,6 +79,7 @@ class MlpGanOptions(ModelOptions):
     hidden: units of each hidden layer.
     depth: number of hidden layers.
     leak: slope of LeakyReLU below zero.
+    output: tanh (images) | linear (points of the plane, whose range is not [-1, 1]).
   """
 
   name: str = 'mlp_gan'
@@ -85,11 +87,19 @@ class MlpGanOptions(ModelOptions):
   hidden: int = 128
   depth: int = 2
   leak: float = 0.2
+  output: str = 'tanh'
 
   def __post_init__(self) -> None:
     super().__post_init__()
     self._no_upsampling('has no upsampling layer')
     self._at_least(latent_size=1, hidden=1, depth=0, leak=0)
+    self._one_of(output=('tanh', 'linear'))
+
+  def check_experiment(self, experiment: Any) -> None:
+    super().check_experiment(experiment)
+    if experiment.data.points != (self.output == 'linear'):
+      kind, output = ('points of the plane', 'linear') if experiment.data.points else ('images in [-1, 1]', 'tanh')
+      raise UserError(f'data.channels={experiment.data.channels} are {kind}: set model.output to {output}')
 
 
 MODELS = by_name(DcganOptions, Gan28Options, MlpGanOptions)
