@@ -55,13 +55,13 @@ TASKS = {
   'vae': TaskSections(autoencoders.MODELS, VaeObjective, VaeEvalOptions),
   'factor_vae': TaskSections(autoencoders.MODELS, FactorVaeObjective, VaeEvalOptions),
   'inverse_graphics': TaskSections(autoencoders.MODELS, InverseGraphicsObjective, InverseGraphicsEvalOptions),
+  'classification': TaskSections(
+    classifiers.MODELS, ClassificationObjective, ClassificationEvalOptions, ClassificationAugmentOptions
+  ),
   'restoration': TaskSections(
     restorers.MODELS, RestorationObjective, RestorationEvalOptions, TurnOptions, DegradeOptions
   ),
   'segmentation': TaskSections(segmenters.MODELS, SegmentationObjective, SegmentationEvalOptions, AugmentOptions),
-  'classification': TaskSections(
-    classifiers.MODELS, ClassificationObjective, ClassificationEvalOptions, ClassificationAugmentOptions
-  ),
 }
 # The networks of all tasks.
 MODELS = {name: options for task in TASKS.values() for name, options in task.models.items()}

@@ -17,7 +17,7 @@ TASKS = {
   'vae': Vae,
   'factor_vae': FactorVae,
   'inverse_graphics': InverseGraphics,
+  'classification': Classification,
   'restoration': Restoration,
   'segmentation': Segmentation,
-  'classification': Classification,
 }
