@@ -7,6 +7,7 @@ from deconv.evaluators import (
   factor_sweeps,
   modes,
   neighbours,
+  two_sample,
   whole_restoration,
   whole_segmentation,
 )
@@ -15,6 +16,7 @@ EVALUATORS = {
   'neighbours': neighbours.EVALUATOR,
   'coverage': coverage.EVALUATOR,
   'modes': modes.EVALUATOR,
+  'two_sample': two_sample.EVALUATOR,
   'disentanglement': disentanglement.EVALUATOR,
   'factor_sweeps': factor_sweeps.EVALUATOR,
   'whole_segmentation': whole_segmentation.EVALUATOR,
