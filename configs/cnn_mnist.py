@@ -14,7 +14,7 @@ def get_config(variant=''):
   config = base.get_config(model='cnn', task='classification')
   config.data.source = 'mnist'
   config.data.image_size = 28
-  config.model.widths = (32, 64)
+  config.model.widths = (24, 48)
   config.model.hidden = (128,)
   config.model.dropout = 0.3
   config.augment.shift = 2
