@@ -5,6 +5,8 @@ No data set is needed. A `.gif` instead of a `.png` shows the images one after t
 side by side). A `.npy` holds them as uint8 (num, height, width, channels). Points of the plane become a scatter
 plot, or float32 (num, 1, 1, 2).
 
+`--label=3` draws one class of a GAN that was trained with labels.
+
 `--num` fills whole rows of `--columns` of an interpolation or traversal, and the square of a manifold.
 
 `--image=FILE --out=FILE.png` instead runs a segmentation or restoration network on a picture of your own, of any size,
@@ -34,6 +36,7 @@ _KIND = flags.DEFINE_string(
   'grid: independent samples; interpolation: each row from one latent to another; '
   'traversal: each row moves one latent; manifold: the plane of two latents',
 )
+_LABEL = flags.DEFINE_integer('label', None, 'class of the images, for a GAN that was trained with labels')
 _COLUMNS = flags.DEFINE_integer('columns', 8, 'images in a row of the interpolation or traversal')
 _SEED = flags.DEFINE_integer('seed', 0, 'seed of the latents')
 _ENLARGE = flags.DEFINE_integer('enlarge', 1, 'side of the square that each pixel becomes')
@@ -80,7 +83,7 @@ def main(options):
 
 def _draw(task, state, key, num, columns):
   """Returns (images, how many of them stand in a row; None = as many as fit)."""
-  from deconv.tasks.capabilities import Generates, TransformsPictures, TraversesLatents
+  from deconv.tasks.capabilities import Generates, GeneratesClasses, TransformsPictures, TraversesLatents
 
   kind = _KIND.value
   possible = [name for name in KINDS if isinstance(task, Generates if name in KINDS[:2] else TraversesLatents)]
@@ -89,6 +92,10 @@ def _draw(task, state, key, num, columns):
     hint = 'it draws nothing by itself: give it a picture of your own, --image=FILE' if own else 'it draws nothing'
     hint = f'choose one of {", ".join(possible)}' if possible else hint
     raise UserError(f"a run of task '{task.options.task}' has nothing for --kind={kind}; {hint}")
+  if _LABEL.value is not None:
+    if kind != 'grid' or not isinstance(task, GeneratesClasses):
+      raise UserError(f'--label={_LABEL.value} needs --kind=grid and a GAN that was trained with labels; leave it out')
+    return task.sample_class(state, key, num, _LABEL.value), None
   if kind == 'grid':
     return task.sample(state, key, num), None
   if kind == 'interpolation':

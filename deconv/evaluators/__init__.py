@@ -5,6 +5,7 @@ from deconv.evaluators import (
   coverage,
   disentanglement,
   factor_sweeps,
+  labelled_samples,
   modes,
   neighbours,
   two_sample,
@@ -13,6 +14,7 @@ from deconv.evaluators import (
 )
 
 EVALUATORS = {
+  'labelled_samples': labelled_samples.EVALUATOR,
   'neighbours': neighbours.EVALUATOR,
   'coverage': coverage.EVALUATOR,
   'modes': modes.EVALUATOR,

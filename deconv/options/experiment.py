@@ -85,11 +85,14 @@ class TopLevel(Options):
     seed: seed of the run; every random number is a function of (seed, step).
     task: what is trained: a key of deconv.tasks.TASKS.
     compilation_cache: folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = no cache.
+    cpu_rule: by which measured numbers a CPU's programs are chosen: avx2 | avx512, or a file of scripts.tune_ops; '' =
+      what the environment variable DECONV_CPU_RULE says, or else the processor.
   """
 
   seed: int = 0
   task: str = 'gan'
   compilation_cache: str = 'auto'
+  cpu_rule: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,20 @@ class Generates(abc.ABC):
     """Returns {name: what JSON can hold}: how samples are made, to stand beside numbers that are measured on them."""
 
 
+class GeneratesClasses(Generates):
+  """Draws images of a class that the caller names, if it has learned any.
+
+  Attributes:
+    num_classes: number of classes; 0 = it knows none. `sample` then draws all of them in turn: 0, 1, ...
+  """
+
+  num_classes: int
+
+  @abc.abstractmethod
+  def sample_class(self, state, key, num, label):
+    """Returns float32 images (num, height, width, channels) of one class; UserError where it does not exist."""
+
+
 class TraversesLatents(abc.ABC):
   """Shows what single latents mean."""
 

@@ -19,8 +19,11 @@ class Task:
   Attributes:
     loss_names: the scalars that are losses: shown on the progress bar and checked to be finite.
     options: deconv.options.Experiment.
+    data_axis: None or the mapped axis that divides the batch, for a loss that needs means over all of it; who runs the
+      task on such an axis sets it.
   """
 
+  data_axis: str | None = None
   loss_names: tuple[str, ...] = ('loss',)
 
   def __init__(self, options, make_optimizer, batch_norm_axis):

@@ -10,6 +10,7 @@ import numpy as np
 from deconv import data
 from deconv.errors import UserError, did_you_mean
 from deconv.evaluators import EVALUATORS
+from deconv.ops import cpu_rule
 from deconv.options import Experiment
 from deconv.options.options import default
 from deconv.rng import stream
@@ -170,12 +171,18 @@ def check_evaluators(options, task):
 
 
 def build_task(options, parallel, total, make_task=None):
-  """Returns the Task of an experiment, whose optimizers' schedules end at step `total`; see `prepare`."""
+  """Returns the Task of an experiment, whose optimizers' schedules end at step `total`; see `prepare`.
+
+  From here on its programs are compiled by the config's `cpu_rule`.
+  """
+  cpu_rule.use(options.cpu_rule)
 
   def make_optimizer(scale):
     return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))
 
-  return (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
+  task = (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
+  task.data_axis = parallel.data_axis
+  return task
 
 
 def start_state(run, checkpoints):
