@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from deconv.data import chosen
 from deconv.data.files import celeba, digits, folders, masks, mnist, patches, photos, prepared, voc
 from deconv.data.rendered import digit_scenes, gaussians, heads, scenes, shapes
 from deconv.errors import UserError, did_you_mean
@@ -34,7 +35,7 @@ def open_source(options, split=None):
 
   Args:
     options: DataOptions.
-    split: which part; None is `options.split`.
+    split: which part; None is `options.split`, the one that is trained on.
 
   Returns:
     A Source with at least one image.
@@ -72,4 +73,6 @@ def open_source(options, split=None):
       f'the masks of {source.name} have the classes {", ".join(names)}, not data.class_names '
       f'({", ".join(options.class_names)}): set data.class_names to the former, or choose other data.'
     )
+  if options.per_class and split is None:
+    return chosen.first_of_each_class(source, options.per_class)
   return source
