@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from deconv import data
-from deconv.data.chosen import joined
+from deconv.data.feed.chosen import joined
 from deconv.errors import UserError
 from deconv.options import Experiment
 from deconv.rng import stream

@@ -1,0 +1,45 @@
+"""Which objectives and penalties lose modes? Perceptron GANs on 25 Gaussians in a grid.
+
+  python -m experiments.sweep --sweep=configs/sweeps/gan_gaussians.py --out=runs/gaussians --jobs=2
+
+Every objective alone and with R1, and the non-saturating one with every penalty that means something for points: the
+consistency penalty moves pictures. All else is as in configs/gan_grid.py, but without its instance noise. The penalties'
+weights are those that are common for this test: a slope of 1 / 0.05 separates the Gaussians, and lambda = 10 forbids it.
+
+Cost: an hour on two cores, estimated.
+Not run.
+"""
+
+_OBJECTIVES = ('non_saturating', 'minimax', 'wasserstein', 'lsgan', 'hinge', 'ragan', 'ralsgan', 'rahinge')
+_WEIGHTS = {
+  'r1': {'objective.r1_weight': 0.1},
+  'r2': {'objective.r2_weight': 0.1},
+  'wgan_gp': {'objective.wgan_gp_weight': 0.1},
+  'dragan': {'objective.dragan_weight': 0.1},
+  'lecam': {},
+}
+
+
+def _variant(name, penalty='none'):
+  return {'objective.name': name, 'objective.penalty': penalty, **_WEIGHTS.get(penalty, {})}
+
+
+SWEEP = {
+  'experiments': {
+    'gaussians': {
+      'config': 'configs/gan_grid.py',
+      'objective.instance_noise': 0.0,
+      'objective.instance_noise_steps': 0,
+      'train.steps': 10_000,
+      'samples.every': 10_000,
+    }
+  },
+  'variants': {
+    **{name: _variant(name) for name in _OBJECTIVES},
+    **{f'{name}, R1': _variant(name, 'r1') for name in _OBJECTIVES},
+    **{f'non_saturating, {penalty}': _variant('non_saturating', penalty) for penalty in _WEIGHTS if penalty != 'r1'},
+    'wasserstein, wgan_gp': _variant('wasserstein', 'wgan_gp'),
+  },
+  'seeds': (0, 1, 2),
+  'metrics': {'modes': 'modes of 25', 'modes_touched': 'touched', 'good_samples': 'good samples'},
+}
