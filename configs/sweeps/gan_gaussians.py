@@ -2,9 +2,9 @@
 
   python -m experiments.sweep --sweep=configs/sweeps/gan_gaussians.py --out=runs/gaussians --jobs=2
 
-Every objective alone and with R1, and the non-saturating one with every penalty that means something for points: the
-consistency penalty moves pictures. All else is as in configs/gan_grid.py, but without its instance noise. The penalties'
-weights are those that are common for this test: a slope of 1 / 0.05 separates the Gaussians, and lambda = 10 forbids it.
+Every objective alone and with R1, and the non-saturating one with each other penalty, except consistency, which moves
+pictures. All else is as in configs/gan_grid.py, without its instance noise. The penalties have small weights, because
+the discriminator needs slopes of about 1 / 0.05 to see these Gaussians.
 
 Cost: an hour on two cores, estimated.
 Not run.
