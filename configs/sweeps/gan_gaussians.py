@@ -3,7 +3,7 @@
   python -m experiments.sweep --sweep=configs/sweeps/gan_gaussians.py --out=runs/gaussians --jobs=2
 
 Every objective alone and with R1, and the non-saturating one with each other penalty, except consistency, which moves
-pictures. All else is as in configs/gan_grid.py, without its instance noise. The penalties have small weights, because
+pictures. All else is as in configs/gan_grid.py. The penalties have small weights, because
 the discriminator needs slopes of about 1 / 0.05 to see these Gaussians.
 
 Cost: an hour on two cores, estimated.
@@ -11,29 +11,22 @@ Not run.
 """
 
 _OBJECTIVES = ('non_saturating', 'minimax', 'wasserstein', 'lsgan', 'hinge', 'ragan', 'ralsgan', 'rahinge')
+# The weight of R1 is that of the config, and goes back to its default where it has no effect.
 _WEIGHTS = {
-  'r1': {'objective.r1_weight': 0.1},
-  'r2': {'objective.r2_weight': 0.1},
-  'wgan_gp': {'objective.wgan_gp_weight': 0.1},
-  'dragan': {'objective.dragan_weight': 0.1},
-  'lecam': {},
+  'r1': {},
+  'r2': {'objective.r1_weight': 10.0, 'objective.r2_weight': 0.3},
+  'wgan_gp': {'objective.r1_weight': 10.0, 'objective.wgan_gp_weight': 0.1},
+  'dragan': {'objective.r1_weight': 10.0, 'objective.dragan_weight': 0.1},
+  'lecam': {'objective.r1_weight': 10.0},
 }
 
 
 def _variant(name, penalty='none'):
-  return {'objective.name': name, 'objective.penalty': penalty, **_WEIGHTS.get(penalty, {})}
+  return {'objective.name': name, 'objective.penalty': penalty, **_WEIGHTS.get(penalty, {'objective.r1_weight': 10.0})}
 
 
 SWEEP = {
-  'experiments': {
-    'gaussians': {
-      'config': 'configs/gan_grid.py',
-      'objective.instance_noise': 0.0,
-      'objective.instance_noise_steps': 0,
-      'train.steps': 10_000,
-      'samples.every': 10_000,
-    }
-  },
+  'experiments': {'gaussians': {'config': 'configs/gan_grid.py', 'train.steps': 10_000, 'samples.every': 10_000}},
   'variants': {
     **{name: _variant(name) for name in _OBJECTIVES},
     **{f'{name}, R1': _variant(name, 'r1') for name in _OBJECTIVES},
