@@ -260,6 +260,18 @@ TABLES = {
       value('held-out images: share closer', 'neighbour_closer_heldout', 2),
     ],
   ),
+  'classification': Table(
+    ('cnn_digits', 'cnn_mnist'),
+    [
+      config(),
+      _STEP,
+      value('accuracy', 'accuracy', 4),
+      value('of the worst class', 'accuracy_worst_class', 3),
+      value('cross-entropy, nats', 'cross_entropy', 3),
+      value('parameters', 'parameters', 0),
+      Column('from command to end', _minutes),
+    ],
+  ),
   'autoencoders': Table(
     ('vae_mnist', 'vae_mnist-grey', 'iwae_mnist-vae', 'iwae_mnist', 'conv_vae_mnist', 'conv_vae_mnist-relu'),
     [config(), _STEP, value('−ELBO', 'neg_elbo', 1), value('−log p(x)', 'nll', 1, best=min)],

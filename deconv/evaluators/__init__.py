@@ -1,11 +1,14 @@
 """What is measured beyond a step's sums: EVALUATORS maps a name in `config.eval.evaluators` to an Evaluator."""
 
 from deconv.evaluators import (
+  confusion,
   coverage,
   disentanglement,
   factor_sweeps,
   labelled_samples,
+  modes,
   neighbours,
+  two_sample,
   whole_restoration,
   whole_segmentation,
 )
@@ -14,8 +17,11 @@ EVALUATORS = {
   'labelled_samples': labelled_samples.EVALUATOR,
   'neighbours': neighbours.EVALUATOR,
   'coverage': coverage.EVALUATOR,
+  'modes': modes.EVALUATOR,
+  'two_sample': two_sample.EVALUATOR,
   'disentanglement': disentanglement.EVALUATOR,
   'factor_sweeps': factor_sweeps.EVALUATOR,
   'whole_segmentation': whole_segmentation.EVALUATOR,
   'whole_restoration': whole_restoration.EVALUATOR,
+  'confusion': confusion.EVALUATOR,
 }

@@ -21,10 +21,15 @@ SEGMENTERS are segmentation networks: builder(options, image_shape=..., num_clas
 batch_norm_axis=...) returns one module: module.apply(variables, images in [-1, 1] (batch, height, width, channels),
 train=bool, rngs={'dropout': key}) -> logits float32 (batch, height', width', num_classes). `side_scores` asks for the
 scores of coarser maps that deep supervision trains.
+
+CLASSIFIERS: builder(options, dtype=..., batch_norm_axis=...) returns one module: module.apply(variables, images in
+[-1, 1] (batch, height, width, channels), train=bool, rngs={'dropout': key}) -> (logits float32 (batch, num_classes),
+features float32 (batch, n)).
 """
 
 from deconv.models import (
   autoencoder,
+  classifier,
   context_encoder,
   dcgan,
   dcgan28,
@@ -71,3 +76,5 @@ SEGMENTERS = {
   'unet': unet.build,
   'linknet': linknet.build,
 }
+
+CLASSIFIERS = {'cnn': classifier.build}

@@ -113,3 +113,11 @@ class SegmentationEvalOptions(EvalOptions):
 
   EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'quarter_turns', *_STATISTICS)
   evaluators: tuple[str, ...] = ('whole_segmentation',)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationEvalOptions(EvalOptions):
+  """Classification: see EvalOptions."""
+
+  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, *_WHOLE_IMAGES, 'batch_stats')
+  evaluators: tuple[str, ...] = ('confusion',)

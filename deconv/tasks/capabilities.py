@@ -110,6 +110,32 @@ class PredictsClasses(abc.ABC):
     """Returns the integer sums over pixels of true and predicted classes (n, height, width) that `summarize` takes."""
 
 
+class Classifies(abc.ABC):
+  """Names the class of an image.
+
+  Attributes:
+    num_classes: number of classes.
+    class_names: in the order of the class numbers.
+  """
+
+  @abc.abstractmethod
+  def outputs(self, state, images):
+    """Returns what the network says of images, batch by batch (host).
+
+    Args:
+      state: State.
+      images: uint8 (n >= 1, height, width, channels).
+
+    Returns:
+      (logits float32 (n, classes), whose softmax are the class probabilities; features float32 (n, m), of which the
+      logits are a linear function).
+    """
+
+  @abc.abstractmethod
+  def describe(self, labels, logits):
+    """Returns a text for each image of integers (n,) and logits (n, classes): its class and what is named instead."""
+
+
 class RestoresPictures(abc.ABC):
   """Undoes a degradation of whole pictures; see deconv/tasks/restoration.py for what an evaluator calls besides."""
 

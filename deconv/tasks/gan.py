@@ -171,8 +171,10 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
     return means_of(sums)
 
   def pictures(self, state, batch, key):
-    """Returns {'samples': grid}, from latents that the key alone decides; with labels a row for each class."""
-    del batch
+    """Returns {'samples': grid}, from latents that the key alone decides; with labels a row for each class;
+    points are drawn over those of the batch."""
+    if self.options.data.points:
+      return {'samples': plots.scatter(self.sample(state, key, self.options.samples.num), batch['image'])}
     num, classes = self.options.samples.num, self.num_classes
     columns = max(1, num // classes) if classes else None
     labels = np.repeat(np.arange(classes), columns) if classes else None

@@ -43,9 +43,9 @@ def measure(task):
 
 def test_by_hand():
   numbers, pictures, protocol = measure(Painter())
-  assert numbers == {'sample_nn_error': 0.0} and pictures == {}
+  assert numbers == {'knn_error': 0.0} and pictures == {}
   assert protocol['num_samples'] == 30 and protocol['num_real'] == 4 and protocol['ema'] is False
-  assert measure(Painter(wrong=True))[0] == {'sample_nn_error': 0.5}  # both of class 1
+  assert measure(Painter(wrong=True))[0] == {'knn_error': 0.5}  # both of class 1
 
 
 def test_nothing_without_classes():

@@ -1,7 +1,7 @@
 """The section `model` of the task gan."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.models.model import ModelOptions, by_name
@@ -192,6 +192,7 @@ class MlpGanOptions(GanModelOptions):
     hidden: units of each hidden layer.
     depth: number of hidden layers.
     leak: slope of LeakyReLU below zero.
+    output: tanh (images) | linear (points of the plane, whose range is not [-1, 1]).
   """
 
   UPSAMPLES: ClassVar[bool] = False
@@ -202,11 +203,19 @@ class MlpGanOptions(GanModelOptions):
   hidden: int = 128
   depth: int = 2
   leak: float = 0.2
+  output: str = 'tanh'
 
   def __post_init__(self) -> None:
     super().__post_init__()
     self._no_upsampling('has no upsampling layer')
     self._at_least(hidden=1, depth=0, leak=0)
+    self._one_of(output=('tanh', 'linear'))
+
+  def check_experiment(self, experiment: Any) -> None:
+    super().check_experiment(experiment)
+    if experiment.data.points != (self.output == 'linear'):
+      kind, output = ('points of the plane', 'linear') if experiment.data.points else ('images in [-1, 1]', 'tanh')
+      raise UserError(f'data.channels={experiment.data.channels} are {kind}: set model.output to {output}')
 
 
 @dataclasses.dataclass(frozen=True)
