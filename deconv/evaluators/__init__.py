@@ -3,8 +3,14 @@
 from deconv.evaluators import (
   coverage,
   disentanglement,
+  diversity,
   factor_sweeps,
+  fid,
+  inception_score,
+  kid,
+  memorisation,
   neighbours,
+  prdc,
   whole_restoration,
   whole_segmentation,
 )
@@ -12,6 +18,12 @@ from deconv.evaluators import (
 EVALUATORS = {
   'neighbours': neighbours.EVALUATOR,
   'coverage': coverage.EVALUATOR,
+  'fid': fid.EVALUATOR,
+  'kid': kid.EVALUATOR,
+  'prdc': prdc.EVALUATOR,
+  'inception_score': inception_score.EVALUATOR,
+  'diversity': diversity.EVALUATOR,
+  'memorisation': memorisation.EVALUATOR,
   'disentanglement': disentanglement.EVALUATOR,
   'factor_sweeps': factor_sweeps.EVALUATOR,
   'whole_segmentation': whole_segmentation.EVALUATOR,

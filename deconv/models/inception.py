@@ -223,7 +223,8 @@ def load(path):
 
   Args:
     path: .safetensors or .npz file that `python -m scripts.convert_inception` has written: the arrays of PyTorch's
-      state dict by their names ('Conv2d_1a_3x3.conv.weight', ..., 'fc.bias') and in their shapes, kernels (out, in, h, w).
+      state dict by their names ('Conv2d_1a_3x3.conv.weight', ..., 'fc.bias') and in their shapes, kernels (out, in, h,
+      w).
 
   Returns:
     The variables {'params', 'batch_stats'} of `Inception`, float32 arrays of NumPy.

@@ -14,7 +14,7 @@ from deconv.metrics import image_quality
 from deconv.ops.resample import downsample, upsample_bicubic
 from deconv.options import ParallelOptions
 from deconv.tasks import TASKS
-from deconv.tasks.capabilities import RestoresPictures, TransformsPictures
+from deconv.tasks.capabilities import Reconstructs, RestoresPictures, TransformsPictures
 from deconv.training.parallel import Parallel
 from tests.tasks.small_restorers import INPAINT, KEY, SUPERRES, build, make_options, smooth
 
@@ -334,3 +334,18 @@ def test_protocol_says_how_decibels_are_measured():
 
 def test_it_restores_whole_pictures_and_ones_own():
   assert issubclass(TASKS['restoration'], RestoresPictures) and issubclass(TASKS['restoration'], TransformsPictures)
+
+
+def test_images_made_again_do_not_depend_on_the_batches(inpaint):
+  """They are what the step's network restores, by the same noise whatever the size of a batch."""
+  task, state = inpaint[:2]
+  images = smooth(5, 16, task.channels)
+  whole = task.remake(state, images, KEY)
+  batch = {'image': images, **task.random_inputs({'image': images}, KEY)}
+  inputs, hole, _ = task.observe_whole(batch)
+  outputs = task.composite(task._run(state, inputs), inputs, hole)
+  np.testing.assert_allclose(whole, np.clip(outputs, -1, 1), atol=1e-5)
+  assert whole.shape == images.shape and whole.dtype == np.float32
+  few = build(eval__batch_size=2, **INPAINT)
+  np.testing.assert_allclose(few.remake(state, images, KEY), whole, atol=1e-5)
+  assert isinstance(task, Reconstructs) and task.sampling_protocol(state) == {'ema': False, 'images': 'restored'}
