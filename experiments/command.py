@@ -16,11 +16,12 @@ from absl import app, flags, logging
 import ml_collections
 
 import deconv
+from deconv import host_memory
 from deconv.errors import UserError, nearest
 from deconv.options import Experiment, fields_of, set_model
 from deconv.options.options import documentation, needs, parse
 from deconv.options.other_names import known_field, nearest_field
-from deconv.training import config_diff, host_memory
+from deconv.training import config_diff
 
 # Where our files are, configs/ and experiments/ too.
 _DECONV = os.path.dirname(os.path.abspath(deconv.__file__))

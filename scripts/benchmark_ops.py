@@ -24,8 +24,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv import host_memory, ops
 from deconv.ops import conv_transpose
-from deconv.training import host_memory, provenance
+from deconv.training import provenance
 from scripts import result_files
 from scripts.command_line import at_least, result_file, words
 
@@ -133,11 +134,17 @@ def _grouped_kernel(case, k):
   return k.reshape(*case.window, c, -1)
 
 
-def lax_conv_transpose(case):
-  """What flax.linen.ConvTranspose calls; with groups, which that layer has not, the convolution that it would call."""
+def lax_conv_transpose(case, transposed=jax.lax.conv_transpose, dilated=jax.lax.conv_general_dilated):
+  """What flax.linen.ConvTranspose calls; with groups, which that layer has not, the convolution that it would call.
+
+  Args:
+    case: the layer.
+    transposed: lax.conv_transpose, or what stands in its place.
+    dilated: lax.conv_general_dilated, or what stands in its place.
+  """
   n = len(case.window)
   if case.groups == 1:
-    return lambda x, k: jax.lax.conv_transpose(
+    return lambda x, k: transposed(
       x,
       jnp.flip(k, range(n)),
       (case.stride,) * n,
@@ -145,7 +152,7 @@ def lax_conv_transpose(case):
       rhs_dilation=(case.dilation,) * n,
       dimension_numbers=_numbers(case),
     )
-  return lambda x, k: jax.lax.conv_general_dilated(
+  return lambda x, k: dilated(
     x,
     jnp.flip(_grouped_kernel(case, k), range(n)),
     (1,) * n,
@@ -216,8 +223,10 @@ def torch_runners(case, operands):
   torch.set_num_threads(os.cpu_count())
   n = len(case.window)
   f = [torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d][n - 1]
-  x, ct = (torch.from_numpy(np.ascontiguousarray(np.moveaxis(operands[i], -1, 1))) for i in (0, 2))
-  k = torch.from_numpy(np.ascontiguousarray(np.moveaxis(operands[1], (-2, -1), (0, 1))))
+  dtype = getattr(torch, operands[0].dtype.name)
+  to_torch = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32)).to(dtype)  # NumPy has no bfloat16
+  x, ct = (to_torch(np.moveaxis(operands[i], -1, 1)) for i in (0, 2))
+  k = to_torch(np.moveaxis(operands[1], (-2, -1), (0, 1)))
   x.requires_grad_(), k.requires_grad_()
   call = lambda: f(x, k, None, case.stride, case.padding, case.output_padding, case.groups, case.dilation)
   y = call()
@@ -251,12 +260,15 @@ def installed(name):
     return False
 
 
-def runners(case, names):
-  """{(implementation, part): callable}; an implementation that cannot do the case is left out."""
-  operands = arrays(case)
+def runners(case, names, dtype='float32'):
+  """{(implementation, part): callable} of operands of a type, which PyTorch and NumPy know by the same name."""
+  operands = [a.astype(jnp.dtype(dtype)) for a in arrays(case)]
   make = {
     'ours': lambda: jax_runners(ours(case), operands),
     'lax': lambda: jax_runners(lax_conv_transpose(case), operands),
+    'drop-in': lambda: jax_runners(
+      lax_conv_transpose(case, ops.lax_conv_transpose, ops.lax_conv_general_dilated), operands
+    ),
     'zero padding': lambda: jax_runners(zero_padding(case), operands),
     'torch': lambda: torch_runners(case, operands),
     'equinox': lambda: equinox_runners(case, operands),
@@ -312,7 +324,7 @@ def flat(nested, prefix=''):
 
 
 def protocol(kept, rounds, **more):
-  """Returns how the times were measured, for result_files.save_benchmark."""
+  """Returns how the times were measured, for result_files.save_benchmark; `more` has the last word."""
   note = 'medians of interleaved rounds; ratios are medians of the ratios within a round'
   return {'dtype': 'float32', 'freed_memory': 'kept' if kept else 'returned', 'rounds': rounds, 'note': note, **more}
 

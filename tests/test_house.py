@@ -22,7 +22,7 @@ LINKED = {'configs', 'experiments'}
 
 # Who may import whom: a layer sees those below it, and itself.
 LAYERS = [
-  ('errors', 'rng', 'atomic_files'),
+  ('errors', 'rng', 'atomic_files', 'host_memory'),
   ('options', 'ops'),
   'layers',
   ('models', 'objectives', 'metrics', 'data', 'plots'),
@@ -234,12 +234,7 @@ def test_builders_and_tasks_have_no_defaults_of_their_own():
 
 
 # Where it is asked whether something has an attribute: of a library or of the operating system.
-ASKS = {
-  'deconv/data/files/opening.py',
-  'deconv/ops/convolutions.py',
-  'deconv/training/host_memory.py',
-  'experiments/sweep.py',
-}
+ASKS = {'deconv/data/files/opening.py', 'deconv/ops/convolutions.py', 'deconv/host_memory.py', 'experiments/sweep.py'}
 
 
 def test_classes_say_what_they_can():

@@ -1,6 +1,7 @@
 """What is measured beyond a step's sums: EVALUATORS maps a name in `config.eval.evaluators` to an Evaluator."""
 
 from deconv.evaluators import (
+  confusion,
   coverage,
   disentanglement,
   diversity,
@@ -8,14 +9,18 @@ from deconv.evaluators import (
   fid,
   inception_score,
   kid,
+  labelled_samples,
   memorisation,
+  modes,
   neighbours,
   prdc,
+  two_sample,
   whole_restoration,
   whole_segmentation,
 )
 
 EVALUATORS = {
+  'labelled_samples': labelled_samples.EVALUATOR,
   'neighbours': neighbours.EVALUATOR,
   'coverage': coverage.EVALUATOR,
   'fid': fid.EVALUATOR,
@@ -24,8 +29,11 @@ EVALUATORS = {
   'inception_score': inception_score.EVALUATOR,
   'diversity': diversity.EVALUATOR,
   'memorisation': memorisation.EVALUATOR,
+  'modes': modes.EVALUATOR,
+  'two_sample': two_sample.EVALUATOR,
   'disentanglement': disentanglement.EVALUATOR,
   'factor_sweeps': factor_sweeps.EVALUATOR,
   'whole_segmentation': whole_segmentation.EVALUATOR,
   'whole_restoration': whole_restoration.EVALUATOR,
+  'confusion': confusion.EVALUATOR,
 }

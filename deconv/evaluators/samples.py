@@ -20,7 +20,7 @@ class Drawn(NamedTuple):
   a number would be for real images.
 
   Attributes:
-    samples: uint8 (n, height, width, channels), generated.
+    samples: uint8 (n, height, width, channels), generated; of points float32, and so are the others.
     reference: uint8 (m, height, width, channels), real.
     heldout: uint8 (k, height, width, channels), other real images of the same source.
     labels: int pair ((m,), (k,)) of the real images; None for an unlabelled source.
@@ -83,7 +83,8 @@ def draw(task, state, source, key, options):
 
 
 def _draw(task, state, source, key, num):
-  samples = np.asarray(data.to_uint8(task.sample(state, key, num)))
+  samples = task.sample(state, key, num)
+  samples = np.asarray(samples if source.options.points else data.to_uint8(samples))
   reference, heldout, labels = split(source)
   protocol = {
     'source': source.name,

@@ -18,7 +18,8 @@ or the paper says nothing:
 Three more differences are not of the networks and have their own fields: an L2 penalty of 1e-5 on all parameters
 (`optimizer.l2`; in the code only), one network a minibatch (`objective.update_order = 'alternate'`; the paper does
 not say), and samples always normalised by their own batch (`eval.batch_stats = 'batch'`; the code keeps no running
-statistics). Convolutions before batch norm have no bias in both: batch norm would subtract it.
+statistics). Convolutions before batch norm have no bias in both: batch norm would subtract it. Other norms are a choice
+of ours (`model.gen_norm`, `model.disc_norm`); without any the convolutions have a bias.
 """
 
 import functools
@@ -29,6 +30,7 @@ import jax.numpy as jnp
 
 from deconv import layers
 from deconv.errors import UserError
+from deconv.models import norms
 from deconv.models.latent import Latent
 from deconv.options.models.gan import DcganOptions
 
@@ -46,16 +48,16 @@ def _doublings(height, width):
   return n
 
 
-def _batch_norm(network, train):
-  """Returns the batch norm of a Generator or a Discriminator: a Linen module that wants its name."""
-  gain = nn.initializers.ones if network.options.preset == 'paper' else _around_one
+def _norm(network, kind, train):
+  """Returns what normalises a Generator or a Discriminator: a function of a name, see deconv.models.norms.make."""
   return functools.partial(
-    layers.BatchNorm,
-    use_running_average=not train,
-    decay=network.options.batch_norm_momentum,
+    norms.make,
+    kind,
+    train=train,
     axis_name=network.axis_name,
     dtype=network.dtype,
-    scale_init=gain,
+    decay=network.options.batch_norm_momentum,
+    gain=nn.initializers.ones if network.options.preset == 'paper' else _around_one,
   )
 
 
@@ -84,7 +86,8 @@ class Generator(nn.Module):
   def __call__(self, z, train):
     n = _doublings(self.resolution, self.resolution)
     width, paper = self.options.width, self.options.preset == 'paper'
-    norm = _batch_norm(self, train)
+    norm = _norm(self, self.options.gen_norm, train)
+    plain = self.options.gen_norm == 'none'
     up = functools.partial(
       layers.Upsample,
       kind=self.options.upsample,
@@ -94,15 +97,15 @@ class Generator(nn.Module):
       kernel_init=layers.normal(0.02),
     )
     features = width * 2 ** (n - 1)
-    x = nn.Dense(4 * 4 * features, use_bias=False, dtype=self.dtype, kernel_init=layers.normal(0.02), name='project')(z)
+    x = nn.Dense(4 * 4 * features, use_bias=plain, dtype=self.dtype, kernel_init=layers.normal(0.02), name='project')(z)
     if paper:
-      x = norm(name='norm_0')(x.reshape(-1, 4, 4, features))
+      x = norm('norm_0')(x.reshape(-1, 4, 4, features))
     else:
-      x = norm(name='norm_0')(x).reshape(-1, 4, 4, features)
+      x = norm('norm_0')(x).reshape(-1, 4, 4, features)
     x = nn.relu(x)  # b 4 4 (width * 2**(n-1))
     for i in range(1, n):
-      x = up(width * 2 ** (n - 1 - i), use_bias=False, name=f'up_{i}')(x)
-      x = nn.relu(norm(name=f'norm_{i}')(x))  # b 4*2**i 4*2**i (width * 2**(n-1-i))
+      x = up(width * 2 ** (n - 1 - i), use_bias=plain, name=f'up_{i}')(x)
+      x = nn.relu(norm(f'norm_{i}')(x))  # b 4*2**i 4*2**i (width * 2**(n-1-i))
     x = up(self.channels, use_bias=paper, name=f'up_{n}')(x)  # b 4*2**n 4*2**n channels
     return jnp.tanh(x.astype(jnp.float32))
 
@@ -121,7 +124,7 @@ class Discriminator(nn.Module):
   def __call__(self, x, train):
     n = _doublings(*x.shape[1:3])
     width, leak, bias = self.options.width, self.options.leak, self.options.preset == 'paper'
-    norm = _batch_norm(self, train)
+    norm, plain = _norm(self, self.options.disc_norm, train), self.options.disc_norm == 'none'
     pad = (self.options.kernel_size - 1) // 2
     # An even window needs (k - 2) / 2 on both sides to halve the side exactly; an odd one drops the last column.
     down = functools.partial(
@@ -135,8 +138,8 @@ class Discriminator(nn.Module):
     x = down(width, use_bias=bias, name='down_1')(x)  # b 2*2**n 2*2**n width
     x = nn.leaky_relu(x, leak)
     for i in range(2, n + 1):
-      x = down(width * 2 ** (i - 1), use_bias=False, name=f'down_{i}')(x)
-      x = nn.leaky_relu(norm(name=f'norm_{i}')(x), leak)  # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
+      x = down(width * 2 ** (i - 1), use_bias=plain, name=f'down_{i}')(x)
+      x = nn.leaky_relu(norm(f'norm_{i}')(x), leak)  # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
     x = x.reshape(x.shape[0], -1).astype(jnp.float32)  # b (4 * 4 * width * 2**(n-1))
     return nn.Dense(1, use_bias=bias, kernel_init=layers.normal(0.02), name='logit')(x)[:, 0]
 

@@ -15,7 +15,7 @@ from deconv.options.models.gan import MlpGanOptions
 
 
 class Generator(nn.Module):
-  """z (batch, latent) -> image (batch, *image_shape) float32 in [-1, 1].
+  """z (batch, latent) -> image (batch, *image_shape) float32 in [-1, 1]; with output='linear' in any range.
 
   Attributes:
     options: deconv.options.models.gan.MlpGanOptions.
@@ -32,7 +32,8 @@ class Generator(nn.Module):
     del train
     z = _hidden(self, z)
     x = nn.Dense(math.prod(self.image_shape), dtype=self.dtype, name='image')(z)  # b (height * width * channels)
-    return jnp.tanh(x.astype(jnp.float32)).reshape(-1, *self.image_shape)
+    x = x.astype(jnp.float32).reshape(-1, *self.image_shape)
+    return jnp.tanh(x) if self.options.output == 'tanh' else x
 
 
 class Discriminator(nn.Module):

@@ -22,9 +22,6 @@ from deconv.ops.geometry import Geometry
 # Largest unfolded array, in elements, that a form may hold at once.
 MAX_UNFOLDED = 2**27
 
-# Whether columns share a matrix product: of (geometry, batch, channels of a column, number of columns).
-Concatenate = Callable[[Geometry, int, int, int], bool]
-
 
 def folds(g: Geometry) -> bool:
   """Whether the window is whole blocks of stride pixels: then folding blocks into channels multiplies no zeros."""
@@ -212,11 +209,11 @@ def _unfold_kernel(columns: jax.Array, g: Geometry) -> jax.Array:
 
 
 def reduce_columns(
-  y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None, concatenate: Concatenate
+  y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None, together: bool
 ) -> jax.Array:
-  """The sum over columns of (rows, c) @ (c, c_s); one product for all of them where `concatenate` says so."""
+  """The sum over columns of (rows, c) @ (c, c_s); `together`: one product for all of them."""
   columns, kernels = _columns(y, g), _fold_kernel(kernel, g)
-  if len(columns) > 1 and concatenate(g, y.shape[0], columns[0].shape[-1], len(columns)):
+  if together and len(columns) > 1:
     columns, kernels = [jnp.concatenate(columns, -1)], kernels.reshape(1, -1, kernels.shape[-1])
   terms = [
     lax.dot_general(column, k, (((column.ndim - 1,), (0,)), ((), ())), preferred_element_type=accumulator)
@@ -226,12 +223,12 @@ def reduce_columns(
 
 
 def correlate_columns(
-  x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLike | None, concatenate: Concatenate
+  x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLike | None, together: bool
 ) -> jax.Array:
-  """The columns of the kernel: (c_s, rows) @ (rows, c) for each column of y."""
+  """The columns of the kernel: (c_s, rows) @ (rows, c) for each column of y; `together`: in one product."""
   columns = _columns(y, g)
   thin = columns[0].shape[-1]
-  together = len(columns) > 1 and concatenate(g, y.shape[0], thin, len(columns))
+  together = together and len(columns) > 1
   columns_y = [jnp.concatenate(columns, -1)] if together else columns
   rows = tuple(range(g.ndim + 1))
   products = [lax.dot_general(x, c, ((rows, rows), ((), ())), preferred_element_type=accumulator) for c in columns_y]

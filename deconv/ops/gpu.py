@@ -169,7 +169,7 @@ def _per_group(program: Callable[..., jax.Array], axes: tuple[int, int], out: in
 
 
 def _all_columns(program: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-  return lambda a, b, g, accumulator: program(a, b, g, accumulator, lambda *_: True)
+  return lambda a, b, g, accumulator: program(a, b, g, accumulator, True)
 
 
 # The forms by name: programs of the two operands and the geometry.

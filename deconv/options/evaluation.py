@@ -172,3 +172,11 @@ class SegmentationEvalOptions(EvalOptions):
 
   EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, 'quarter_turns', 'batch_stats')
   evaluators: tuple[str, ...] = ('whole_segmentation',)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationEvalOptions(EvalOptions):
+  """Classification: see EvalOptions."""
+
+  EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, 'batch_stats')
+  evaluators: tuple[str, ...] = ('confusion',)

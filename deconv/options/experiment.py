@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import ml_collections
 
 from deconv.errors import UserError, did_you_mean
-from deconv.options.augment import AugmentOptions, TurnOptions
+from deconv.options.augment import AugmentOptions, ClassificationAugmentOptions, TurnOptions
 from deconv.options.data import DataOptions
 from deconv.options.degrade import DegradeOptions
 from deconv.options.evaluation import (
+  ClassificationEvalOptions,
   EvalOptions,
   GanEvalOptions,
   InverseGraphicsEvalOptions,
@@ -18,8 +19,9 @@ from deconv.options.evaluation import (
   SegmentationEvalOptions,
   VaeEvalOptions,
 )
-from deconv.options.models import autoencoders, gan, restorers, segmenters
+from deconv.options.models import autoencoders, classifiers, gan, restorers, segmenters
 from deconv.options.models.model import ModelOptions
+from deconv.options.objectives.classification import ClassificationObjective
 from deconv.options.objectives.gan import GanObjective
 from deconv.options.objectives.restoration import RestorationObjective
 from deconv.options.objectives.segmentation import SegmentationObjective
@@ -53,6 +55,9 @@ TASKS = {
   'vae': TaskSections(autoencoders.MODELS, VaeObjective, VaeEvalOptions),
   'factor_vae': TaskSections(autoencoders.MODELS, FactorVaeObjective, VaeEvalOptions),
   'inverse_graphics': TaskSections(autoencoders.MODELS, InverseGraphicsObjective, InverseGraphicsEvalOptions),
+  'classification': TaskSections(
+    classifiers.MODELS, ClassificationObjective, ClassificationEvalOptions, ClassificationAugmentOptions
+  ),
   'restoration': TaskSections(
     restorers.MODELS, RestorationObjective, RestorationEvalOptions, TurnOptions, DegradeOptions
   ),
@@ -80,11 +85,14 @@ class TopLevel(Options):
     seed: seed of the run; every random number is a function of (seed, step).
     task: what is trained: a key of deconv.tasks.TASKS.
     compilation_cache: folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = no cache.
+    cpu_rule: by which measured numbers a CPU's programs are chosen: avx2 | avx512, or a file of scripts.tune_ops; '' =
+      what the environment variable DECONV_CPU_RULE says, or else the processor.
   """
 
   seed: int = 0
   task: str = 'gan'
   compilation_cache: str = 'auto'
+  cpu_rule: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,20 @@ class Reconstructs(MakesImages):
     (host)."""
 
 
+class GeneratesClasses(Generates):
+  """Draws images of a class that the caller names, if it has learned any.
+
+  Attributes:
+    num_classes: number of classes; 0 = it knows none. `sample` then draws all of them in turn: 0, 1, ...
+  """
+
+  num_classes: int
+
+  @abc.abstractmethod
+  def sample_class(self, state, key, num, label):
+    """Returns float32 images (num, height, width, channels) of one class; UserError where it does not exist."""
+
+
 class TraversesLatents(abc.ABC):
   """Shows what single latents mean."""
 
@@ -108,6 +122,32 @@ class PredictsClasses(abc.ABC):
   @abc.abstractmethod
   def count_classes(self, masks, classes):
     """Returns the integer sums over pixels of true and predicted classes (n, height, width) that `summarize` takes."""
+
+
+class Classifies(abc.ABC):
+  """Names the class of an image.
+
+  Attributes:
+    num_classes: number of classes.
+    class_names: in the order of the class numbers.
+  """
+
+  @abc.abstractmethod
+  def outputs(self, state, images):
+    """Returns what the network says of images, batch by batch (host).
+
+    Args:
+      state: State.
+      images: uint8 (n >= 1, height, width, channels).
+
+    Returns:
+      (logits float32 (n, classes), whose softmax are the class probabilities; features float32 (n, m), of which the
+      logits are a linear function).
+    """
+
+  @abc.abstractmethod
+  def describe(self, labels, logits):
+    """Returns a text for each image of integers (n,) and logits (n, classes): its class and what is named instead."""
 
 
 class RestoresPictures(abc.ABC):

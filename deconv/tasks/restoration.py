@@ -31,7 +31,7 @@ from deconv.options.degrade import DegradeOptions
 from deconv.options.models.gan import DcganOptions
 from deconv.rng import noise_keys, stream, streams
 from deconv.tasks import whole_pictures
-from deconv.tasks.adversary import update_discriminator
+from deconv.tasks.adversary import apart, update_discriminator
 from deconv.tasks.capabilities import Reconstructs, RestoresPictures, TransformsPictures
 from deconv.tasks.state import NetworkState, State
 from deconv.tasks.task import Task, means_of, weights_of
@@ -195,20 +195,23 @@ class Restoration(RestoresPictures, Reconstructs, TransformsPictures, Task):
     outputs, pull, stats = jax.vjp(forward, net.params, has_aux=True)
     judged_scalars = {}
     if self.objective.adversarial:
-      rest['disc'], judged_scalars = update_discriminator(
-        rest['disc'],
-        lambda params, stats, images, _: self._judge(params, stats, images, hole),
+      disc = rest['disc']
+
+      def judge(params, stats, images, _):
+        return self._judge(params, stats, images, hole)
+
+      rest['disc'], _, judged_scalars = update_discriminator(
+        disc,
+        lambda params: apart(judge, params, disc.batch_stats, targets, outputs),
         self.gan_objective,
         self.disc_optimizer,
-        targets,
-        outputs,
       )
 
     def loss_fn(outputs):
       loss, terms = self.loss(outputs, targets, hole)
       if self.objective.adversarial:
-        disc = rest['disc']
-        logits, _ = self._judge(disc.params, disc.batch_stats, outputs, hole)
+        judged = rest['disc']
+        logits, _ = self._judge(judged.params, judged.batch_stats, outputs, hole)
         terms['loss_gen'] = jnp.mean(self.gan_objective.gen(logits))
         loss += self.objective.adversarial * terms['loss_gen']
       return loss, {'loss': loss, **terms}

@@ -17,12 +17,15 @@ class NetworkState:
     batch_stats: pytree of float32 arrays, the running statistics of batch norm; {} without batch norm.
     opt_state: state of the optax optimizer. The optimizer itself belongs to the task.
     ema: None, or {'params': ..., 'batch_stats': ...}, their exponential moving averages.
+    memory: None, or what else is kept from step to step, by name: of a GAN's discriminator 'logits', see
+      deconv.tasks.adversary.
   """
 
   params: Any
   batch_stats: Any
   opt_state: Any
   ema: Any = None
+  memory: Any = None
 
   @classmethod
   def create(cls, variables, optimizer, ema=False):

@@ -13,14 +13,17 @@ class Task:
 
   A task knows its mathematics and nothing of how it is run: `train_step` and `eval_step` are traced under jit, pmap,
   vmap or scan by the caller. Batches are dicts of arrays (batch, ...): 'image' uint8 (batch, height, width, channels),
-  'label' int32 (batch,) where known, 'weight' float32 (batch,) in evaluation: 0 marks padding. What only some tasks can
-  do stands in deconv/tasks/capabilities.py.
+  or float32 (batch, 1, 1, 2) where it is a point of the plane; 'label' int32 (batch,) where known, 'weight' float32
+  (batch,) in evaluation: 0 marks padding. What only some tasks can do stands in deconv/tasks/capabilities.py.
 
   Attributes:
     loss_names: the scalars that are losses: shown on the progress bar and checked to be finite.
     options: deconv.options.Experiment.
+    data_axis: None or the mapped axis that divides the batch, for a loss that needs means over all of it; who runs the
+      task on such an axis sets it.
   """
 
+  data_axis: str | None = None
   loss_names: tuple[str, ...] = ('loss',)
 
   def __init__(self, options, make_optimizer, batch_norm_axis):
@@ -43,7 +46,8 @@ class Task:
 
   def batch_shapes(self, batch_size):
     """Returns {name: jax.ShapeDtypeStruct} of a training batch, for who wants the shapes of a step without any data."""
-    return {'image': jax.ShapeDtypeStruct((batch_size, *self.options.data.image_shape), jnp.uint8)}
+    options = self.options.data
+    return {'image': jax.ShapeDtypeStruct((batch_size, *options.image_shape), options.image_dtype)}
 
   def init(self, key, batch):
     """Returns the `State` at step 0; the batch (any size >= 1) only tells the shapes."""

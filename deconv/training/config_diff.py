@@ -23,6 +23,7 @@ OPERATIONAL = (
   'data.memory_limit_mb',
   'train.steps_per_call',
   'compilation_cache',
+  'cpu_rule',  # the same sums in another order
 )
 # Fields that make a run faster or slower and nothing else.
 OF_SPEED = ('data.workers', 'data.worker_kind', 'data.prefetch', 'data.memory_limit_mb', 'compilation_cache')

@@ -14,8 +14,9 @@ from deconv.options import Experiment
 from deconv.options.options import default
 from deconv.rng import stream
 from deconv.tasks import TASKS
-from deconv.training import optimizers
+from deconv.training import generated, optimizers
 from deconv.training import parallel as parallel_lib
+from deconv.training.building import build_task
 
 
 class Intervals(NamedTuple):
@@ -98,6 +99,8 @@ def prepare(config, make_task=None):
   parallel.check_batch(options.train.batch_size)
   parallel.check_batch(options.eval.batch_size, 'eval.batch_size')
   source = data.open_source(options.data)
+  if options.data.generated:
+    source = generated.add(source, options)
   batches = data.TrainBatches(
     source, options.train.batch_size, options.seed, options.data, parallel.process_index, parallel.process_count
   )
@@ -167,15 +170,6 @@ def check_evaluators(options, task):
         f"eval.evaluators has '{name}', which needs a task that is {needs.__name__}, and "
         f"task='{options.task}' is not; choose from {', '.join(can) or 'none'}"
       )
-
-
-def build_task(options, parallel, total, make_task=None):
-  """Returns the Task of an experiment, whose optimizers' schedules end at step `total`; see `prepare`."""
-
-  def make_optimizer(scale):
-    return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))
-
-  return (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
 
 
 def start_state(run, checkpoints):

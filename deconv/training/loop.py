@@ -54,7 +54,9 @@ def train(run, workdir, *, allow_config_change=False):
   writes = run.parallel.process_index == 0
   fingerprints = {'data_fingerprint': run.source.fingerprint(), 'data_content': run.source.content_fingerprint()}
   folder.check_data(fingerprints, allow_config_change)
-  parallel_lib.check_same({**config_diff.common(plain), **fingerprints, **provenance.versions()})
+  parallel_lib.check_same(
+    {**config_diff.common(plain), **fingerprints, **provenance.versions(), 'cpu_rule': provenance.rule()}
+  )
   progress = Progress(run.total_steps, run.task.loss_names, enabled=writes)
   for line in _what_there_is(run):
     progress.say(line)
@@ -94,6 +96,7 @@ def train(run, workdir, *, allow_config_change=False):
       'train_call_seconds': round(called, 3),
       'earlier': _earlier(folder.run),
     }
+    _compare_rules(earlier.get('cpu_rule'), record['cpu_rule'], step)
     writer = MetricWriter(folder.path, options.log.tensorboard, step, writes, evaluated=done)
     if writes:
       checkpoints.note_metrics(evaluations(folder.file('metrics.jsonl')))
@@ -355,6 +358,20 @@ def _evaluation(run, step):
   """The last evaluation, if an earlier process made it and it is not made again after `step`."""
   evaluation = run.get('evaluation')
   return {'evaluation': evaluation} if evaluation and evaluation['step'] <= step else {}
+
+
+def _compare_rules(before, now, step):
+  """Warns where a run goes on by other forms of the operators than those that it began with."""
+  if step and before and now and before['fingerprint'] != now['fingerprint']:
+    logging.warning(
+      "Up to step %d this run computed its convolutions by the CPU rule '%s' (%s), and goes on by '%s' (%s): the same "
+      'sums in another order, so that the last digits differ from those of a run without the change.',
+      step,
+      before['name'],
+      before['fingerprint'],
+      now['name'],
+      now['fingerprint'],
+    )
 
 
 def _earlier(run):

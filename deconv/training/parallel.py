@@ -33,6 +33,7 @@ class Parallel:
     devices: the devices of all processes.
     device_count: their number.
     process_index, process_count: this process, and how many there are.
+    data_axis: the axis name over which the batch is divided, or None.
     batch_norm_axis: the axis name that batch norm has to average over, or None.
   """
 
@@ -48,7 +49,8 @@ class Parallel:
     self.device_count = len(self.devices)
     self.process_index = jax.process_index()
     self.process_count = jax.process_count()
-    self.batch_norm_axis = AXIS if self.mode == 'pmap' and options.batch_norm == 'sync' else None
+    self.data_axis = AXIS if self.mode == 'pmap' else None
+    self.batch_norm_axis = self.data_axis if options.batch_norm == 'sync' else None
     # An explicit Mesh, since those of jax.make_mesh have typed axes, over which a reshape of a sharded dimension fails.
     mesh = Mesh(np.array(self.devices), (AXIS,))
     self._replicated = NamedSharding(mesh, PartitionSpec())

@@ -11,6 +11,7 @@ import time
 import jax
 
 import deconv
+from deconv.ops import cpu_rule
 
 _LIBRARIES = (
   'jax',
@@ -44,7 +45,16 @@ def describe():
       'processes': jax.process_count(),
     },
     'machine': {'system': platform.platform(), 'cores': os.cpu_count(), **processor()},
+    'cpu_rule': rule(),
   }
+
+
+def rule():
+  """Returns the {'name', 'fingerprint'} of the rule by which a CPU's programs are chosen; None on other devices."""
+  if jax.default_backend() != 'cpu':
+    return None
+  used = cpu_rule.in_use()
+  return {'name': used.name, 'fingerprint': used.fingerprint()}
 
 
 def processor():

@@ -18,7 +18,7 @@ SMALL = [
 @pytest.mark.parametrize('case', SMALL, ids=lambda case: case.name)
 def test_implementations_compute_the_same(case):
   operands = benchmark_ops.arrays(case)
-  names = ['ours', 'lax', 'zero padding']
+  names = ['ours', 'lax', 'drop-in', 'zero padding']
   runs = benchmark_ops.runners(case, names)
   for part in benchmark_ops.PARTS:
     ours, *others = (runs[name, part]() for name in names)
@@ -43,7 +43,7 @@ def test_rounds_and_ratios():
 def test_counts_by_hand():
   # 2 images * 12 pixels * 16 taps * 3 * 2 channels, a product and a sum each
   assert benchmark_ops.gflop(SMALL[0], 'dx') == pytest.approx(2 * 2 * 12 * 16 * 6 * 1e-9)
-  assert benchmark_ops.gflop(reproduce_reports.REPORTS['31662'], 'forward') == pytest.approx(0.453, rel=1e-3)
+  assert benchmark_ops.gflop(reproduce_reports.REPORTS['jax 31662'].case, 'forward') == pytest.approx(0.453, rel=1e-3)
 
 
 def test_command_line(tmp_path):

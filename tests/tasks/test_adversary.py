@@ -6,7 +6,7 @@ import optax
 import pytest
 
 from deconv.objectives.gan import OBJECTIVES
-from deconv.tasks.adversary import update_discriminator
+from deconv.tasks.adversary import apart, update_discriminator
 from deconv.tasks.state import NetworkState
 
 
@@ -22,14 +22,22 @@ def test_one_step_of_a_linear_discriminator():
   optimizer = optax.sgd(0.5)
   weight = 0.7
   disc = NetworkState.create({'params': {'w': jnp.float32(weight)}, 'batch_stats': {'batches': 10}}, optimizer)
-  disc, scalars = update_discriminator(disc, judge, OBJECTIVES['non_saturating'], optimizer, reals, fakes)
+  disc, logits, scalars = update_discriminator(
+    disc,
+    lambda params: apart(judge, params, disc.batch_stats, reals, fakes),
+    OBJECTIVES['non_saturating'],
+    optimizer,
+    extra=lambda params, seen: {'penalty': 0.25 * params['w'] ** 2},
+  )
 
   x, z = reals.mean(axis=(1, 2, 3)), fakes.mean(axis=(1, 2, 3))
   p, q = 1 / (1 + np.exp(-weight * x)), 1 / (1 + np.exp(-weight * z))  # called real
   loss = -np.mean(np.log(p)) - np.mean(np.log(1 - q))
   slope = np.mean((p - 1) * x) + np.mean(q * z)
   assert float(scalars['loss_disc']) == pytest.approx(loss, rel=1e-5)
-  assert float(disc.params['w']) == pytest.approx(weight - 0.5 * slope, rel=1e-5)
+  assert float(disc.params['w']) == pytest.approx(weight - 0.5 * (slope + 0.5 * weight), rel=1e-5)
+  assert float(scalars['penalty']) == pytest.approx(0.25 * weight**2)
+  np.testing.assert_allclose(logits.real, weight * x, rtol=1e-5)
   assert float(scalars['accuracy_real']) == pytest.approx(np.mean(weight * x > 0))
   assert float(scalars['accuracy_fake']) == pytest.approx(np.mean(weight * z < 0))
   assert seen == [('real', 10), ('fake', 11)] and disc.batch_stats['batches'] == 13  # one after the other

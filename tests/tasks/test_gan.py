@@ -374,7 +374,7 @@ def test_batch_statistics_are_those_of_a_full_batch(trained):
   'section, field, value',
   [
     ('model', 'name', 'gan'),
-    ('objective', 'name', 'wasserstein'),
+    ('objective', 'name', 'wgan'),
     ('objective', 'update_order', 'gen_first'),
     ('eval', 'batch_stats', 'none'),
   ],

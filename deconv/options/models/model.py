@@ -48,6 +48,11 @@ class ModelOptions(Options):
         f'model.upsample is one of {", ".join(self.KINDS)}.'
       )
 
+  @property
+  def disc_batch_norm(self) -> bool:
+    """Whether there is a discriminator with batch norm, so that an image's logit depends on its batch."""
+    return False
+
   def _no_upsampling(self, why: str) -> None:
     if self.upsample != 'deconv':
       raise UserError(

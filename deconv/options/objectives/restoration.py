@@ -4,9 +4,11 @@ import dataclasses
 from typing import Any, ClassVar
 
 from deconv.errors import UserError
-from deconv.options.objectives.gan import LOSSES
 from deconv.options.options import Options, default
 
+# Objectives of the task gan whose generator's loss needs the logits of the generated images alone, and no critic that
+# something has to keep smooth.
+ADVERSARIAL = ('non_saturating', 'minimax', 'lsgan', 'hinge')
 COLOURS = ('y', 'rgb', 'grey')
 _SSIM_SIDE = 11  # of the window of SSIM
 
@@ -62,7 +64,7 @@ class RestorationObjective(Options):
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    self._one_of(colour=COLOURS, adversarial_name=LOSSES)
+    self._one_of(colour=COLOURS, adversarial_name=ADVERSARIAL)
     self._at_least(
       **dict.fromkeys(
         (*self.TERMS, 'shave', 'outside', 'ring', 'ring_weight', 'adversarial', 'last_learning_rate_scale'), 0

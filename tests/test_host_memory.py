@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from deconv.training import host_memory
+from deconv import host_memory
 if sys.argv[1] == 'keep' and not host_memory.keep_freed_memory():
   print('none')
   sys.exit()

@@ -1,4 +1,4 @@
-"""Memory of the host process, for training on a CPU."""
+"""Memory of the host process, for programs of JAX on a CPU; `deconv.ops.keep_freed_memory` is this one."""
 
 import ctypes
 import sys
@@ -10,7 +10,8 @@ def keep_freed_memory() -> bool:
   XLA's CPU programs allocate their intermediate arrays anew at every call. glibc maps blocks of more than 32 MB
   afresh each time and unmaps them afterwards, so that every page is faulted in and zeroed by the kernel again, which
   takes longer than to write it (docs/benchmarks.md#memory). The price is that the process keeps the memory of its
-  largest step. It acts on the calling process only.
+  largest step, and that all threads allocate from one pool. It acts on the calling process only and cannot be undone.
+  Call it before JAX runs its first program.
 
   Returns:
     False where the C library is not glibc, and nothing was done.

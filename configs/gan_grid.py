@@ -1,0 +1,40 @@
+"""A perceptron GAN on 25 Gaussians in a grid: which objectives lose modes?
+
+  python -m experiments.main --config=configs/gan_grid.py --workdir=runs/gan_grid
+
+Cost: minutes on two cores.
+Not run.
+"""
+
+from deconv.configs import base
+
+
+def get_config(variant=''):
+  """Returns the config."""
+  return base.finish(of_points('gaussian_grid'), variant, smoke={'model.hidden': 8})
+
+
+def of_points(source):
+  """Returns the config of a perceptron GAN on a source of points."""
+  config = base.get_config(model='mlp_gan')
+  config.data.source = source
+  config.data.image_size = 1
+  config.data.channels = 2
+  config.model.latent_size = 2
+  config.model.hidden = 128
+  config.model.depth = 3
+  config.model.output = 'linear'
+  config.optimizer.learning_rate = 1e-3
+  config.optimizer.schedule = 'linear'
+  config.train.batch_size = 256
+  config.train.steps = 20_000
+  config.train.steps_per_call = 250
+  config.train.ema_decay = 0.999
+  config.eval.batch_size = 2500
+  config.eval.num_samples = 2500  # as VEEGAN and PacGAN
+  config.eval.evaluators = ('modes',)
+  config.samples.every = 1000
+  config.samples.num = 2500
+  config.checkpoint.every = 10_000
+  config.log.every = 250
+  return config
