@@ -114,9 +114,9 @@ class EvalOptions(Options):
 
   def _check_features(self) -> None:
     kind, _, folder = self.features.partition(':')
-    if kind != 'classifier' or not folder:
-      self._one_of(features=FEATURES[:-1] if kind != 'classifier' else FEATURES)
-    if kind == 'classifier' and (not folder or self.features == FEATURES[-1]):
+    if kind != 'classifier':
+      self._one_of(features=FEATURES)
+    elif folder in ('', 'DIR'):
       raise UserError("eval.features='classifier:DIR': give the folder of a run of task 'classification' as DIR")
     if kind in ('pixels', 'classifier') and self.features_path:
       raise UserError(f"eval.features_path has no effect with eval.features='{self.features}'; leave it empty")
