@@ -15,7 +15,7 @@ os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 
 import numpy as np
 
-from deconv.training import host_memory
+from deconv import host_memory
 from scripts import benchmark_ops, program_counts, result_files
 from scripts.command_line import at_least, result_file
 

@@ -86,7 +86,7 @@ def _picture(task, state, source, key, options, distances, indices):
     best, nearest = np.where(closer, found, best), np.where(closer, part[at], nearest)
   rows = [images, source.take(order[indices[shown]])['image'], source.take(nearest)['image']]
   picture = plots.image_grid(np.concatenate(rows), columns=len(images))
-  return plots.caption(picture, 'samples nearest to a training image | it | the nearest in pixels')
+  return plots.caption(picture, 'rows: samples nearest to a training image; that image; the nearest in pixels')
 
 
 EVALUATOR = Evaluator(measure, needs=MakesImages, split='train', looks=True)
