@@ -175,7 +175,7 @@ def grouped(runs, metrics):
   """Returns a row for each experiment: {'experiment', 'step', 'seeds', NAME: mean, NAME_interval: half its width}.
 
   Runs are one experiment where their fields are equal but for the seed, and their steps too; the interval is None where
-  there is one seed. `experiment` is the folder, or the part that the folders of all seeds have in common.
+  there is one seed. `experiment` is the folder, or what the folders of all seeds begin with.
   """
   groups = {}
   for run in runs:
@@ -188,15 +188,21 @@ def grouped(runs, metrics):
       raise UserError(
         f'{" and ".join(run["folder"] for run in group)} are of one experiment and one seed: name one of them'
       )
-    folders = [run['folder'].rstrip('/') for run in group]
-    name = os.path.commonpath(folders) if len(folders) > 1 else folders[0]
-    row = {'experiment': name or ', '.join(folders), 'step': group[0]['step'], 'seeds': seeds}
+    name = _label([run['folder'].rstrip('/') for run in group])
+    row = {'experiment': name, 'step': group[0]['step'], 'seeds': seeds}
     for metric in metrics:
       values = [run['metrics'][metric] for run in group]
       row[metric] = statistics.fmean(values)
       row[f'{metric}_interval'] = half_width(values)
     rows.append(row)
   return rows
+
+
+def _label(folders):
+  """What all folders begin with: 'runs/dcgan' of 'runs/dcgan_0' and 'runs/dcgan_1'; all of them where that is no name."""
+  common = os.path.commonprefix(folders)
+  common = folders[0] if len(folders) == 1 else common.rstrip('/_-.')
+  return common if len(folders) == 1 or os.path.basename(common) else ', '.join(folders)
 
 
 def _beside_the_experiment(field):

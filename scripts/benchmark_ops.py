@@ -1,12 +1,17 @@
 """Transposed convolutions timed: this project, `lax`, zero padding, and PyTorch and Equinox where they are installed.
 
-  python -m scripts.benchmark_ops [--cases=dcgan,unet] [--repeats=7] [--json] [--save=results/NAME.json]
+  python -m scripts.benchmark_ops [--cases=dcgan,unet] [--repeats=7] [--memory=kept|returned|both] [--json]
+    [--save=results/NAME.json]
 
 For every case the forward pass, each gradient by itself, and all three in one program. The implementations take turns
 in each of `repeats` rounds, so that a busy machine disturbs all alike; times are medians over the rounds, ratios
 medians of the ratios within a round. GFLOP/s count 2 * batch * input pixels * taps * c_in * c_out / groups for each
 of the three, whatever a program really multiplies. The machine's own rate is that of a 2048 x 2048 x 2048 matrix
-product, timed in the same rounds.
+product, timed in the same rounds. PyTorch runs with channels first and channels last, and the faster of the two
+counts.
+
+Freed memory is kept (`deconv.ops.keep_freed_memory`) or returned to the system. That cannot be undone, so
+`--memory=both` measures the two in a fresh process each, and a row has the columns of both.
 """
 
 import argparse
@@ -16,6 +21,8 @@ import json
 import math
 import os
 import platform
+import subprocess
+import sys
 import time
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda or tpu to time another device
@@ -24,8 +31,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deconv import host_memory, ops
-from deconv.ops import conv_transpose
+from deconv import ops
+from deconv.ops import conv_transpose, cpu_rule, keep_freed_memory
 from deconv.training import provenance
 from scripts import result_files
 from scripts.command_line import at_least, result_file, words
@@ -62,6 +69,19 @@ CASES = tuple(
     ('dilated 3x3/2', 4, (32, 32), (3, 3), 2, 2, 1, 2, 1, 128, 64),
     ('grouped 4x4/2', 16, (16, 16), (4, 4), 2, 1, 0, 1, 4, 128, 64),
     ('depthwise 4x4/2', 8, (32, 32), (4, 4), 2, 1, 0, 1, 64, 64, 64),
+    ('unet 3x3/1 at 64', 8, (64, 64), (3, 3), 1, 1, 0, 1, 1, 16, 16),
+    ('unet 3x3/1 at 32', 8, (32, 32), (3, 3), 1, 1, 0, 1, 1, 32, 32),
+    ('unet 3x3/1 at 16', 8, (16, 16), (3, 3), 1, 1, 0, 1, 1, 64, 64),
+    ('unet 3x3/1 at 8', 8, (8, 8), (3, 3), 1, 1, 0, 1, 1, 128, 128),
+    ('unet 3x3/1 joined', 8, (64, 64), (3, 3), 1, 1, 0, 1, 1, 48, 16),
+    ('rednet 3x3/1', 16, (48, 48), (3, 3), 1, 1, 0, 1, 1, 32, 32),
+    ('wide 3x3/1 at 40', 16, (40, 40), (3, 3), 1, 1, 0, 1, 1, 64, 64),
+    ('eight groups 4x4/2', 8, (16, 16), (4, 4), 2, 1, 0, 1, 8, 64, 64),
+    ('eight groups 3x3/1', 8, (32, 32), (3, 3), 1, 1, 0, 1, 8, 64, 64),
+    ('one image 4x4/2 at 16', 1, (16, 16), (4, 4), 2, 1, 0, 1, 1, 128, 64),
+    ('one image 3x3/1 at 64', 1, (64, 64), (3, 3), 1, 1, 0, 1, 1, 64, 64),
+    ('one channel 4x4/2', 64, (14, 14), (4, 4), 2, 1, 0, 1, 1, 64, 1),
+    ('one channel 7x7/1', 64, (28, 28), (7, 7), 1, 3, 0, 1, 1, 64, 1),
   )
 )
 PARTS = ('forward', 'dx', 'dw', 'all')
@@ -216,8 +236,8 @@ def equinox_runners(case, operands):
   return jax_runners(f, (x, layer.weight, ct))
 
 
-def torch_runners(case, operands):
-  """PyTorch, channels first, on as many threads as there are cores."""
+def torch_runners(case, operands, last):
+  """PyTorch, channels first or `last` (not in 1-D, where it has no such format), on as many threads as cores."""
   import torch
 
   torch.set_num_threads(os.cpu_count())
@@ -227,6 +247,8 @@ def torch_runners(case, operands):
   to_torch = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32)).to(dtype)  # NumPy has no bfloat16
   x, ct = (to_torch(np.moveaxis(operands[i], -1, 1)) for i in (0, 2))
   k = to_torch(np.moveaxis(operands[1], (-2, -1), (0, 1)))
+  if last and n > 1:
+    x, ct, k = (a.to(memory_format=[torch.channels_last, torch.channels_last_3d][n - 2]) for a in (x, ct, k))
   x.requires_grad_(), k.requires_grad_()
   call = lambda: f(x, k, None, case.stride, case.padding, case.output_padding, case.groups, case.dilation)
   y = call()
@@ -270,14 +292,19 @@ def runners(case, names, dtype='float32'):
       lax_conv_transpose(case, ops.lax_conv_transpose, ops.lax_conv_general_dilated), operands
     ),
     'zero padding': lambda: jax_runners(zero_padding(case), operands),
-    'torch': lambda: torch_runners(case, operands),
+    'torch': lambda: torch_runners(case, operands, last=False),
+    TORCH_LAST: lambda: torch_runners(case, operands, last=True),
     'equinox': lambda: equinox_runners(case, operands),
   }
+  names = [*names, *([TORCH_LAST] if 'torch' in names else [])]
   return {(name, part): run for name in names for part, run in make[name]().items()}
 
 
 def measure(run_by_key, repeats, slowest=1.0):
-  """Seconds of `repeats` rounds by key; what takes longer than `slowest` gets only its first run, the warm-up."""
+  """Seconds of `repeats` rounds by key; what takes longer than `slowest` gets only its first run, the warm-up.
+
+  PyTorch's are those of the faster layout of each part.
+  """
   times = collections.defaultdict(list)
   for key, run in run_by_key.items():
     start = time.perf_counter()
@@ -291,6 +318,10 @@ def measure(run_by_key, repeats, slowest=1.0):
       start = time.perf_counter()
       run()
       times[key].append(time.perf_counter() - start)
+  for name, part in list(times):
+    if name == TORCH_LAST:
+      last = times.pop((name, part))
+      times['torch', part] = min(times['torch', part], last, key=np.median)
   return times
 
 
@@ -326,7 +357,8 @@ def flat(nested, prefix=''):
 def protocol(kept, rounds, **more):
   """Returns how the times were measured, for result_files.save_benchmark; `more` has the last word."""
   note = 'medians of interleaved rounds; ratios are medians of the ratios within a round'
-  return {'dtype': 'float32', 'freed_memory': 'kept' if kept else 'returned', 'rounds': rounds, 'note': note, **more}
+  memory, rule = 'kept' if kept else 'returned', cpu_rule.in_use().name
+  return {'dtype': 'float32', 'freed_memory': memory, 'cpu_rule': rule, 'rounds': rounds, 'note': note, **more}
 
 
 def libraries(names):
@@ -344,43 +376,31 @@ def summary(rows, other):
 
 
 OTHERS = ['lax', 'zero padding', 'torch', 'equinox']
+# PyTorch with channels last, which is no column of its own.
+TORCH_LAST = 'torch, channels last'
 
 
-def main(argv=None):
-  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('--cases', type=words, default=[], help='only those whose name begins with one of these')
-  parser.add_argument('--repeats', type=at_least(1), default=5, help='rounds')
-  parser.add_argument('--json', action='store_true', help='an object a line instead of a table')
-  parser.add_argument('--implementations', type=words, default=OTHERS, help='what to compare with')
-  parser.add_argument('--keep_memory', action=argparse.BooleanOptionalAction, default=True, help='that was freed')
-  parser.add_argument('--save', type=result_file, default='', help=result_files.SAVE)
-  options = parser.parse_args(argv)
-  unknown = set(options.implementations) - set(OTHERS)
-  if unknown:
-    parser.error(f'{sorted(unknown)[0]!r} is none of {", ".join(OTHERS)}')
-  cases = [c for c in CASES if not options.cases or c.name.startswith(tuple(options.cases))]
-  if not cases:
-    parser.error(f'No case begins with {options.cases}; the cases are: {", ".join(c.name for c in CASES)}')
-  kept = options.keep_memory and host_memory.keep_freed_memory()
-  names = ['ours']
-  for name in options.implementations:
-    if name in ('torch', 'equinox') and not installed(name):
-      if not options.json:
-        print(f'{name} is not installed (pip install {name}): its column is left out.')
-      continue
-    names.append(name)
-  if not options.json:
-    print(
-      f'{hardware()}; {versions(names)}; float32; freed memory {"kept" if kept else "returned"}; '
-      f'medians of {options.repeats} interleaved rounds.\n\nMilliseconds (GFLOP/s); all = forward + both gradients '
-      'in one program; share = rate of "all" over that of the matrix product; ratios: times as fast as the other, '
-      'for all.\n'
-    )
-    columns = [f'ours {p}' for p in PARTS] + ['share'] + [f'{n} all' for n in names[1:]] + [f'/ {n}' for n in names[1:]]
-    print('| case | ' + ' | '.join(columns) + ' |\n|---' + '|---' * len(columns) + '|')
-  rows = []
+def in_fresh_processes(arguments):
+  """Yields a row of each case; its column 'returned' holds the row that was measured in the other process.
+
+  Args:
+    arguments: of this command line.
+  """
+  found = {}
+  for memory in ('kept', 'returned'):
+    # Of two flags the last one counts.
+    command = [sys.executable, '-m', 'scripts.benchmark_ops', *arguments, f'--memory={memory}', '--json', '--save=']
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found[memory] = [json.loads(line) for line in run.stdout.splitlines() if line.startswith('{')]
+  for kept, returned in zip(found['kept'], found['returned'], strict=True):
+    del returned['name'], returned['gflop']
+    yield {**kept, 'returned': returned}
+
+
+def in_this_process(cases, names, repeats):
+  """Yields a row of each case: {'name', 'gflop', 'matmul_gflops', 'seconds', 'gflops', 'ratio', ..., 'share'}."""
   for case in cases:
-    times = measure({**runners(case, names), ('matmul', 'all'): matmul_runner()}, options.repeats)
+    times = measure({**runners(case, names), ('matmul', 'all'): matmul_runner()}, repeats)
     median = {key: float(np.median(v)) for key, v in times.items()}
     rate = 2e-9 * MATMUL**3 / median['matmul', 'all']
     row = {
@@ -393,24 +413,71 @@ def main(argv=None):
       'ratio_by_part': {name: {part: ratio(times, 'ours', name, part) for part in PARTS} for name in names[1:]},
     }
     row['share'] = row['gflops']['ours']['all'] / rate
-    rows.append(row)
-    if options.json:
-      print(json.dumps(row), flush=True)
+    yield row
+
+
+def cells(row, names):
+  """Returns the cells of a row of the printed table."""
+  cell = lambda name, part: f'{1e3 * row["seconds"][name][part]:.1f} ({row["gflops"][name][part]:.0f})'
+  found = [row['name'], *(cell('ours', part) for part in PARTS), f'{row["share"]:.2f}']
+  found += [cell(name, 'all') for name in names[1:]] + [f'{row["ratio"][name]:.2f}' for name in names[1:]]
+  if 'returned' in row:
+    found += [f'{1e3 * row["returned"]["seconds"]["ours"]["all"]:.1f}']
+    found += [f'{row["returned"]["ratio"][name]:.2f}' for name in names[1:]]
+  return found
+
+
+def main(argv=None):
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--cases', type=words, default=[], help='only those whose name begins with one of these')
+  parser.add_argument('--repeats', type=at_least(1), default=5, help='rounds')
+  parser.add_argument('--json', action='store_true', help='an object a line instead of a table')
+  parser.add_argument('--implementations', type=words, default=OTHERS, help='what to compare with')
+  parser.add_argument(
+    '--memory', choices=('kept', 'returned', 'both'), default='kept', help='what becomes of freed one'
+  )
+  parser.add_argument('--save', type=result_file, default='', help=result_files.SAVE)
+  options = parser.parse_args(argv)
+  unknown = set(options.implementations) - set(OTHERS)
+  if unknown:
+    parser.error(f'{sorted(unknown)[0]!r} is none of {", ".join(OTHERS)}')
+  cases = [c for c in CASES if not options.cases or c.name.startswith(tuple(options.cases))]
+  if not cases:
+    parser.error(f'No case begins with {options.cases}; the cases are: {", ".join(c.name for c in CASES)}')
+  memory = options.memory
+  if memory == 'kept' and not keep_freed_memory():
+    memory = 'returned'  # the C library is not glibc
+  names = ['ours']
+  for name in options.implementations:
+    if name in ('torch', 'equinox') and not installed(name):
+      if not options.json:
+        print(f'{name} is not installed (pip install {name}): its column is left out.')
       continue
-    cell = {
-      (name, part): f'{1e3 * median[name, part]:.1f} ({row["gflops"][name][part]:.0f})'
-      for name in names
-      for part in PARTS
-    }
-    cells = [cell['ours', p] for p in PARTS] + [f'{row["share"]:.2f}'] + [cell[n, 'all'] for n in names[1:]]
-    cells += [f'{row["ratio"][n]:.2f}' for n in names[1:]]
-    print(f'| {case.name} | ' + ' | '.join(cells) + ' |', flush=True)
+    names.append(name)
+  if not options.json:
+    print(
+      f'{hardware()}; {versions(names)}; float32; freed memory: {memory}; '
+      f'medians of {options.repeats} interleaved rounds.\n\nMilliseconds (GFLOP/s); all = forward + both gradients '
+      'in one program; share = rate of "all" over that of the matrix product; ratios: times as fast as the other, '
+      'for all.\n'
+    )
+    columns = [f'ours {p}' for p in PARTS] + ['share'] + [f'{n} all' for n in names[1:]] + [f'/ {n}' for n in names[1:]]
+    if memory == 'both':
+      columns += ['ours all, memory returned', *(f'/ {n}, memory returned' for n in names[1:])]
+    print('| case | ' + ' | '.join(columns) + ' |\n|---' + '|---' * len(columns) + '|')
+  rows = []
+  arguments = sys.argv[1:] if argv is None else argv
+  of_all = in_fresh_processes(arguments) if memory == 'both' else in_this_process(cases, names, options.repeats)
+  for row in of_all:
+    rows.append(row)
+    print(json.dumps(row) if options.json else f'| {" | ".join(cells(row, names))} |', flush=True)
+  both = {'freed_memory': 'kept; in another process returned'} if memory == 'both' else {}
   if not options.json:
     print('\n' + '\n'.join(summary(rows, name) for name in names[1:]))
   result_files.save_benchmark(
     options.save,
     'scripts.benchmark_ops',
-    protocol(kept, options.repeats),
+    protocol(memory != 'returned', options.repeats, **both),
     [result_files.row(row['name'], flat({name: row[name] for name in row if name != 'name'})) for row in rows],
     libraries(names),
   )

@@ -12,6 +12,8 @@ Each implementation has a process of its own, new ones `processes` times. In eac
 turn being as many steps as take `turn` seconds: the threads of a library go on looking for work for a moment after it.
 Images a second are medians over all rounds, ratios medians of the ratios within a round.
 
+A file of `--save` that is there keeps the rows of other cases: so the cases can be measured one by one.
+
 `--json` prints an object a line: `name` ('dcgan64 ours', 'dcgan64 torch_last'), `images_per_second`, `seconds` (one
 step), `parameters`, `batch_size`, and `ours_over_this`.
 """
@@ -19,10 +21,13 @@ step), `parameters`, `batch_size`, and `ours_over_this`.
 import argparse
 import collections
 import json
+import pathlib
 import statistics
 import subprocess
 import sys
 
+from deconv.errors import UserError
+from deconv.experiments import command
 from scripts import benchmark_ops, result_files
 from scripts.command_line import at_least, result_file, words
 from scripts.train_steps import CASES, IMPLEMENTATIONS
@@ -35,8 +40,9 @@ class Process:
 
   def __init__(self, case, implementation, keep_memory):
     self._case, self._implementation = case, implementation
-    command = [sys.executable, '-m', 'scripts.train_steps', case, implementation, *['keep_memory'] * keep_memory]
-    self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    flags = [f'--case={case}', f'--implementation={implementation}', f'--{"" if keep_memory else "no-"}keep_memory']
+    call = [sys.executable, '-m', 'scripts.train_steps', *flags]
+    self._process = subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
       self.about = json.loads(self._answer())
     except BaseException:
@@ -110,10 +116,29 @@ def rows_of(case, times, parameters):
       'name': f'{case} {name}',
       'images_per_second': CASES[case].batch_size / step,
       'seconds': step,
-      'ours_over_this': statistics.median(b / a for a, b in zip(times['ours'], seconds)),
+      **{
+        f'{ours}_over_this': statistics.median(b / a for a, b in zip(times[ours], seconds))
+        for ours in ('ours', 'ours_native')
+        if ours in times
+      },
       'parameters': parameters,
       'batch_size': CASES[case].batch_size,
     }
+
+
+def earlier(path, protocol, cases):
+  """Returns the rows of a file of `--save` that are not of these cases; none where there is no file.
+
+  Raises:
+    UserError: they were measured in another way.
+  """
+  if not path or not pathlib.Path(path).exists():
+    return []
+  content = json.loads(pathlib.Path(path).read_text())
+  result_files.check(content, path)
+  if content['protocol'] != protocol:
+    raise UserError(f'{path} was measured in another way ({content["protocol"]}): give another --save')
+  return [row for row in content['rows'] if row['group'] not in cases]
 
 
 def main(argv=None):
@@ -142,7 +167,13 @@ def main(argv=None):
     rounds = f'{options.processes} x {options.repeats} interleaved rounds, each turn of {options.turn} s'
     print(f'{benchmark_ops.hardware()}; float32; medians of {rounds}.\n')
     print('| step | images a second | seconds a step | ours over this |\n|---|---|---|---|', flush=True)
-  saved = []
+  protocol = benchmark_ops.protocol(
+    options.keep_memory,
+    options.processes * options.repeats,
+    processes_of_each=options.processes,
+    seconds_per_turn=options.turn,
+  )
+  saved = earlier(options.save, protocol, cases)
   for case in cases:
     here = [name for name in implementations if name != 'flax' or CASES[case].flax]
     times, parameters, versions = measure(
@@ -156,12 +187,6 @@ def main(argv=None):
       else:
         numbers = f'{row["images_per_second"]:.1f} | {row["seconds"]:.4f} | {row["ours_over_this"]:.2f}'
         print(f'| {row["name"]} | {numbers} |', flush=True)
-  protocol = benchmark_ops.protocol(
-    options.keep_memory,
-    options.processes * options.repeats,
-    processes_of_each=options.processes,
-    seconds_per_turn=options.turn,
-  )
   result_files.save_benchmark(
     options.save,
     'scripts.benchmark_train',
@@ -172,4 +197,5 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-  main()
+  with command.one_sentence():
+    main()

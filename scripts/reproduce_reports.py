@@ -67,11 +67,12 @@ def main(argv=None):
       rows.append(result_files.row(title, benchmark_ops.flat(values), group=part))
       cells = [f'{1e3 * seconds[name]:.1f}' for name in names] + [f'{speedup:.1f}' for speedup in speedups.values()]
       print(f'| {title} | {part} | ' + ' | '.join(cells) + ' |', flush=True)
+  dtypes = ' or '.join(sorted({REPORTS[numbers[number]].dtype for number in options.report}))
   note = 'medians of interleaved rounds; what takes over a second: one run'
   result_files.save_benchmark(
     options.save,
     'scripts.reproduce_reports',
-    benchmark_ops.protocol(kept, options.repeats, dtype='of each row', note=note),
+    benchmark_ops.protocol(kept, options.repeats, dtype=dtypes, note=note),
     rows,
     benchmark_ops.libraries(names),
   )

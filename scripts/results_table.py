@@ -19,6 +19,8 @@ import sys
 from deconv import atomic_files
 from deconv.errors import UserError, nearest
 from deconv.experiments import command
+from deconv.ops import cpu_rule
+from deconv.options.options import documentation
 from scripts import result_files
 from scripts.table_format import NONE, Column, Entry, Table, config, device, fastest, field, trail, value
 
@@ -165,6 +167,48 @@ def _speed():
   )
 
 
+def _cpu_rules():
+  """Yields a row of each threshold of deconv.ops.cpu_rule: its name, its meaning, its value in each table."""
+  meaning = documentation(cpu_rule.CpuRule)
+  tables = [rule.thresholds() for rule in cpu_rule.RULES.values()]
+  for name in tables[0]:
+    values = ('never' if table[name] == cpu_rule.NEVER else f'{table[name]:,}' for table in tables)
+    yield (f'`{name}`', meaning[name].rstrip('.'), *values)
+
+
+def _families():
+  """Yields a row for each family: our images per second, and PyTorch's in the layout that is faster for it."""
+  (file,) = newest('benchmark_train-families-*')()
+  cases = {}
+  for row in (rows := result_files.load(file))['rows']:
+    cases.setdefault(row['group'], {})[row['name'].removeprefix(f'{row["group"]} ')] = Entry(file, rows, row)
+  ratios = []
+  for case, entries in cases.items():
+    layouts = {name: shown for name, shown in _LAYOUTS.items() if name in entries}
+    best = min(layouts, key=lambda name: entries[name].number('ours_over_this'))
+    ratios.append(entries[best].number('ours_over_this'))
+    rates = (entries[name].show('images_per_second', 0) for name in ('ours', best))
+    ours = entries['ours']
+    yield f'`{case}`', ours.show('batch_size', 0), *rates, _LAYOUTS[best], f'{ratios[-1]:.2f}'
+  yield 'geometric mean', '', '', '', '', f'{geometric_mean(ratios):.2f}'
+
+
+def _native_steps():
+  """Yields a row for each training step: our images per second without and with the form 'native', and PyTorch's."""
+  cases = {}
+  for row in (rows := result_files.load('native_steps'))['rows']:
+    cases.setdefault(row['group'], {})[row['name'].removeprefix(f'{row["group"]} ')] = Entry('native_steps', rows, row)
+  ratios = []
+  for case, entries in cases.items():
+    layouts = {name: shown for name, shown in _LAYOUTS.items() if name in entries}
+    best = min(layouts, key=lambda name: entries[name].number('ours_native_over_this'))
+    ratios.append([entries[name].number('ours_native_over_this') for name in ('ours', best)])
+    rates = (entries[name].show('images_per_second', 0) for name in ('ours', 'ours_native', best))
+    yield f'`{case}`', *rates, _LAYOUTS[best], *(f'{ratio:.2f}' for ratio in ratios[-1])
+  yield 'geometric mean', '', '', '', '', *(f'{geometric_mean(column):.2f}' for column in zip(*ratios))
+
+
+_LAYOUTS = {'torch': 'channels first', 'torch_last': 'channels last', 'torch_compiled': 'channels last, compiled'}
 _MIOU = (value('mIoU', 'miou', 3, best=max), value('boundary IoU', 'boundary_iou', 3, best=max))
 _DECODERS = (
   field('decoder', 'name'),
@@ -185,6 +229,22 @@ def _candidates(*names):
 TABLES = {
   'headline': _Lines(('family', 'config', 'data', 'result', 'protocol'), _headline),
   'speed': _Lines(('how many times as fast ours is', 'as `lax` or Flax', 'as PyTorch'), _speed),
+  'cpu_rules': _Lines(('threshold', 'meaning', *(f'`{name}`' for name in cpu_rule.RULES)), _cpu_rules),
+  'families': _Lines(
+    ('training step', 'batch', 'ours, images per second', 'PyTorch', 'its layout', 'ours over PyTorch'), _families
+  ),
+  'native_steps': _Lines(
+    (
+      'training step',
+      'ours, images per second',
+      'with `native`',
+      'PyTorch',
+      'its layout',
+      '`native` over ours',
+      '`native` over PyTorch',
+    ),
+    _native_steps,
+  ),
   # Quality.
   'gan': Table(
     ('dcgan_digits', 'dcgan_mnist', 'gan_mnist', 'dcgan_digits-minimax'),
@@ -198,6 +258,18 @@ TABLES = {
       value('held-out images: distance', 'neighbour_distance_heldout', 3),
       value('share closer', 'neighbour_closer', 2),
       value('held-out images: share closer', 'neighbour_closer_heldout', 2),
+    ],
+  ),
+  'classification': Table(
+    ('cnn_digits', 'cnn_mnist'),
+    [
+      config(),
+      _STEP,
+      value('accuracy', 'accuracy', 4),
+      value('of the worst class', 'accuracy_worst_class', 3),
+      value('cross-entropy, nats', 'cross_entropy', 3),
+      value('parameters', 'parameters', 0),
+      Column('from command to end', _minutes),
     ],
   ),
   'autoencoders': Table(
@@ -330,7 +402,7 @@ TABLES = {
   ),
   # Speed.
   'layers': Table(
-    newest('benchmark_ops-*'),
+    newest('benchmark_ops-2*'),
     [
       field('case', 'name'),
       *(Column(f'ours {part}', _rate('ours', part)) for part in ('forward', 'dx', 'dw', 'all')),
@@ -339,6 +411,19 @@ TABLES = {
       Column('torch all', _rate('torch', 'all')),
       value('/ lax', 'ratio.lax', 2),
       value('/ torch', 'ratio.torch', 2),
+    ],
+    footer=_geometric_means,
+  ),
+  'layers_avx512': Table(
+    newest('benchmark_ops-avx512-*'),
+    [
+      field('case', 'name'),
+      *(Column(f'ours {part}', _rate('ours', part)) for part in ('forward', 'dx', 'dw', 'all')),
+      value('share', 'share', 2),
+      Column('torch all', _rate('torch', 'all')),
+      value('/ torch', 'ratio.torch', 2),
+      value('ours all, returned, ms', 'returned.seconds.ours.all', 1, 1000),
+      value('/ torch, returned', 'returned.ratio.torch', 2),
     ],
     footer=_geometric_means,
   ),
@@ -454,6 +539,15 @@ TABLES = {
       field('part', 'group'),
       *(value(f'{name}, ms', f'seconds.{name}', 1, 1000) for name in ('lax', 'ours', 'torch')),
       value('lax / ours', 'ratio.lax', 1),
+    ],
+  ),
+  'drop_in': Table(
+    ('reports-avx512', 'reports-avx512_bfloat16'),
+    [
+      field('report', 'name'),
+      field('part', 'group'),
+      *(value(f'{name}, ms', f'seconds.{name}', 1, 1000) for name in ('lax', 'drop-in', 'torch')),
+      value('lax / drop-in', 'ratio_drop_in.lax', 1),
     ],
   ),
   'reports_single_channel': Table(

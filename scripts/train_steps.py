@@ -1,27 +1,31 @@
 """A training step of one case and one implementation, timed in a process of its own; benchmark_train starts it.
 
-  python -m scripts.train_steps CASE IMPLEMENTATION [keep_memory]
+  python -m scripts.train_steps --case=dcgan64 --implementation=ours
 
-It makes the step, runs it, and writes a line of JSON: `parameters`, `seconds` of a step, `loss`, and `device` and
-`versions` of the framework. Then, for each line with a number on its standard input, it runs so many steps and writes
-their seconds.
+It makes the step, runs it twice, and writes a line of JSON: `parameters`, `seconds` of the second step, `loss`, and
+`versions`, {library: its version}. Then, for each line with a number on its standard input, it runs so many steps and
+writes their seconds.
 """
 
+import argparse
 import dataclasses
 import importlib
 import json
-import os
 import sys
 import time
 
 import numpy as np
 
+from deconv.options import Experiment
+
+# {name: module with its class Step}.
 IMPLEMENTATIONS = {
-  'ours': 'deconv',
-  'flax': 'the same step with the layers of Flax',
-  'torch': 'PyTorch, channels first',
-  'torch_last': 'PyTorch, channels last',
-  'torch_compiled': 'PyTorch, channels last, torch.compile',
+  'ours': 'scripts.jax_step',
+  'ours_native': 'scripts.jax_step',  # oneDNN's convolutions where they are faster: python -m deconv.native.build
+  'flax': 'scripts.jax_step',  # the same step with the layers of Flax
+  'torch': 'scripts.twins.step',  # channels first
+  'torch_last': 'scripts.twins.step',  # channels last
+  'torch_compiled': 'scripts.twins.step',  # channels last, torch.compile
 }
 
 
@@ -44,8 +48,6 @@ class Case:
 
   def options(self):
     """Returns the deconv.options.Experiment."""
-    from deconv.options import Experiment
-
     config = importlib.import_module(f'deconv.configs.{self.config}').get_config(self.variant)
     config.update_from_flattened_dict({**dict(self.fields), 'train.batch_size': self.batch_size})
     return Experiment.from_config(config)
@@ -77,94 +79,24 @@ def batch_of(options):
   return batch
 
 
-class JaxStep:
-  """A step of ours or, of DCGAN-64, with Flax's layers."""
+def make(case, implementation, keep_memory=True):
+  """Returns a step: `parameters`, `versions`, and `run(steps)`, which returns the last loss.
 
-  def __init__(self, case, implementation, keep_memory):
-    os.environ.setdefault('JAX_PLATFORMS', 'cpu')  # JAX_PLATFORMS=cuda or tpu to time another device
-    from deconv import host_memory
-    from deconv.training import compilation_cache
-
-    if keep_memory:
-      host_memory.keep_freed_memory()
-    compilation_cache.enable('auto')
-    import jax
-
-    if case.config:
-      from deconv.training import experiment
-      from deconv.training.parallel import Parallel
-
-      options = case.options()
-      parallel = Parallel(options.parallel)
-      task = experiment.build_task(options, parallel, options.train.steps or 10_000)
-      batch = batch_of(options)
-      self.state = parallel.put_state(task.init(jax.random.key(0), batch))
-      self.step, self.batch = parallel.train_step(task), parallel.put_batch(batch)
-      params = [network.params for network in self.state.networks.values()]
-    else:
-      import flax.linen as nn
-      import jax.numpy as jnp
-
-      from deconv import layers
-      from scripts import dcgan64
-
-      library = layers if implementation == 'ours' else nn
-      self.state, self.step = dcgan64.make(library.ConvTranspose, library.Conv, case.batch_size)
-      self.batch = jnp.asarray(dcgan64.images(case.batch_size))
-      params = [network['params'] for network in self.state.values()]
-    self.parameters = sum(x.size for x in jax.tree.leaves(params))
-    self.key, self.wait = jax.random.key(1), jax.block_until_ready
-    self.versions = {'jax': jax.__version__}
-
-  def run(self, steps):
-    """Runs so many steps; returns the last loss."""
-    for _ in range(steps):
-      self.state, scalars = self.step(self.state, self.batch, self.key)
-    self.wait((self.state, scalars))
-    return float(scalars['loss_gen' if 'loss_gen' in scalars else 'loss'] if hasattr(scalars, 'keys') else scalars[1])
+  Args:
+    case: key of CASES.
+    implementation: key of IMPLEMENTATIONS.
+    keep_memory: whether ours keeps the memory that it frees.
+  """
+  return importlib.import_module(IMPLEMENTATIONS[implementation]).Step(CASES[case], implementation, keep_memory)
 
 
-class TorchStep:
-  """The same step in PyTorch."""
-
-  def __init__(self, case, implementation, keep_memory):
-    del keep_memory  # PyTorch keeps the memory that it frees, or not, as it likes
-    import torch
-
-    from scripts import twins
-    from scripts.twins import gans
-
-    torch.set_num_threads(os.cpu_count())
-    last = implementation != 'torch'
-    if case.config:
-      options = case.options()
-      batch, self.twin = batch_of(options), twins.TWINS[options.task, options.model.name](options, channels_last=last)
-    else:
-      rng = np.random.default_rng(0)
-      batch = {'image': rng.uniform(-1, 1, (case.batch_size, 64, 64, 3)).astype(np.float32)}
-      self.twin = gans.Dcgan64(64, 100, channels_last=last)
-    self.batch = {name: torch.from_numpy(x) for name, x in batch.items()}
-    self.parameters = self.twin.parameters()
-    if implementation == 'torch_compiled':
-      for network in self.twin.networks.values():
-        network.compile()
-    self.versions = {'torch': torch.__version__}
-
-  def run(self, steps):
-    """Runs so many steps; returns the last loss."""
-    for _ in range(steps):
-      loss = self.twin.step(self.batch)
-    return loss.item()
-
-
-def make(name, implementation, keep_memory=True):
-  """Returns a step: `parameters`, `versions`, and `run(steps)`, which returns the last loss."""
-  kind = TorchStep if implementation.startswith('torch') else JaxStep
-  return kind(CASES[name], implementation, keep_memory)
-
-
-def main(name, implementation, *keep_memory):
-  step = make(name, implementation, bool(keep_memory))
+def main(argv=None):
+  parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--case', choices=CASES, required=True)
+  parser.add_argument('--implementation', choices=IMPLEMENTATIONS, required=True)
+  parser.add_argument('--keep_memory', action=argparse.BooleanOptionalAction, default=True, help='that was freed')
+  options = parser.parse_args(argv)
+  step = make(options.case, options.implementation, options.keep_memory)
   for _ in range(2):  # the first one compiles
     start = time.perf_counter()
     loss = step.run(1)
@@ -175,9 +107,10 @@ def main(name, implementation, *keep_memory):
     start = time.perf_counter()
     loss = step.run(int(line))
     seconds = time.perf_counter() - start
-    assert np.isfinite(loss), f'{name} {implementation}: the loss is {loss}'
+    if not np.isfinite(loss):
+      raise FloatingPointError(f'{options.case} {options.implementation}: the loss is {loss}')
     print(seconds, flush=True)
 
 
 if __name__ == '__main__':
-  main(*sys.argv[1:])
+  main()

@@ -14,6 +14,8 @@ import pytest
 # XLA's CPU collectives deadlock when more steps are in flight than its pool has threads; it sizes the pool by NPROC.
 os.environ.setdefault('NPROC', '32')
 os.environ['JAX_PLATFORMS'] = 'cpu'
+# Those tests that want oneDNN's convolutions turn them on.
+os.environ['DECONV_NATIVE'] = 'off'
 for flag, value in (('--xla_force_host_platform_device_count', 4), ('--xla_backend_optimization_level', 0)):
   if flag not in os.environ.get('XLA_FLAGS', ''):
     os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flag}={value}'.strip()

@@ -27,6 +27,7 @@ FIELDS = {name for task, sections in TASKS.items() for model in sections.models 
 # Pages whose Python blocks a test of their own runs; extending.md's commands too.
 TESTED_ELSEWHERE = {
   'docs/data.md': 'tests/data/test_source.py',
+  'docs/deconvolution_in_jax.md': 'tests/test_docs_deconvolution_in_jax.py',
   'docs/extending.md': 'tests/test_docs_extending.py',
   'docs/operators.md': 'tests/test_docs_operators.py',
 }

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import importlib.util
 import pathlib
 import re
 import subprocess
@@ -43,6 +44,8 @@ import jax.numpy as jnp
 from deconv import ops
 y = ops.conv_transpose(jnp.ones((1, 8, 8, 3)), jnp.ones((5, 5, 3, 4)), strides=2, padding=2, output_padding=1)
 print(y.shape, float(y[0, 8, 8, 0]))
+y = ops.lax_conv_transpose(jnp.ones((1, 8, 8, 3)), jnp.ones((5, 5, 3, 4)), (2, 2), 'SAME')
+print(y.shape, float(y[0, 8, 8, 0]))
 """
 
 
@@ -54,13 +57,22 @@ def _run(program):
 
 def test_operators_need_jax_alone():
   done = _run(OPERATOR)
-  assert done.stdout == '(1, 16, 16, 4) 27.0\n', done.stderr  # 3x3 taps of 5x5/2 meet there, of 3 channels
+  assert done.stdout == '(1, 16, 16, 4) 27.0\n(1, 16, 16, 4) 12.0\n', done.stderr  # 3x3 taps meet, of 3 channels; 2x2
 
 
-def test_layers_without_flax_say_what_is_missing():
-  done = _run('import deconv.layers')
+@pytest.mark.parametrize(
+  'module, library, extra',
+  [
+    ('layers', 'Flax', 'train'),
+    ('linen', 'Flax', 'train'),
+    ('nnx', 'Flax', 'train'),
+    ('equinox', 'Equinox', 'equinox'),
+  ],
+)
+def test_layers_without_their_library_say_what_is_missing(module, library, extra):
+  done = _run(f'import deconv.{module}')
   last = done.stderr.strip().splitlines()[-1]
-  sentence = "deconv.layers needs Flax: pip install 'deconv[train]'; deconv.ops needs JAX alone"
+  sentence = f"deconv.{module} needs {library}: pip install 'deconv[{extra}]'; deconv.ops needs JAX alone"
   assert last == f'ModuleNotFoundError: {sentence}'
 
 
@@ -107,9 +119,12 @@ def test_every_library_that_is_imported_is_declared():
 
 def test_every_library_has_a_range_that_the_installed_one_is_in():
   packaging = pytest.importorskip('packaging.requirements')
-  for line in [*PROJECT['dependencies'], *PROJECT['optional-dependencies']['train']]:
+  extras = PROJECT['optional-dependencies']
+  for line in [*PROJECT['dependencies'], *extras['train'], *extras['equinox']]:
     requirement = packaging.Requirement(line)
     assert {clause.operator for clause in requirement.specifier} == {'>=', '<'}, line
+    if line in extras['equinox'] and not importlib.util.find_spec('equinox'):
+      continue
     assert importlib.metadata.version(requirement.name) in requirement.specifier, line
 
 

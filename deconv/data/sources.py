@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from deconv.data import chosen
+from deconv.data.feed import chosen
 from deconv.data.files import celeba, digits, folders, masks, mnist, patches, photos, prepared, voc
 from deconv.data.rendered import digit_scenes, gaussians, heads, scenes, shapes
 from deconv.errors import UserError, did_you_mean

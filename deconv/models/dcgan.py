@@ -57,12 +57,8 @@ def _norm(network, kind, train):
     axis_name=network.axis_name,
     dtype=network.dtype,
     decay=network.options.batch_norm_momentum,
-    gain=nn.initializers.ones if network.options.preset == 'paper' else _around_one,
+    gain=nn.initializers.ones if network.options.preset == 'paper' else layers.normal(0.02, mean=1.0),
   )
-
-
-def _around_one(key, shape, dtype=jnp.float32):
-  return 1 + layers.normal(0.02)(key, shape, dtype)
 
 
 class Generator(nn.Module):

@@ -26,6 +26,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 import jax.numpy as jnp
 
+from deconv import native
 from deconv.ops import lowering
 from deconv.ops.convolutions import vary_like
 from deconv.ops.geometry import Geometry
@@ -75,7 +76,14 @@ def _primitive(
   primitive.def_abstract_eval(
     lambda a, b, *, geometry, precision: a.update(shape=out_shape(a, b, geometry), weak_type=False)
   )
-  mlir.register_lowering(primitive, mlir.lower_fun(run, multiple_results=False))
+  lowered = mlir.lower_fun(run, multiple_results=False)
+
+  def lower(ctx: Any, *operands: Any, **params: Any) -> Any:
+    # An exported program runs where nothing was built, too.
+    with native.left_out(ctx.module_context.lowering_parameters.for_export):
+      return lowered(ctx, *operands, **params)
+
+  mlir.register_lowering(primitive, lower)
   return primitive
 
 

@@ -8,7 +8,7 @@ and writes a table of its own; the environment variable DECONV_CPU_RULE, or `use
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
 import json
@@ -21,6 +21,9 @@ from deconv.errors import UserError, did_you_mean
 
 # Names a table of RULES, or a file that scripts.tune_ops wrote.
 ENVIRONMENT_VARIABLE = 'DECONV_CPU_RULE'
+
+# A threshold that no shape reaches.
+NEVER = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +38,16 @@ class CpuRule:
     plain_outputs: fewest output channels of expand for it.
     strided_row: shortest row of the small image for XLA's strided convolution as a form of reduce.
     strided_inputs: fewest input channels for it.
+    beside_row_products: at stride 1, images go side by side where a row has fewer products per tap than this:
+      pixels times channels of both sides; 0 = never.
+    beside_products: and the batch at least so many.
+    beside_channels: and the side that has more channels at least so many.
     thin_column: columns of the unfolded array with fewer channels than this share one matrix product.
+    group_channels: fewest channels of the large array for one batched product over all groups.
+    halves_rows: fewest rows that the matrix product of a kernel gradient sums over, to have them in two halves.
     lax_taps: most taps of a kernel whose gradient at stride 1 is left to XLA.
     lax_channels: and the most channels, on either side.
+    lax_elements: and the most elements of an array, of the small positions times the channels of the wider side.
     small_channels: a kernel gradient at stride 1 unfolds the small array where it has fewer channels than this, and
       fewer than the large one.
 
@@ -52,9 +62,15 @@ class CpuRule:
   plain_outputs: int = 8
   strided_row: int = 16
   strided_inputs: int = 32
+  beside_row_products: int = 0
+  beside_products: int = 2**24
+  beside_channels: int = 17
   thin_column: int = 64
+  group_channels: int = NEVER
+  halves_rows: int = NEVER
   lax_taps: int = 9
   lax_channels: int = 32
+  lax_elements: int = NEVER
   small_channels: int = 64
 
   def __post_init__(self) -> None:
@@ -74,33 +90,42 @@ class CpuRule:
 
 
 # By instruction set. docs/lowering.md says on which processors they were measured.
-RULES = {'avx2': CpuRule('avx2'), 'avx512': CpuRule('avx512')}
+RULES = {
+  'avx2': CpuRule('avx2'),
+  'avx512': CpuRule(
+    'avx512',
+    strided_row=8,
+    beside_row_products=2**18,
+    thin_column=129,
+    group_channels=16,
+    halves_rows=2**14,
+    lax_elements=2**19,
+  ),
+}
 
 # Holds the rule of this process, once it has been asked for.
 _chosen: list[CpuRule] = []
 
 
-def instruction_set(flags: frozenset[str] | None = None) -> str:
+def instruction_set(flags: Sequence[str] | None = None) -> str:
   """Returns the key of RULES for a processor: 'avx512', or 'avx2' for all others.
 
   Args:
     flags: what the processor can do, in the words of Linux; None = the one at hand. Where the system does not tell,
       as on a Mac with its vectors of 128 bits, the narrower table is the nearer one.
   """
-  return 'avx512' if 'avx512f' in (processor_flags() if flags is None else flags) else 'avx2'
+  known = processor_fields().get('flags', '').split() if flags is None else flags
+  return 'avx512' if 'avx512f' in known else 'avx2'
 
 
-def processor_flags() -> frozenset[str]:
-  """Returns the flags of the first processor in /proc/cpuinfo; none where there is no such file."""
+def processor_fields() -> dict[str, str]:
+  """Returns {name: text} of /proc/cpuinfo, such as 'model name' and 'flags'; {} where there is no such file."""
   try:
     with open('/proc/cpuinfo', encoding='utf-8') as file:
-      for line in file:
-        name, _, value = line.partition(':')
-        if name.strip() in ('flags', 'Features'):
-          return frozenset(value.split())
-  except OSError:
-    pass
-  return frozenset()
+      parts = [line.partition(':') for line in file]
+  except OSError:  # not Linux
+    return {}
+  return {name.strip(): value.strip() for name, colon, value in parts if colon}
 
 
 def rule_of(name: str) -> CpuRule:

@@ -16,6 +16,7 @@ from jax import lax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from deconv.ops import convolutions
 from deconv.ops.arguments import of_rank
 from deconv.ops.geometry import Geometry
 
@@ -91,15 +92,7 @@ def expand_wide(x: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DType
   kernel = kernel.reshape(*itertools.chain(*zip(blocks, g.strides)), c_small, c_large)
   kernel = kernel.transpose(*range(0, 2 * n, 2), 2 * n, *range(1, 2 * n, 2), 2 * n + 1)
   kernel = jnp.flip(kernel, range(n)).reshape(*blocks, c_small, -1)
-  space = 'DHW'[-n:]
-  out = lax.conv_general_dilated(
-    x,
-    kernel,
-    (1,) * n,
-    [(b - 1, b - 1) for b in blocks],
-    preferred_element_type=accumulator,
-    dimension_numbers=('N' + space + 'C', space + 'IO', 'N' + space + 'C'),
-  )
+  out = convolutions.plain(x, kernel, [(b - 1, b - 1) for b in blocks], accumulator)
   rows = out.shape[1:-1]
   out = out.reshape(x.shape[0], *rows, *g.strides, c_large)
   out = out.transpose(0, *itertools.chain(*((1 + d, 1 + n + d) for d in range(n))), 2 * n + 1)
@@ -237,6 +230,60 @@ def correlate_columns(
   else:
     out = jnp.stack(products)
   return _unfold_kernel(out, g).astype(x.dtype)
+
+
+def correlate_halves(x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
+  """As `correlate_columns` in one product, but of two halves of the rows, which are added.
+
+  A product of few rows and columns over very many terms is computed on one thread; two of them side by side are not.
+  """
+  columns = _columns(y, g)
+  thin, dtype = columns[0].shape[-1], accumulator or x.dtype
+  dimensions = (((1,), (1,)), ((0,), (0,)))
+  out = lax.dot_general(_halved(x), _halved(jnp.concatenate(columns, -1)), dimensions, preferred_element_type=dtype)
+  out = jnp.moveaxis(out.sum(0).reshape(x.shape[-1], len(columns), thin), 0, 1)
+  return _unfold_kernel(out, g).astype(x.dtype)
+
+
+def _halved(a: jax.Array) -> jax.Array:
+  """(..., c) -> (2, half of the rows, c), with a row of zeros where their number is odd."""
+  rows, channels = math.prod(a.shape[:-1]), a.shape[-1]
+  even = lax.pad(a.reshape(rows, channels), jnp.zeros((), a.dtype), [(0, rows % 2, 0), (0, 0, 0)])
+  return even.reshape(2, (rows + 1) // 2, channels)
+
+
+# The same with the groups as the batch of one product, for which the columns are put together first.
+
+
+def reduce_groups(y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
+  """As `reduce_columns` in one product, of any number of groups."""
+  channels = kernel.shape[-2] // g.groups
+  kernels = [kernel[..., i * channels : (i + 1) * channels, :] for i in range(g.groups)]
+  folded = jnp.stack([_fold_kernel(k, g).reshape(-1, channels) for k in kernels])
+  dimensions = (((2,), (1,)), ((0,), (0,)))
+  out = lax.dot_general(_grouped_columns(y, g), folded, dimensions, preferred_element_type=accumulator)
+  return jnp.moveaxis(out, 0, 1).reshape(y.shape[0], *g.small, kernel.shape[-2]).astype(y.dtype)
+
+
+def correlate_groups(x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
+  """As `correlate_columns` in one product, of any number of groups."""
+  columns = _grouped_columns(y, g)
+  x_groups = x.reshape(columns.shape[1], g.groups, x.shape[-1] // g.groups)
+  x_groups = lax.optimization_barrier(jnp.moveaxis(x_groups, 1, 0))
+  out = lax.dot_general(x_groups, columns, (((1,), (1,)), ((0,), (0,))), preferred_element_type=accumulator)
+  number = math.prod(g.window) // (math.prod(g.strides) if folds(g) else 1)
+  out = jnp.moveaxis(out.reshape(g.groups, x_groups.shape[-1], number, -1), 2, 1)
+  return jnp.concatenate([_unfold_kernel(out[i], g) for i in range(g.groups)], -2).astype(x.dtype)
+
+
+def _grouped_columns(y: jax.Array, g: Geometry) -> jax.Array:
+  """(groups, rows, columns * channels of a column) in the order of `_columns` of one group."""
+  columns = jnp.stack(_columns(y, g), -2)
+  channels = y.shape[-1] // g.groups
+  rows = math.prod(columns.shape[: g.ndim + 1])
+  taps = columns.shape[-2] * columns.shape[-1] // y.shape[-1]  # of all columns
+  columns = jnp.moveaxis(columns.reshape(rows, taps, g.groups, channels), 2, 0)
+  return lax.optimization_barrier(columns.reshape(g.groups, rows, taps * channels))
 
 
 def reduce_taps(y: jax.Array, kernel: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:

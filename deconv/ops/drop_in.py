@@ -61,9 +61,9 @@ def lax_conv_transpose(
     lhs: n + 2 axes in the order of `dimension_numbers`, n = 1, 2 or 3.
     rhs: the kernel, n + 2 axes.
     strides: n ints, input dilation.
-    padding: 'SAME' or 'VALID', of the convolution that is transposed, as lax reads them (an odd kernel with stride 2
-      lies one pixel beside PyTorch's, Keras's and Caffe's); or n pairs (low, high) of zeros around the dilated input,
-      which may be negative.
+    padding: 'SAME' or 'VALID', of the convolution that is transposed; or n pairs (low, high) of zeros around the
+      dilated input, which may be negative. For an odd kernel with an even stride 'SAME' lies one pixel beside PyTorch's
+      padding=(k - 1) // 2, output_padding=1.
     rhs_dilation: n ints, or None for 1.
     dimension_numbers: as in jax.lax.conv_general_dilated; None for channels last.
     transpose_kernel: flip the kernel and exchange its channel axes.
@@ -75,7 +75,7 @@ def lax_conv_transpose(
     The array of jax.lax.conv_transpose.
 
   Raises:
-    what jax.lax.conv_transpose raises.
+    Exception: what jax.lax.conv_transpose raises, and its sentence.
   """
   try:
     n = _spatial_dims(lhs, rhs)
@@ -142,7 +142,7 @@ def lax_conv_general_dilated(
     The array of jax.lax.conv_general_dilated.
 
   Raises:
-    what jax.lax.conv_general_dilated raises.
+    Exception: what jax.lax.conv_general_dilated raises, and its sentence.
   """
   try:
     n = _spatial_dims(lhs, rhs)

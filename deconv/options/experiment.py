@@ -87,12 +87,15 @@ class TopLevel(Options):
     compilation_cache: folder of JAX's compilation cache; auto = ~/.cache/deconv/jax; '' = no cache.
     cpu_rule: by which measured numbers a CPU's programs are chosen: avx2 | avx512, or a file of scripts.tune_ops; '' =
       what the environment variable DECONV_CPU_RULE says, or else the processor.
+    native: whether oneDNN's convolutions are used on a CPU: auto (where they were built, and there is one device) | on
+      | off; '' = what the environment variable DECONV_NATIVE says, or else auto.
   """
 
   seed: int = 0
   task: str = 'gan'
   compilation_cache: str = 'auto'
   cpu_rule: str = ''
+  native: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ from deconv.rng import noise_keys, stream, streams
 from deconv.tasks.adversary import apart, update_discriminator
 from deconv.tasks.capabilities import GeneratesClasses
 from deconv.tasks.generation import GeneratesFromLatents
+from deconv.tasks.initial import on_host
 from deconv.tasks.state import NetworkState, State
 from deconv.tasks.task import Task, means_of, weights_of
 
@@ -106,7 +107,7 @@ class Gan(GeneratesFromLatents, GeneratesClasses, Task):
     latents = jax.ShapeDtypeStruct((2, self.latent.size), jnp.float32)
     labels = {'labels': jax.ShapeDtypeStruct((2,), jnp.int32)} if self.num_classes else {}
 
-    @jax.jit  # one small program instead of a hundred; lazy_init leaves the networks' forward out of it
+    @on_host  # lazy_init leaves the forward out of it
     def create(key):
       gen = self.generator.lazy_init(stream(key, 'gen'), latents, train=False)
       disc = self.discriminator.lazy_init(stream(key, 'disc'), images, train=False, **labels)

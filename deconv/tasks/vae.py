@@ -21,6 +21,7 @@ from deconv.objectives.regularizers import REGULARIZERS
 from deconv.rng import noise_keys, stream, streams
 from deconv.tasks.capabilities import Encodes, ScoresImages, TraversesLatents
 from deconv.tasks.generation import GeneratesFromLatents
+from deconv.tasks.initial import on_host
 from deconv.tasks.state import NetworkState, State
 from deconv.tasks.task import Task, weights_of
 
@@ -108,7 +109,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     images = jax.ShapeDtypeStruct((2, *batch['image'].shape[1:]), jnp.float32)
     codes = jax.ShapeDtypeStruct((2, self.latent.size), jnp.float32)
 
-    @jax.jit  # one small program instead of a hundred; lazy_init leaves the networks' forward out of it
+    @on_host  # lazy_init leaves the forward out of it
     def create(key):
       params = {
         'encoder': self.encoder.lazy_init(stream(key, 'encoder'), images)['params'],
@@ -129,6 +130,17 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     """Codes (..., latent) -> the likelihood's parameters (..., h, w, outputs)."""
     outputs = self.decoder.apply({'params': params['decoder']}, z.reshape(-1, z.shape[-1]))
     return outputs.reshape(*z.shape[:-1], *outputs.shape[1:])
+
+  def log_likelihood(self, params, z, targets):
+    """log p(x|z) of codes (samples, batch, latent) or (batch, latent): (samples, batch) or (batch,), nats.
+
+    The codes are decoded with the batch as the first axis. Merged with another before it, it could not stay divided
+    over devices, and each of them would decode the codes of all images.
+    """
+    if z.ndim == 2:
+      return self.likelihood.log_prob(self.decode(params, z), targets)
+    outputs = self.decode(params, jnp.swapaxes(z, 0, 1))  # batch samples h w outputs
+    return jnp.swapaxes(self.likelihood.log_prob(outputs, targets[:, None]), 0, 1)
 
   def _eval_params(self, state):
     return state.networks['vae'].evaluated(self.options.eval.use_ema)['params']
@@ -191,7 +203,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     posterior = change(encoded)
     noise = self.noise(keys, 'latent', 1)[0] if samples is None else self.noise(keys, 'latent', samples)
     z = elbo.reparameterize(posterior, noise)
-    log_likelihood = self.likelihood.log_prob(self.decode(params, z), targets)
+    log_likelihood = self.log_likelihood(params, z, targets)
     return Bound(targets, encoded, posterior, noise, z, log_likelihood, elbo.rate(posterior))
 
   def loss(self, params, batch, step):
@@ -251,8 +263,8 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
 
     def chunk(i):
       noise = self.noise(jax.vmap(lambda key: jax.random.fold_in(key, i))(keys), 'importance', size)
-      outputs = self.decode(params, elbo.reparameterize(posterior, noise))
-      return elbo.log_weights(posterior, noise, self.likelihood.log_prob(outputs, targets))
+      log_likelihood = self.log_likelihood(params, elbo.reparameterize(posterior, noise), targets)
+      return elbo.log_weights(posterior, noise, log_likelihood)
 
     return elbo.streaming_log_mean_exp(chunk, samples, size)
 

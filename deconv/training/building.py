@@ -1,5 +1,6 @@
 """From the options of an experiment to its task."""
 
+from deconv import native
 from deconv.ops import cpu_rule
 from deconv.tasks import TASKS
 from deconv.training import optimizers
@@ -8,7 +9,7 @@ from deconv.training import optimizers
 def build_task(options, parallel, total, make_task=None):
   """Returns the Task of an experiment, whose optimizers' schedules end at step `total`.
 
-  From here on its programs are compiled by the config's `cpu_rule`.
+  From here on its programs are compiled by the config's `cpu_rule` and `native`.
 
   Args:
     options: deconv.options.Experiment.
@@ -17,6 +18,7 @@ def build_task(options, parallel, total, make_task=None):
     make_task: what is trained instead of the config's task, called as deconv.tasks.TASKS' entries are.
   """
   cpu_rule.use(options.cpu_rule)
+  native.use(options.native)
 
   def make_optimizer(scale):
     return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))

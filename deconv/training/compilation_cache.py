@@ -10,6 +10,8 @@ import zlib
 from absl import logging
 import jax
 
+from deconv.cache_folder import cache_folder
+
 # What JAX says when it cannot use an entry, again at every start: it never replaces one.
 _WARNING = r"Error (reading|writing) persistent compilation cache entry for '(.*?)': (.*)"
 # How an entry begins that zlib has not written: JAX prefers zstandard where that is installed.
@@ -26,7 +28,7 @@ def enable(folder):
   if not folder:
     return
   if folder == 'auto':
-    folder = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.join('~', '.cache'), 'deconv', 'jax')
+    folder = cache_folder('jax')
   folder = os.path.abspath(os.path.expanduser(folder))
   try:
     os.makedirs(folder, exist_ok=True)

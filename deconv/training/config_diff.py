@@ -24,6 +24,7 @@ OPERATIONAL = (
   'train.steps_per_call',
   'compilation_cache',
   'cpu_rule',  # the same sums in another order
+  'native',
 )
 # Fields that make a run faster or slower and nothing else.
 OF_SPEED = ('data.workers', 'data.worker_kind', 'data.prefetch', 'data.memory_limit_mb', 'compilation_cache')

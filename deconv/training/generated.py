@@ -1,10 +1,12 @@
 """Training images that a trained run has generated."""
 
+import os
+
 import jax
 import numpy as np
 
 from deconv import data
-from deconv.data.chosen import joined
+from deconv.data.feed.chosen import joined
 from deconv.errors import UserError
 from deconv.options import Experiment
 from deconv.rng import stream
@@ -26,10 +28,9 @@ def add(source, options):
     UserError: there is no run, it cannot draw the classes of the source, or its images have another shape.
   """
   place, number = options.data.generated, options.data.generated_per_class
-  config = Workdir(place).config
-  if config is None:
+  if not os.path.isfile(os.path.join(place, 'config.json')):
     raise UserError(f"data.generated='{place}' is no folder of a run: train a GAN with labels there first")
-  theirs = Experiment.from_config(config)
+  theirs = Experiment.from_config(Workdir(place).config)
   task, state, _ = restore.restore(theirs, place)
   classes = task.num_classes if isinstance(task, GeneratesClasses) else 0
   if not classes or classes != source.num_classes:

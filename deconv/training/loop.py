@@ -54,9 +54,8 @@ def train(run, workdir, *, allow_config_change=False):
   writes = run.parallel.process_index == 0
   fingerprints = {'data_fingerprint': run.source.fingerprint(), 'data_content': run.source.content_fingerprint()}
   folder.check_data(fingerprints, allow_config_change)
-  parallel_lib.check_same(
-    {**config_diff.common(plain), **fingerprints, **provenance.versions(), 'cpu_rule': provenance.rule()}
-  )
+  programs = {'cpu_rule': provenance.rule(), 'native': provenance.native_library()}
+  parallel_lib.check_same({**config_diff.common(plain), **fingerprints, **provenance.versions(), **programs})
   progress = Progress(run.total_steps, run.task.loss_names, enabled=writes)
   for line in _what_there_is(run):
     progress.say(line)
@@ -69,7 +68,8 @@ def train(run, workdir, *, allow_config_change=False):
     checkpoints = stack.enter_context(
       Checkpoints(folder.file('checkpoints'), options.checkpoint, lambda step: run.due(step)[2])
     )
-    state, meta, step = start_state(run, checkpoints)
+    steps = StepFunctions(run)
+    state, meta, step = start_state(run, checkpoints, steps.compile_first)
     earlier = folder.run or {}
     # What is due after a step is due until it is done; process 0 knows, for its folder is the run's.
     done = meta is not None and (
@@ -97,6 +97,7 @@ def train(run, workdir, *, allow_config_change=False):
       'earlier': _earlier(folder.run),
     }
     _compare_rules(earlier.get('cpu_rule'), record['cpu_rule'], step)
+    _compare_native(earlier, record, step)
     writer = MetricWriter(folder.path, options.log.tensorboard, step, writes, evaluated=done)
     if writes:
       checkpoints.note_metrics(evaluations(folder.file('metrics.jsonl')))
@@ -108,21 +109,59 @@ def train(run, workdir, *, allow_config_change=False):
     stack.callback(progress.close)
     alone = run.parallel.process_count == 1  # others would take a sudden end for a failure
     interrupt = stack.enter_context(Interrupt(nothing_to_lose=alone))
-    loop = Loop(run, folder, checkpoints, writer, progress, interrupt, record)
+    loop = Loop(run, steps, folder, checkpoints, writer, progress, interrupt, record)
     return loop.run_from(state, meta, step, done)
+
+
+class StepFunctions:
+  """The compiled calls of a run: {steps in a call: function (state, batch, key) -> (state, scalars)}.
+
+  Attributes:
+    key: PRNG key that the functions take.
+  """
+
+  def __init__(self, run):
+    self.key = stream(run.key, 'train')
+    self._run = run
+    self._functions = {}  # steps in a call -> (function, when it was begun)
+    self._used = set()
+
+  def compile_first(self, state, batch):
+    """Begins to compile the first call of a run that starts at step 0; see Parallel.compile_ahead.
+
+    Args:
+      state: shapes of the State.
+      batch: the first batch on the host.
+    """
+    run = self._run
+    num = steps_of_call(0, run.intervals, run.options.train.steps_per_call, run.total_steps)
+    if num > 1:
+      batch = {name: np.broadcast_to(x, (num, *x.shape)) for name, x in batch.items()}
+    function, began = self._make(num)
+    self._functions[num] = run.parallel.compile_ahead(function, state, batch, self.key), began
+
+  def get(self, num):
+    """Returns (the function of a call of `num` steps, None or when its compilation began if it has not been called)."""
+    if num not in self._functions:
+      self._functions[num] = self._make(num)
+    function, began = self._functions[num]
+    first = num not in self._used
+    self._used.add(num)
+    return function, began if first else None
+
+  def _make(self, num):
+    return self._run.parallel.train_step(self._run.task, num), time.perf_counter()
 
 
 class Loop:
   """The steps of a run and what happens between them."""
 
-  def __init__(self, run, folder, checkpoints, writer, progress, interrupt, record):
-    self.run, self.folder, self.checkpoints = run, folder, checkpoints
+  def __init__(self, run, steps, folder, checkpoints, writer, progress, interrupt, record):
+    self.run, self.steps, self.folder, self.checkpoints = run, steps, folder, checkpoints
     self.writer, self.progress, self.interrupt, self.record = writer, progress, interrupt, record
     self.writes = run.parallel.process_index == 0
-    self.step_key = stream(run.key, 'train')
     self.timing = Timing()
     self.pending = collections.deque()  # (steps done before the call, steps in it, its scalars)
-    self.step_functions = {}
     self.waiting = True  # the user, for the first numbers
     self.pictures = pictures.Pictures(run, folder, writer)
     alone = run.parallel.process_count == 1  # else all of them would have to stop at the same batch
@@ -181,18 +220,16 @@ class Loop:
 
   def call(self, state, step, num, batch):
     """Starts a call of `num` steps and returns the state after it, which may not have been computed yet."""
-    compiles = num not in self.step_functions
-    if compiles:
+    function, began = self.steps.get(num)
+    if began:
       self.drain()
       self.progress.say(f'compiling {_steps(num)}')
-      began = time.perf_counter()
       self.timing.pause()
-      self.step_functions[num] = self.run.parallel.train_step(self.run.task, num)
     while len(self.pending) >= MAX_IN_FLIGHT:
       self.retire()
-    state, scalars = self.step_functions[num](state, batch, self.step_key)
+    state, scalars = function(state, batch, self.steps.key)
     self.pending.append((step, num, scalars))
-    if compiles:
+    if began:
       jax.block_until_ready(scalars)
       self.progress.say(f'compiled, and {_steps(num)} made, in {time.perf_counter() - began:.1f} s')
       self.drain()
@@ -371,6 +408,20 @@ def _compare_rules(before, now, step):
       before['fingerprint'],
       now['name'],
       now['fingerprint'],
+    )
+
+
+def _compare_native(earlier, now, step):
+  """Warns where a run goes on with other convolutions outside of XLA than those that it began with, or without."""
+  before, after = earlier.get('native'), now['native']
+  if step and now['devices']['platform'] == 'cpu' and before != after:
+    said = ['oneDNN {onednn} (build {build})'.format(**used) if used else 'XLA alone' for used in (before, after)]
+    logging.warning(
+      'Up to step %d this run computed its convolutions by %s, and goes on by %s: the same sums in another order, so '
+      'that the last digits differ from those of a run without the change; DECONV_NATIVE=%s undoes it.',
+      step,
+      *said,
+      'on' if before else 'off',
     )
 
 

@@ -11,6 +11,7 @@ import time
 import jax
 
 import deconv
+from deconv import native
 from deconv.ops import cpu_rule
 
 _LIBRARIES = (
@@ -46,6 +47,7 @@ def describe():
     },
     'machine': {'system': platform.platform(), 'cores': os.cpu_count(), **processor()},
     'cpu_rule': rule(),
+    'native': native_library(),
   }
 
 
@@ -57,18 +59,19 @@ def rule():
   return {'name': used.name, 'fingerprint': used.fingerprint()}
 
 
+def native_library():
+  """Returns {'onednn': version, 'build': digits} of the convolutions outside of XLA; None where they are not used."""
+  used = native.in_use() if jax.default_backend() == 'cpu' else None
+  return used and {'onednn': used.onednn, 'build': used.key}
+
+
 def processor():
   """Returns the {'processor': model name, 'instructions': widest vector instructions} of this machine.
 
   The model name is the one that lscpu prints; the instructions are 'AVX-512', 'AVX2' or None. Two processors of one
   model name can differ in them, and every time on a CPU depends on them.
   """
-  try:
-    with open('/proc/cpuinfo', encoding='utf-8') as file:
-      lines = dict(line.strip().split('\t: ', 1) for line in file if '\t: ' in line)
-  except OSError:  # not Linux
-    lines = {}
-  fields = {name.strip(): value for name, value in lines.items()}
+  fields = cpu_rule.processor_fields()
   known = fields.get('flags', '').split()
   wide = [name for name, flag in (('AVX-512', 'avx512f'), ('AVX2', 'avx2')) if flag in known]
   return {

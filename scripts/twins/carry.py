@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from scripts.twins.twin import Dense
+
 
 def carry(network, params, batch_stats=None):
   """Gives a network our parameters and running statistics.
@@ -64,13 +66,13 @@ def _transposed(x, module):  # (kh, kw, c_in, c_out) -> (c_in, c_out, kh, kw)
 
 def _dense(x, module):  # (in, out) -> (out, in), maps with their channels first
   x = x.T
-  if getattr(module, 'reads', None):
+  if isinstance(module, Dense) and module.reads:
     x = x.reshape(-1, *module.reads).transpose(0, 3, 1, 2).reshape(len(x), -1)
   return _written(x, module)
 
 
 def _written(x, module):
-  if not getattr(module, 'writes', None):
+  if not isinstance(module, Dense) or not module.writes:
     return x
   x = x.reshape(*module.writes, -1).transpose(2, 0, 1, 3)
   return x.reshape(module.out_features, *([-1] if x.size > module.out_features else []))

@@ -2,11 +2,15 @@
 
 import itertools
 
+import numpy as np
 import torch
 from torch import nn
 import torch.nn.functional as F
 
 from scripts.twins.twin import Dense, Twin
+
+# Of DCGAN-64, as in scripts/dcgan64.py, which needs JAX.
+_WIDTH, _LATENT = 64, 100
 
 
 class Generator28(nn.Module):
@@ -47,8 +51,8 @@ class Dcgan64:
   Attributes: as of a Twin.
   """
 
-  def __init__(self, width, latent, channels_last):
-    self.latent = latent
+  def __init__(self, channels_last):
+    latent, width = _LATENT, _WIDTH
     self.layout = torch.channels_last if channels_last else torch.contiguous_format
     up = lambda i, o, stride=2, pad=1: nn.ConvTranspose2d(i, o, 4, stride, pad, bias=False)
     down = lambda i, o, stride=2, pad=1: nn.Conv2d(i, o, 4, stride, pad, bias=False)
@@ -71,10 +75,15 @@ class Dcgan64:
 
   parameters = Twin.parameters
 
+  @staticmethod
+  def batch_of(size):
+    """Returns a batch of noise, {'image': float32 (size, 64, 64, 3) in [-1, 1]}."""
+    return {'image': np.random.default_rng(0).uniform(-1, 1, (size, 64, 64, 3)).astype(np.float32)}
+
   def step(self, batch):
     """One step on images (b, side, side, 3) in [-1, 1]; returns the generator's loss."""
     reals = batch['image'].permute(0, 3, 1, 2).contiguous(memory_format=self.layout)
-    return _play(self, reals, torch.randn(len(reals), self.latent, 1, 1))
+    return _play(self, reals, torch.randn(len(reals), _LATENT, 1, 1))
 
 
 class Gan(Twin):

@@ -99,13 +99,14 @@ class MirroredDecoder(_Network):
   def __init__(self, options, classes, side_classes):
     super().__init__(options)
     self.classes, self.side_classes, wide = classes, side_classes, _channels(options)
-    features = wide[-1]
+    features, self.matched = wide[-1], set()
     for i, convs in reversed(list(enumerate(options.stages))):
       if side_classes:
         self.add_module(f'side_score{i + 1}', nn.Conv2d(features, side_classes, 1))
       if features != wide[i]:
         self.add_module(f'match_deconv{i + 1}_{convs}', nn.Conv2d(features, wide[i], 1))
         features = wide[i]
+        self.matched.add(i)
       for j in range(convs, 0, -1):
         following = wide[max(i - 1, 0)] if j == 1 else wide[i]
         name = f'deconv{i + 1}_{j}'
@@ -120,7 +121,7 @@ class MirroredDecoder(_Network):
     for i, convs in reversed(list(enumerate(self.options.stages))):
       if self.side_classes:
         scores.append(getattr(self, f'side_score{i + 1}')(x))
-      if hasattr(self, f'match_deconv{i + 1}_{convs}'):
+      if i in self.matched:
         x = getattr(self, f'match_deconv{i + 1}_{convs}')(x)
       x = F.max_unpool2d(x, switches[i], 2)
       for j in range(convs, 0, -1):

@@ -272,28 +272,6 @@ def test_refusals_of_conv(change, message):
     conv(x, kernel, **change)
 
 
-def test_every_program_of_the_rule_gives_the_same_values():
-  """All forms by force, at shapes for which the rule would take only one of them."""
-  from deconv.ops import convolutions, dots
-  from deconv.ops.geometry import conv_transpose_geometry
-
-  rng = np.random.default_rng(2)
-  x, kernel = draw_array(rng, 2, 5, 6, 3), draw_array(rng, 4, 6, 3, 5)
-  g = conv_transpose_geometry(x.shape, kernel.shape, (2, 3), (1, 4), (1, 0), 1, 1)
-  y = draw_array(rng, 2, *g.large, 5)
-  want = reference.conv_transpose(x, kernel, g.large, g.strides, [1, 4], g.dilation, 1)
-  for form in (dots.expand_overlap, dots.expand_wide):
-    np.testing.assert_allclose(form(x, kernel, g), want, rtol=1e-4, atol=1e-4)
-  default = jax.jit(
-    lambda x, y, k: (convolutions.expand(x, k, g), convolutions.reduce(y, k, g), convolutions.correlate(x, y, g))
-  )
-  up, down, both = default(x, y, kernel)
-  np.testing.assert_allclose(up, want, rtol=1e-4, atol=1e-4)
-  for together in (lambda *_: False, lambda *_: True):
-    np.testing.assert_allclose(dots.reduce_columns(y, kernel, g, None, together), down, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(dots.correlate_columns(x, y, g, None, together), both, rtol=1e-4, atol=1e-3)
-
-
 @pytest.mark.parametrize(
   'window, padding, channels',
   [

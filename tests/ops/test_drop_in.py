@@ -271,7 +271,6 @@ MISTAKES = {
   'no arrays': dict(lhs=[[[1.0]]]),
   'types': dict(rhs=jnp.asarray(K, jnp.bfloat16)),
   'strides of one int': dict(strides=2),
-  'too many strides': dict(strides=(2, 2, 2)),
   'stride 0': dict(strides=(2, 0)),
   'dilation 0': dict(rhs_dilation=(0, 1)),
   'a word': dict(padding='FULL'),
@@ -302,12 +301,13 @@ def test_mistakes_are_those_of_lax(name):
 
 
 @pytest.mark.parametrize(
-  'shape, window, padding', [((0, 5, 3), 3, 'SAME'), ((2, 0, 3), 3, 'SAME'), ((2, 5, 3), 3, ((-4, -8),))], ids=str
+  'shape, window, padding', [((0, 5, 3), 3, 'SAME'), ((2, 0, 3), 3, 'SAME'), ((2, 5, 3), 3, ((-4, -5),))], ids=str
 )
 def test_empty_arrays(shape, window, padding):
   x, kernel = np.zeros(shape, np.float32), np.zeros((window, 3, 2), np.float32)
   got, want = (f(x, kernel, (2,), padding) for f in (ops.lax_conv_transpose, lax.conv_transpose))
-  assert got.shape == want.shape and got.size == 0
+  assert got.shape == want.shape and 0 in (x.size, got.size)
+  np.testing.assert_array_equal(got, want)
 
 
 def test_dense_kernels_without_a_spatial_dimension():

@@ -64,6 +64,14 @@ CALLS = {
   ],
   'depth_to_space': [(lambda x: ops.depth_to_space(x, 2), IMAGE)],
   'icnr': [(lambda x: UP(x, ops.icnr(layers.default_kernel_init, 2)(jax.random.key(0), (3, 3, 4, 4), x.dtype)), IMAGE)],
+  'lax_conv_general_dilated': [
+    (lambda x, k: ops.lax_conv_general_dilated(x, k, (2, 1), 'SAME'), IMAGE, normal(3, 6, 2, 3)),
+    (lambda x, k: ops.lax_conv_general_dilated(x, k, (1, 1), [(1, 9), (-1, 0)], (2, 3)), IMAGE, normal(3, 6, 2, 3)),
+  ],
+  'lax_conv_transpose': [
+    (lambda x, k: ops.lax_conv_transpose(x, k, (2, 2), 'SAME'), IMAGE, normal(3, 3, 4, 3)),
+    (lambda x, k: ops.lax_conv_transpose(x, k, (2, 3), 'VALID', transpose_kernel=True), IMAGE, normal(2, 4, 3, 4)),
+  ],
   'max_pool': [(lambda x: ops.max_pool(x)[0], IMAGE), (lambda x: ops.max_pool(x, 3, 2, 1)[0], IMAGE)],
   'max_unpool': [
     (unpool(window=2), IMAGE),

@@ -55,7 +55,8 @@ ALIKE = [
 
 
 def test_every_operator_with_a_padding_is_here():
-  takes = {name for name in ops.__all__ if 'padding' in inspect.signature(getattr(ops, name)).parameters}
+  ours = [name for name in ops.__all__ if not name.startswith('lax_')]  # whose paddings are those of lax
+  takes = {name for name in ours if 'padding' in inspect.signature(getattr(ops, name)).parameters}
   assert takes == {name for name in CALLS if '.' not in name}
 
 

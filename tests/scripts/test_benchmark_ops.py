@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -26,10 +27,11 @@ def test_implementations_compute_the_same(case):
       for a, b in zip(ours if part == 'all' else [ours], other if part == 'all' else [other]):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
   if benchmark_ops.installed('torch'):
-    dx, dk = benchmark_ops.torch_runners(case, operands)['all']()
     _, want_dx, want_dk = runs['ours', 'all']()
-    np.testing.assert_allclose(np.moveaxis(dx.numpy(), 1, -1), want_dx, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(np.moveaxis(dk.numpy(), (0, 1), (-2, -1)), want_dk, rtol=1e-4, atol=1e-4)
+    for last in (False, True):
+      dx, dk = benchmark_ops.torch_runners(case, operands, last)['all']()
+      np.testing.assert_allclose(np.moveaxis(dx.numpy(), 1, -1), want_dx, rtol=1e-4, atol=1e-4)
+      np.testing.assert_allclose(np.moveaxis(dk.numpy(), (0, 1), (-2, -1)), want_dk, rtol=1e-4, atol=1e-4)
 
 
 def test_rounds_and_ratios():
@@ -38,6 +40,15 @@ def test_rounds_and_ratios():
   assert [len(v) for v in times.values()] == [3, 3]
   assert benchmark_ops.ratio({('ours', 'all'): [1.0, 2.0], ('lax', 'all'): [3.0, 8.0]}, 'ours', 'lax', 'all') == 3.5
   assert benchmark_ops.ratio({('ours', 'all'): [1.0, 3.0], ('lax', 'all'): [8.0]}, 'ours', 'lax', 'all') == 4
+
+
+def test_the_faster_layout_of_pytorch_counts():
+  pause = lambda seconds: lambda: time.sleep(seconds)
+  runs = {('torch', 'dx'): pause(0.02), ('torch', 'dw'): pause(0.001)}
+  runs |= {(benchmark_ops.TORCH_LAST, 'dx'): pause(0.001), (benchmark_ops.TORCH_LAST, 'dw'): pause(0.02)}
+  times = benchmark_ops.measure(runs, 3)
+  assert set(times) == {('torch', 'dx'), ('torch', 'dw')}
+  assert max(times['torch', 'dx']) < 0.02 and max(times['torch', 'dw']) < 0.02
 
 
 def test_counts_by_hand():
@@ -59,6 +70,11 @@ def test_command_line(tmp_path):
   assert saved['rows'][0]['values']['seconds.ours.all'] == row['seconds']['ours']['all']
   assert saved['recorded'] == 'by scripts.benchmark_ops' and str(tmp_path) not in save.read_text()
   assert saved['device']['processor'] and saved['versions']['jax'] and saved['protocol']['rounds'] == 1
+  done = subprocess.run([*one, '--memory=both', f'--save={save}'], capture_output=True, text=True, check=False)
+  row = json.loads(done.stdout.splitlines()[0])
+  values = json.loads(save.read_text())['rows'][0]['values']
+  assert values['returned.seconds.ours.all'] == row['returned']['seconds']['ours']['all'] > 0
+  assert values['seconds.ours.all'] == row['seconds']['ours']['all'] != values['returned.seconds.ours.all']
   done = subprocess.run([*one, '--save=ops'], capture_output=True, text=True, check=False)
   assert done.returncode and 'ends in .json' in done.stderr
   done = subprocess.run([*command, '--cases=nonsense'], capture_output=True, text=True, check=False)

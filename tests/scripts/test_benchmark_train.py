@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from deconv import layers
+from deconv.errors import UserError
 from scripts import benchmark_ops, benchmark_train, dcgan64, train_steps
 
 
@@ -28,7 +29,7 @@ def test_torch_step_has_the_same_sizes():
     pytest.skip('PyTorch is not installed: no step of it to compare with')
   from scripts.twins import gans
 
-  networks = gans.Dcgan64(dcgan64.WIDTH, dcgan64.LATENT, channels_last=False).networks
+  networks = gans.Dcgan64(channels_last=False).networks
   count = lambda m: sum(p.numel() for p in m.parameters())
   assert [count(networks['gen']), count(networks['disc'])] == [3576704, 2765568]
 
@@ -46,6 +47,11 @@ def test_a_case_is_timed_in_a_process_of_its_own(capsys, tmp_path):
   saved = json.loads(path.read_text())
   assert saved['protocol']['rounds'] == 2
   assert saved['rows'][0]['group'] == 'vae_mlp'
+  # Another case keeps this one; the same case replaces it; other rounds are refused.
+  assert benchmark_train.earlier(path, saved['protocol'], ['gan28']) == saved['rows']
+  assert benchmark_train.earlier(path, saved['protocol'], ['vae_mlp']) == []
+  with pytest.raises(UserError, match='measured in another way'):
+    benchmark_train.earlier(path, {**saved['protocol'], 'rounds': 3}, ['gan28'])
 
 
 def test_networks_of_different_sizes_are_not_compared(monkeypatch):

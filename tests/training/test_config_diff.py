@@ -43,6 +43,7 @@ def test_scientific_fields():
     ('data__memory_limit_mb', 1),
     ('train__steps_per_call', 4),
     ('compilation_cache', ''),
+    ('cpu_rule', 'avx2'),
     ('train__steps', 99),
     ('train__epochs', 2.0),
   ],

@@ -64,7 +64,8 @@ def test_real_images_then_those_of_the_run(workdir):
 
 def test_runs_that_cannot_help(workdir, tmp_path):
   with pytest.raises(UserError, match='is no folder of a run'):
-    experiment.prepare(classifier(str(tmp_path)))
+    experiment.prepare(classifier(str(tmp_path / 'none')))
+  assert not (tmp_path / 'none').exists()
   with pytest.raises(UserError, match=r'draws images of \(28, 28, 1\), not \(16, 16, 1\)'):
     experiment.prepare(classifier(workdir, data__image_size=16))
   options = Experiment.from_config(classifier(workdir))

@@ -116,6 +116,39 @@ def test_a_longer_run_goes_on_exactly(straight, tmp_path):
   assert read(tmp_path, 'run.json')['earlier'][0]['resumed_from'] == 0
 
 
+def test_a_run_that_resumes_by_another_cpu_rule_says_so_and_goes_on(tmp_path, caplog):
+  """As on a processor of another kind: the warning comes once, and not where the rule stays."""
+  train(tmp_path, train__steps=5, eval__every=0, cpu_rule='avx512')
+  assert read(tmp_path, 'run.json')['cpu_rule']['name'] == 'avx512'
+  train(tmp_path, train__steps=6, eval__every=0, cpu_rule='avx512')
+  assert not [line for line in caplog.messages if 'CPU' in line]
+  train(tmp_path, train__steps=7, eval__every=0, cpu_rule='avx2')
+  (line,) = (line for line in caplog.messages if 'CPU' in line)
+  assert re.search(r"Up to step 6 .* by the CPU rule 'avx512' \(\w{12}\), and goes on by 'avx2' \(\w{12}\)", line)
+  record = read(tmp_path, 'run.json')
+  assert record['cpu_rule']['name'] == 'avx2' and record['earlier'][-1]['cpu_rule']['name'] == 'avx512'
+  assert record['resumed_from'] == 6 and record['finished']
+
+
+def test_a_cpu_rule_that_is_not_there_is_one_sentence(tmp_path):
+  with pytest.raises(UserError, match=r"there is no CPU rule 'avx1024' \(did you mean 'avx512'\?\)"):
+    train(tmp_path, cpu_rule='avx1024')
+
+
+def test_a_run_that_goes_on_without_its_native_library_says_so(tmp_path, caplog):
+  train(tmp_path, train__steps=5)
+  train(tmp_path, train__steps=6)
+  assert 'oneDNN' not in caplog.text
+  record = read(tmp_path, 'run.json')
+  assert record['native'] is None
+  (tmp_path / 'run.json').write_text(json.dumps({**record, 'native': {'onednn': '3.2.0', 'build': 'abc'}}))
+  train(tmp_path, train__steps=7)
+  assert (
+    'Up to step 6 this run computed its convolutions by oneDNN 3.2.0 (build abc), and goes on by XLA' in caplog.text
+  )
+  assert 'DECONV_NATIVE=on undoes it' in caplog.text
+
+
 @pytest.mark.parametrize('kill_at', [7, 10])
 def test_a_run_that_breaks_off_resumes_exactly(straight, tmp_path, monkeypatch, kill_at):
   """Breaks off with lines after the last checkpoint, which must neither be doubled nor lost."""

@@ -4,6 +4,8 @@ import os
 import subprocess
 import time
 
+from deconv.native import Library
+from deconv.ops import cpu_rule
 from deconv.training import provenance
 
 
@@ -14,6 +16,12 @@ def test_describe(monkeypatch, tmp_path):
   assert commit is None or (len(commit) == 40 and changed >= 0)
   monkeypatch.setattr(provenance.deconv, '__file__', str(tmp_path / '__init__.py'))
   assert provenance.git_commit() == (None, None)
+
+
+def test_the_native_library_is_recorded(monkeypatch):
+  assert provenance.describe()['native'] is None
+  monkeypatch.setattr(provenance.native, 'in_use', lambda: Library('/somewhere.so', '3.2.0', 'abc'))
+  assert provenance.describe()['native'] == {'onednn': '3.2.0', 'build': 'abc'}
 
 
 def test_the_repository_is_only_read(monkeypatch, tmp_path):
@@ -45,6 +53,11 @@ def test_processor_is_that_of_lscpu():
   if 'model name' in text:
     assert f': {about["processor"]}\n' in text
   assert (about['instructions'] == 'AVX-512') == (' avx512f ' in text)
+
+
+def test_the_rule_of_the_cpu_is_recorded():
+  rule = cpu_rule.in_use()
+  assert provenance.describe()['cpu_rule'] == {'name': rule.name, 'fingerprint': rule.fingerprint()}
 
 
 def test_process_seconds_count():

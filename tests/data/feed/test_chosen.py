@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deconv import data
-from deconv.data import chosen
+from deconv.data.feed import chosen
 from deconv.data.source import ArraySource
 from deconv.errors import UserError
 
