@@ -594,6 +594,16 @@ TABLES = {
       value('other, ms', 'seconds.other', 0, 1000),
     ],
   ),
+  'inception': Table(
+    ('inception',),
+    [
+      field('network', 'name'),
+      value('s for 10,000 images', 'seconds_10000', 0),
+      value('s to compile', 'compile_seconds', 0),
+      value('GFLOP an image, by hand', 'gflop_by_hand', 3),
+      value('GFLOP an image, compiled', 'gflop_compiled', 3),
+    ],
+  ),
   'sorting': Table(('sorting',), [field('errors of', 'name'), value('times as fast', 'ratio.pairs', 1)]),
   'data': Table(
     ('benchmark_data',),
