@@ -261,7 +261,7 @@ TABLES = {
     ],
   ),
   'classification': Table(
-    ('cnn_digits', 'cnn_mnist'),
+    ('cnn_digits',),
     [
       config(),
       _STEP,
