@@ -436,6 +436,15 @@ TABLES = {
       value('ours over this', 'ours_over_this', 2),
     ],
   ),
+  'step_barriers': Table(
+    ('step_barriers',),
+    [
+      field('what is written to memory', 'name'),
+      field('step', 'group'),
+      value('seconds per step', 'seconds', 3),
+      value('times as fast as without', 'ratio.without', 2),
+    ],
+  ),
   'first_step': Table(
     ('first_step',), [field('first step of dcgan_digits', 'name'), value('seconds', 'first_step_seconds', 1)]
   ),
@@ -482,6 +491,21 @@ TABLES = {
     ],
   ),
   'tpu_bytes': Table(('tpu_bytes',), [field('program', 'name'), value('bytes / bytes of lax', 'ratio.bytes', 2)]),
+  'compiled_layers': Table(
+    ('compiled_layers',),
+    [
+      field('layer (float32, H100)', 'name'),
+      field('map', 'group'),
+      *(
+        value(f'{shown}: {what}', f'{kind}.{form}', digits)
+        for form, shown in (('lax', '`lax`'), ('ours', 'ours'))
+        for kind, what, digits in (
+          ('ratio', 'products over the count by hand', 2),
+          ('temporary_mib', 'temporary MiB', 1),
+        )
+      ),
+    ],
+  ),
   'compiled_programs': Table(
     ('compiled_programs',),
     [
@@ -568,6 +592,16 @@ TABLES = {
       field('operator', 'name'),
       value('ours, ms', 'seconds.ours', 0, 1000),
       value('other, ms', 'seconds.other', 0, 1000),
+    ],
+  ),
+  'inception': Table(
+    ('inception',),
+    [
+      field('network', 'name'),
+      value('s for 10,000 images', 'seconds_10000', 0),
+      value('s to compile', 'compile_seconds', 0),
+      value('GFLOP an image, by hand', 'gflop_by_hand', 3),
+      value('GFLOP an image, compiled', 'gflop_compiled', 3),
     ],
   ),
   'sorting': Table(('sorting',), [field('errors of', 'name'), value('times as fast', 'ratio.pairs', 1)]),

@@ -6,8 +6,8 @@ the task knows. It has no defaults of its own, and raises UserError where the si
 MODELS are the networks of GANs: builder(options, image_shape=(height, width, channels), dtype=..., batch_norm_axis=...)
 returns (generator, discriminator, latent): two Linen modules, generator(z, train) and discriminator(images, train), and
 a `Latent`; a conditional discriminator also takes `labels` int32 (batch,), a conditional generator finds them in the
-latent. `dtype` is what is computed in (parameters and statistics stay float32), `batch_norm_axis` the mapped axis
-over which batch norm takes its statistics, or None.
+latent. heads.py says what a discriminator returns. `dtype` is what is computed in (parameters and statistics stay
+float32), `batch_norm_axis` the mapped axis over which batch norm takes its statistics, or None.
 
 AUTOENCODERS: builder(options, image_shape=..., outputs=..., dtype=...) returns the modules (encoder, decoder);
 `outputs` is what a likelihood wants for each pixel.
@@ -40,13 +40,22 @@ from deconv.models import (
   linknet,
   mlp_gan,
   rednet,
+  resnet_gan,
   segnet,
+  sndcgan,
   superres,
   unet,
   vae,
 )
 
-MODELS = {'dcgan': dcgan.build, 'dcgan28': dcgan28.build, 'gan28': gan28.build, 'mlp_gan': mlp_gan.build}
+MODELS = {
+  'dcgan': dcgan.build,
+  'dcgan28': dcgan28.build,
+  'gan28': gan28.build,
+  'mlp_gan': mlp_gan.build,
+  'resnet_gan': resnet_gan.build,
+  'sndcgan': sndcgan.build,
+}
 
 AUTOENCODERS = {'vae_mlp': vae.build_mlp, 'vae_conv': vae.build_conv, 'dcign': dcign.build}
 

@@ -126,6 +126,11 @@ class Experiment(TopLevel):
     for section in self.sections().values():
       section.check_experiment(self)
 
+  @property
+  def images_per_step(self) -> int:
+    """Images that a step takes from the data: train.batch_size for each minibatch."""
+    return self.train.batch_size * getattr(self.objective, 'disc_updates', 1)
+
   def sections(self) -> dict[str, Options]:
     """Returns {name: options} of the sections that there are."""
     return {

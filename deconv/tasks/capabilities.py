@@ -3,7 +3,16 @@
 import abc
 
 
-class Generates(abc.ABC):
+class MakesImages(abc.ABC):
+  """Makes images that are judged beside real ones: from nothing but a key (Generates) or from other images
+  (Reconstructs)."""
+
+  @abc.abstractmethod
+  def sampling_protocol(self, state):
+    """Returns {name: what JSON can hold}: how images are made, to stand beside numbers that are measured on them."""
+
+
+class Generates(MakesImages):
   """Draws images from nothing but a key.
 
   Attributes:
@@ -18,9 +27,14 @@ class Generates(abc.ABC):
   def interpolate(self, state, key, rows, columns):
     """Returns float32 images (rows * columns, height, width, channels): each row goes from one latent to another."""
 
+
+class Reconstructs(MakesImages):
+  """Makes images again, from their codes or from what a degradation has left of them."""
+
   @abc.abstractmethod
-  def sampling_protocol(self, state):
-    """Returns {name: what JSON can hold}: how samples are made, to stand beside numbers that are measured on them."""
+  def remake(self, state, images, key):
+    """Returns float32 images (n, height, width, channels) in [-1, 1], each made again of a uint8 image of that shape
+    (host)."""
 
 
 class GeneratesClasses(Generates):

@@ -32,7 +32,7 @@ class Task:
     Args:
       options: deconv.options.Experiment.
       make_optimizer: function of a factor: make_optimizer(scale) returns the optax transformation of the options, its
-        learning rate times `scale`.
+        learning rate times `scale`; make_optimizer(scale, updates) that of a network with so many updates a step.
       batch_norm_axis: None or the mapped axis over which batch norm takes its statistics.
     """
     del make_optimizer, batch_norm_axis
@@ -65,6 +65,15 @@ class Task:
   def train_step(self, state, batch, key):
     """Returns (state after one step with step + 1, {name: scalar}). `key` is already that of the step (and device)."""
     raise NotImplementedError
+
+  def alarms(self, numbers):
+    """Returns {name: sentence}, what is wrong with a training whose scalars have these means (host).
+
+    Args:
+      numbers: {name: float}, the scalars of `train_step` averaged over the steps of a line of the log.
+    """
+    del numbers
+    return {}
 
   def eval_step(self, state, batch, key):
     """Returns {name: sum over the batch}, additive over batches and devices; honours batch['weight']."""

@@ -20,8 +20,8 @@ def build_task(options, parallel, total, make_task=None):
   cpu_rule.use(options.cpu_rule)
   native.use(options.native)
 
-  def make_optimizer(scale):
-    return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))
+  def make_optimizer(scale, updates=1):
+    return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale, updates))
 
   task = (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
   task.data_axis = parallel.data_axis

@@ -96,13 +96,13 @@ def prepare(config, make_task=None):
   options.train.check_length()
   check_evaluators(options, make_task or TASKS[options.task])
   parallel = parallel_lib.Parallel(options.parallel)
-  parallel.check_batch(options.train.batch_size)
+  parallel.check_batch(options.train.batch_size // options.train.accumulate)
   parallel.check_batch(options.eval.batch_size, 'eval.batch_size')
   source = data.open_source(options.data)
   if options.data.generated:
     source = generated.add(source, options)
   batches = data.TrainBatches(
-    source, options.train.batch_size, options.seed, options.data, parallel.process_index, parallel.process_count
+    source, options.images_per_step, options.seed, options.data, parallel.process_index, parallel.process_count
   )
   total = options.train.total_steps(batches.steps_per_epoch)
   samples = options.samples

@@ -174,7 +174,7 @@ def test_length(steps, epochs, good):
 USED_BY = {
   'importance_samples': {'vae', 'factor_vae', 'inverse_graphics'},
   'batch_stats': {'gan'},
-  'num_samples': {'gan', 'vae', 'factor_vae', 'inverse_graphics'},
+  'num_samples': {'gan', 'vae', 'factor_vae', 'inverse_graphics', 'restoration'},
   'whole_images': {'restoration', 'segmentation'},
   'quarter_turns': {'restoration'},
   'scales': {'segmentation'},
