@@ -269,7 +269,6 @@ TABLES = {
       value('of the worst class', 'accuracy_worst_class', 3),
       value('cross-entropy, nats', 'cross_entropy', 3),
       value('parameters', 'parameters', 0),
-      Column('from command to end', _minutes),
     ],
   ),
   'autoencoders': Table(
