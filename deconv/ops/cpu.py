@@ -127,7 +127,6 @@ def correlate_form(g: Geometry, batch: int, c_small: int, c_large: int, rule: Cp
     unfolded, tap by tap, and 47 with the one (128 images of 28x28). Not where the large array has more pixels, which
     would all be multiplied.
   'columns', 'unfolded', 'groups': as above.
-  'halves': as 'unfolded', with the rows in two halves, where there are very many of them; of a single channel too.
   """
   if _is_depthwise(g, c_small, c_large):
     return 'taps'
@@ -145,9 +144,7 @@ def correlate_form(g: Geometry, batch: int, c_small: int, c_large: int, rule: Cp
     and unfolded <= dots.MAX_UNFOLDED
   ):
     return 'small'
-  form = _columns_form(g, batch, c_large, rule)
-  single = form == 'columns' and c_large == 1 and g.positions(batch) * math.prod(g.window) <= dots.MAX_UNFOLDED
-  return 'halves' if (form == 'unfolded' or single) and g.positions(batch) >= rule.halves_rows else form
+  return _columns_form(g, batch, c_large, rule)
 
 
 def _is_depthwise(g: Geometry, c_small: int, c_large: int) -> bool:
@@ -228,7 +225,6 @@ def correlate_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list
     'lax',
     'columns',
     'unfolded',
-    'halves',
     *onednn_forms(g, batch),
   ]
   if g.groups > 1:
@@ -292,7 +288,6 @@ CORRELATE: dict[str, Form] = {
   'lax': convolutions.correlate,
   'columns': _per_group(_columns(dots.correlate_columns, False), (-1, -1), -2),
   'unfolded': _per_group(_columns(dots.correlate_columns, True), (-1, -1), -2),
-  'halves': _per_group(dots.correlate_halves, (-1, -1), -2),
   'groups': _with(dots.correlate_groups),
   'small': _correlate_small,
 }

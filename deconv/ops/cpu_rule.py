@@ -44,7 +44,6 @@ class CpuRule:
     beside_channels: and the side that has more channels at least so many.
     thin_column: columns of the unfolded array with fewer channels than this share one matrix product.
     group_channels: fewest channels of the large array for one batched product over all groups.
-    halves_rows: fewest rows that the matrix product of a kernel gradient sums over, to have them in two halves.
     lax_taps: most taps of a kernel whose gradient at stride 1 is left to XLA.
     lax_channels: and the most channels, on either side.
     lax_elements: and the most elements of an array, of the small positions times the channels of the wider side.
@@ -67,7 +66,6 @@ class CpuRule:
   beside_channels: int = 17
   thin_column: int = 64
   group_channels: int = NEVER
-  halves_rows: int = NEVER
   lax_taps: int = 9
   lax_channels: int = 32
   lax_elements: int = NEVER
@@ -93,13 +91,7 @@ class CpuRule:
 RULES = {
   'avx2': CpuRule('avx2'),
   'avx512': CpuRule(
-    'avx512',
-    strided_row=8,
-    beside_row_products=2**18,
-    thin_column=129,
-    group_channels=16,
-    halves_rows=2**14,
-    lax_elements=2**19,
+    'avx512', strided_row=8, beside_row_products=2**18, thin_column=129, group_channels=16, lax_elements=2**19
   ),
 }
 

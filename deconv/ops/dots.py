@@ -232,26 +232,6 @@ def correlate_columns(
   return _unfold_kernel(out, g).astype(x.dtype)
 
 
-def correlate_halves(x: jax.Array, y: jax.Array, g: Geometry, accumulator: DTypeLike | None = None) -> jax.Array:
-  """As `correlate_columns` in one product, but of two halves of the rows, which are added.
-
-  A product of few rows and columns over very many terms is computed on one thread; two of them side by side are not.
-  """
-  columns = _columns(y, g)
-  thin, dtype = columns[0].shape[-1], accumulator or x.dtype
-  dimensions = (((1,), (1,)), ((0,), (0,)))
-  out = lax.dot_general(_halved(x), _halved(jnp.concatenate(columns, -1)), dimensions, preferred_element_type=dtype)
-  out = jnp.moveaxis(out.sum(0).reshape(x.shape[-1], len(columns), thin), 0, 1)
-  return _unfold_kernel(out, g).astype(x.dtype)
-
-
-def _halved(a: jax.Array) -> jax.Array:
-  """(..., c) -> (2, half of the rows, c), with a row of zeros where their number is odd."""
-  rows, channels = math.prod(a.shape[:-1]), a.shape[-1]
-  even = lax.pad(a.reshape(rows, channels), jnp.zeros((), a.dtype), [(0, rows % 2, 0), (0, 0, 0)])
-  return even.reshape(2, (rows + 1) // 2, channels)
-
-
 # The same with the groups as the batch of one product, for which the columns are put together first.
 
 

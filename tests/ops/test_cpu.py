@@ -72,7 +72,7 @@ def test_forms_3d_equal_loops(case):
 
 
 @settings(max_examples=15, **BOUNDED)
-@given(transposed_cases(2), st.sampled_from([(9, 10), (8, 3)]), st.sampled_from([1, 4]))
+@given(transposed_cases(2), st.sampled_from([(9, 10), (8, 4)]), st.sampled_from([1, 4]))
 def test_forms_at_stride_one_equal_loops(case, small, channels):
   """Where most forms can be had."""
   reach = [k - 1 for k in case['window']]
@@ -106,9 +106,10 @@ def test_the_rule_takes_a_form_that_can_compute_the_shape():
         # What no form can hold in its array is left to XLA, zeros and all.
         assert form in forms or (name, form) == ('expand', 'lax'), (g, batch, c_small, c_large)
         seen.add((name, form))
-  assert {form for name, form in seen if name == 'expand'} == set(cpu.EXPAND)
-  assert {form for name, form in seen if name == 'reduce'} == set(cpu.REDUCE)
-  assert {form for name, form in seen if name == 'correlate'} == set(cpu.CORRELATE)
+  # The native form has a rule of its own.
+  assert {form for name, form in seen if name == 'expand'} == set(cpu.EXPAND) - {'native'}
+  assert {form for name, form in seen if name == 'reduce'} == set(cpu.REDUCE) - {'native'}
+  assert {form for name, form in seen if name == 'correlate'} == set(cpu.CORRELATE) - {'native'}
 
 
 def shape_of(side, window, stride, padding, batch=64):
@@ -130,10 +131,6 @@ def test_a_threshold_moves_the_choice():
   assert cpu.reduce_form(plain, 64, 64, 256, beside) == 'lax'  # its rows are long enough for two threads
   assert cpu.reduce_form(plain, 64, 16, 16, beside) == 'lax'  # few channels
   assert cpu.reduce_form(plain, 1, 64, 64, beside) == 'lax'  # nothing to put beside
-  strided = shape_of(16, 4, 2, 1)
-  halves = dataclasses.replace(AVX2, halves_rows=2**14)
-  assert cpu.correlate_form(strided, 64, 64, 3, AVX2) == cpu.correlate_form(strided, 63, 64, 3, halves) == 'unfolded'
-  assert cpu.correlate_form(strided, 64, 64, 3, halves) == 'halves'
 
 
 @pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
@@ -198,5 +195,7 @@ def test_one_device_gets_all_forms_and_the_same_bits_on_any_number_of_threads():
     for threads in ('one', 'all')
   )
   assert one == all_threads
-  plain, strided = (line.split()[:3] for line in one.splitlines())
-  assert plain == ['beside', 'beside', 'halves'] and strided[2] == 'halves'
+  assert [line.split()[:3] for line in one.splitlines()] == [
+    ['beside', 'beside', 'unfolded'],
+    ['overlap', 'unfolded', 'unfolded'],
+  ]
