@@ -1,4 +1,4 @@
-"""Flax Linen layers over deconv.ops: Conv, ConvTranspose, Upsample with a choice of kinds; and BatchNorm.
+"""Flax Linen layers over deconv.ops: Conv, ConvTranspose, Upsample with a choice of kinds; Dense and norms.
 
 Parameters are float32 and named `kernel` and `bias`. `dtype` is the type of the computation (None: the widest type of
 input and parameters). Kernels have the layout of deconv.ops: (*window, c_in / groups, c_out) for a convolution and
@@ -81,6 +81,62 @@ def fan_in_normal(
   return init
 
 
+class SpectralNorm(nn.Module):
+  """Divides a kernel by an estimate of its largest singular value (Miyato et al. 2018, algorithm 1).
+
+  The kernel (..., c_in, c_out) is taken as a matrix of c_out rows, whatever its kind: the output channels stand last in
+  a dense kernel, in that of a convolution and in that of a transposed convolution alike. The estimate is sigma =
+  u' W v, and only W has a gradient. The vectors u and v are variables of the collection `spectral`. Where a caller
+  makes it mutable they make one power iteration first; everywhere else they stay as they are.
+  """
+
+  @nn.compact
+  def __call__(self, kernel: jax.Array) -> jax.Array:
+    matrix = kernel.astype(jnp.float32).reshape(-1, kernel.shape[-1])
+    fixed = jax.lax.stop_gradient(matrix)
+
+    def start() -> jax.Array:
+      return _unit(jax.random.normal(self.make_rng('params'), (kernel.shape[-1],), jnp.float32))
+
+    u = self.variable('spectral', 'u', start)
+    v = self.variable('spectral', 'v', lambda: _unit(fixed @ u.value))
+    if self.is_mutable_collection('spectral') and not self.is_initializing():
+      v.value = _unit(fixed @ u.value)
+      u.value = _unit(v.value @ fixed)
+    sigma = v.value @ matrix @ u.value
+    return (kernel / sigma).astype(kernel.dtype)
+
+
+def _unit(x: jax.Array) -> jax.Array:
+  return x / jnp.maximum(jnp.linalg.norm(x), 1e-12)
+
+
+class Dense(nn.Module):
+  """Matrix product (..., c_in) -> (..., features); flax.linen.Dense, with its values, that can have spectral norm.
+
+  Attributes:
+    features: size of the last axis of the output.
+    use_bias: whether there is a bias.
+    dtype: type of the computation.
+    kernel_init: initialiser (key, shape, dtype).
+    spectral_norm: whether the kernel is divided by its largest singular value: SpectralNorm.
+  """
+
+  features: int
+  use_bias: bool = True
+  dtype: Any = None
+  kernel_init: Initializer = nn.initializers.lecun_normal()
+  spectral_norm: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    kernel = self.param('kernel', self.kernel_init, (x.shape[-1], self.features), jnp.float32)
+    if self.spectral_norm:
+      kernel = SpectralNorm(name='spectral_norm')(kernel)
+    x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
+    return _with_bias(self, jax.lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ()))))
+
+
 class _Convolution(nn.Module):
   """Fields that a convolution and a transposed convolution share.
 
@@ -94,6 +150,7 @@ class _Convolution(nn.Module):
     use_bias: whether each output channel has a bias.
     dtype: type of the computation.
     kernel_init: initialiser (key, shape, dtype), or None for variance 2 / fan_in (fan_in_normal).
+    spectral_norm: whether the kernel is divided by its largest singular value: SpectralNorm.
   """
 
   features: int
@@ -105,6 +162,7 @@ class _Convolution(nn.Module):
   use_bias: bool = True
   dtype: Any = None
   kernel_init: Initializer | None = default_kernel_init
+  spectral_norm: bool = False
 
 
 class Conv(_Convolution):
@@ -226,6 +284,7 @@ class Upsample(nn.Module):
     dtype: type of the computation.
     kernel_init: initialiser of the kernel (for the bilinear kinds: of the matrix that mixes the channels), or None for
       variance 2 / fan_in with the fan-in of the kind (fan_in_normal).
+    spectral_norm: whether the kernel is divided by its largest singular value: SpectralNorm.
   """
 
   features: int
@@ -235,6 +294,7 @@ class Upsample(nn.Module):
   use_bias: bool = True
   dtype: Any = None
   kernel_init: Initializer | None = default_kernel_init
+  spectral_norm: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array, switches: jax.Array | None = None) -> jax.Array:
@@ -274,6 +334,8 @@ def _kernel(
 ) -> tuple[jax.Array, jax.Array]:
   """Returns x and the parameter `kernel` of a shape, both in the type that is computed in."""
   kernel = module.param('kernel', wrap(module.kernel_init or fan_init), shape, jnp.float32)
+  if module.spectral_norm:
+    kernel = SpectralNorm(name='spectral_norm')(kernel)
   x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=module.dtype)
   return x, kernel
 
@@ -290,7 +352,7 @@ def _window_kernel(
   return _kernel(module, x, (side,) * (x.ndim - 2) + (x.shape[-1], features), fan_init, wrap)
 
 
-def _with_bias(module: _Convolution | Upsample, y: jax.Array) -> jax.Array:
+def _with_bias(module: Dense | _Convolution | Upsample, y: jax.Array) -> jax.Array:
   """y plus the parameter `bias`, in the type of y, where the module has one."""
   if not module.use_bias:
     return y

@@ -74,6 +74,103 @@ def _below(image, strip):
   return np.concatenate([wide, strip], axis=0)
 
 
+def named_grid(images, names, columns=None, least=48):
+  """Lays images out in rows, each with a text under it.
+
+  Args:
+    images: uint8 (n, height, width, channels), n >= 1, channels 1 or 3; enlarged to at least `least` pixels.
+    names: a text for each; what does not fit under its image is cut off.
+    columns: as of image_grid.
+    least: see there.
+
+  Returns:
+    uint8 (rows, columns, channels).
+  """
+  factor = -(-least // images.shape[1])
+  cells = [caption(enlarge(image, factor), name)[:, : factor * image.shape[1]] for image, name in zip(images, names)]
+  height = max(map(len, cells))
+  cells = [np.pad(cell, ((0, height - len(cell)), (0, 0), (0, 0)), constant_values=255) for cell in cells]
+  return image_grid(np.stack(cells), columns)
+
+
+def confusion_matrix(counts, names):
+  """Draws a confusion matrix: rows are the truth, columns the prediction; darker is a larger share of the row.
+
+  Args:
+    counts: integers (C, C).
+    names: of the classes. The numbers are written into the cells of at most 30 classes.
+
+  Returns:
+    uint8 (height, width, 3).
+  """
+  from PIL import Image, ImageDraw, ImageFont
+
+  counts, font = np.asarray(counts), ImageFont.load_default()
+  ruler = ImageDraw.Draw(Image.new('L', (1, 1)))
+  lengths = [math.ceil(ruler.textlength(text, font=font)) for text in (*names, *map(str, counts.flat))]
+  cell = max(lengths) + 2 * _MARGIN if len(counts) <= 30 else 8
+  left, line = max(lengths[: len(names)]) + 2 * _MARGIN, math.ceil(ruler.textbbox((0, 0), '0', font=font)[3])
+  high = max(cell, line) if len(counts) > 30 else line + 2 * _MARGIN
+  top = line + 2 * _MARGIN
+  shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+  canvas = Image.new('RGB', (left + cell * len(counts), top + high * len(counts)), (255, 255, 255))
+  draw = ImageDraw.Draw(canvas)
+  for row, name in enumerate(names):
+    y = top + row * high
+    if len(counts) <= 30:
+      draw.text((_MARGIN, y + _MARGIN), name, fill=(0, 0, 0), font=font)
+      draw.text((left + row * cell + _MARGIN, _MARGIN), name, fill=(0, 0, 0), font=font)
+    for column, share in enumerate(shares[row]):
+      x, right = left + column * cell, row == column
+      # A few mistakes have to be seen beside thousands of right answers: the root of the share.
+      fade = round(255 * (1 - math.sqrt(share)))
+      colour = (fade, fade, 255) if right else (255, fade, fade)
+      draw.rectangle((x, y, x + cell - 1, y + high - 1), fill=colour, outline=(220,) * 3)
+      if len(counts) <= 30 and counts[row, column]:
+        ink = (255, 255, 255) if fade < 96 else (0, 0, 0)
+        draw.text((x + _MARGIN, y + _MARGIN), str(counts[row, column]), fill=ink, font=font)
+  return np.asarray(canvas)
+
+
+def scatter(points, behind=None, circles=None, half=None, side=384):
+  """Draws points of the plane, x to the right and y up; what lies outside of the picture is left out.
+
+  Args:
+    points: floats (n, ..., 2) with one point an entry, in blue; darker where several lie on one another.
+    behind: the same of others, in grey and under them, or None.
+    circles: (centres (k, 2), radius), drawn in orange under the points, or None.
+    half: the picture shows [-half, half] in both directions; None = 1.25 times the largest of `behind`, else of the
+      99 % of the points with the smallest coordinates.
+    side: of the picture, in pixels.
+
+  Returns:
+    uint8 (side, side, 3).
+  """
+  from PIL import Image, ImageDraw
+
+  layers = [(points, (31, 119, 180), 0.35)]
+  if behind is not None:
+    layers.insert(0, (behind, (150, 150, 150), 0.25))
+  layers = [(np.asarray(x, np.float64).reshape(-1, 2), colour, alpha) for x, colour, alpha in layers]
+  if half is None:
+    reach = np.abs(layers[0][0]).max(axis=-1)
+    half = 1.25 * max(np.max(reach) if behind is not None else np.quantile(reach, 0.99), 1e-6)
+  canvas = Image.new('RGB', (side, side), (255, 255, 255))
+  if circles is not None:
+    draw, radius = ImageDraw.Draw(canvas), max(circles[1] / half * side / 2, 2.5)
+    for x, y in (np.asarray(circles[0], np.float64) / half * (1, -1) + 1) * side / 2:
+      draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(255, 127, 14))
+  picture = np.asarray(canvas, np.float64)
+  for where, colour, alpha in layers:
+    counts, _, _ = np.histogram2d(-where[:, 1], where[:, 0], bins=side, range=((-half, half), (-half, half)))
+    # A point covers 2x2 pixels.
+    counts[1:] += counts[:-1].copy()
+    counts[:, 1:] += counts[:, :-1].copy()
+    share = (1 - (1 - alpha) ** counts)[..., None]
+    picture = picture * (1 - share) + np.array(colour) * share
+  return np.round(picture).astype(np.uint8)
+
+
 def voc_palette():
   """Returns the colour map of PASCAL VOC's masks: uint8 (256, 3), RGB of the numbers 0 to 255.
 

@@ -1,4 +1,5 @@
-"""The commands that an installation brings: deconv-train, deconv-evaluate, deconv-sample and deconv-sweep.
+"""The commands that an installation brings: deconv-train, deconv-evaluate, deconv-sample, deconv-sweep and
+deconv-compare.
 
 Each is `python -m experiments.NAME` from any folder. They come with every installation, also with one of the operators
 alone, so a library that is not there is named here.
@@ -26,6 +27,11 @@ def sample():
 def sweep():
   """deconv-sweep."""
   _start('sweep')
+
+
+def compare():
+  """deconv-compare."""
+  _start('compare')
 
 
 def _start(name):

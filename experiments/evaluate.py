@@ -10,6 +10,7 @@ STEP-OVERRIDES, where OVERRIDES are eight digits that belong to these values, an
 which they are.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -23,15 +24,20 @@ from deconv.training import config_diff
 
 _SHOWN = 64  # images of the picture of anomalies
 _WORKDIR = command.define_path('workdir', None, 'folder of a run')
+_REFERENCE = command.define_path(
+  'reference', None, '.npz file with the statistics of real images, for --config.eval.reference'
+)
 _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
 
 
 def main(options):
   print(f'evaluating {_WORKDIR.value}', flush=True)  # before the seconds in which JAX starts
   from deconv.tasks.capabilities import ScoresImages
-  from deconv.training import compilation_cache, evaluation, experiment, restore
+  from deconv.training import compilation_cache, evaluation, experiment, provenance, restore
 
   compilation_cache.enable(options.compilation_cache)
+  if _REFERENCE.value:
+    options = dataclasses.replace(options, eval=dataclasses.replace(options.eval, reference=_REFERENCE.value))
   own = config_diff.to_plain(command.load_config(_WORKDIR.value))
   overrides = config_diff.changed(own, config_diff.to_plain(options))
   run = experiment.prepare(options)
@@ -54,6 +60,7 @@ def main(options):
     'overrides': overrides,
     'metrics': metrics,
     'protocol': protocol,
+    'versions': provenance.versions(),
     'images_seen': step * options.train.batch_size,
   }
   path = os.path.join(folder, f'{stem}.json')

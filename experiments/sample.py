@@ -2,13 +2,15 @@
 `python -m experiments.sample --workdir=DIR --num=64 --out=FILE.png [--kind=interpolation]`.
 
 No data set is needed. A `.gif` instead of a `.png` shows the images one after the other (all latents of a traversal
-side by side). A `.npy` holds them as uint8 (num, height, width, channels).
+side by side). A `.npy` holds them as uint8 (num, height, width, channels). Points of the plane become a scatter
+plot, or float32 (num, 1, 1, 2).
 
 `--label=3` draws one class of a GAN that was trained with labels.
 
 `--num` fills whole rows of `--columns` of an interpolation or traversal, and the square of a manifold.
 
-`--image=FILE --out=FILE.png` instead runs a segmentation or restoration network on a picture of your own, of any size.
+`--image=FILE --out=FILE.png` instead runs a segmentation or restoration network on a picture of your own, of any size,
+or names its class by a classifier.
 """
 
 import math
@@ -55,11 +57,18 @@ def main(options):
   task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
   columns = min(_COLUMNS.value, num)
   images, columns = _draw(task, state, jax.random.key(_SEED.value), num, columns)
-  images = np.asarray(data.to_uint8(images))
+  points = options.data.points
+  images = np.asarray(images if points else data.to_uint8(images))
   out = _OUT.value or os.path.join(_WORKDIR.value, f'{_KIND.value}_{step:08d}.png')
   shown = [plots.enlarge(image, _ENLARGE.value) for image in images]
+  if points and out.endswith('.gif'):
+    raise UserError(
+      f'--out={out}: points of the plane have one picture together; give a file that ends in .png or .npy'
+    )
   if out.endswith('.npy'):
     atomic_files.write(out, lambda file: np.save(file, images))
+  elif points:
+    plots.save_png(out, plots.enlarge(plots.scatter(images), _ENLARGE.value))
   elif out.endswith('.gif') and _KIND.value == 'traversal':  # all latents move at once, side by side, there and back
     frames = [plots.image_grid(np.stack(shown[i::columns])) for i in range(columns)]
     plots.save_gif(out, frames + frames[-2:0:-1], options.samples.gif_fps)
@@ -79,7 +88,8 @@ def _draw(task, state, key, num, columns):
   kind = _KIND.value
   possible = [name for name in KINDS if isinstance(task, Generates if name in KINDS[:2] else TraversesLatents)]
   if kind not in possible:
-    hint = 'give it a picture of your own: --image=FILE' if isinstance(task, TransformsPictures) else ''
+    own = isinstance(task, TransformsPictures)
+    hint = 'it draws nothing by itself: give it a picture of your own, --image=FILE' if own else 'it draws nothing'
     hint = f'choose one of {", ".join(possible)}' if possible else hint
     raise UserError(f"a run of task '{task.options.task}' has nothing for --kind={kind}; {hint}")
   if _LABEL.value is not None:

@@ -25,6 +25,8 @@ A sweep is a Python file with a dict SWEEP:
   seeds: tuple of int
   metrics: {name in metrics.jsonl: its column}, of the last evaluation
   common: optional, {field: value, ...} for all runs
+
+In a value that is a text, {seed} is the seed of the run: so a run can read the folder of another run of the same seed.
 """
 
 import argparse
@@ -74,6 +76,7 @@ class Run:
     self.config = fields.pop('config')
     self.experiment, self.label, self.seed = experiment, label, seed
     self.workdir = workdir_of(out, experiment, label, seed)
+    fields = {name: x.format(seed=seed) if isinstance(x, str) else x for name, x in fields.items()}
     self.overrides = [f'--config.{field}={value}' for field, value in fields.items()] + list(overrides)
     self.arguments = [f'--config={self.config}', f'--workdir={self.workdir}', *self.overrides]
 

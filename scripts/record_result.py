@@ -21,7 +21,12 @@ from deconv.experiments import command, sweep
 from deconv.training import config_diff
 from scripts import result_files
 
-_NOT_FOR_A_ROW = 'config.seed', 'config.data.path', *(f'config.{name}' for name in config_diff.OF_A_MACHINE)
+_NOT_FOR_A_ROW = (
+  'config.seed',
+  'config.data.path',
+  'config.data.generated',
+  *(f'config.{name}' for name in config_diff.OF_A_MACHINE),
+)
 
 
 def _read_json(path):

@@ -260,6 +260,17 @@ TABLES = {
       value('held-out images: share closer', 'neighbour_closer_heldout', 2),
     ],
   ),
+  'classification': Table(
+    ('cnn_digits',),
+    [
+      config(),
+      _STEP,
+      value('accuracy', 'accuracy', 4),
+      value('of the worst class', 'accuracy_worst_class', 3),
+      value('cross-entropy, nats', 'cross_entropy', 3),
+      value('parameters', 'parameters', 0),
+    ],
+  ),
   'autoencoders': Table(
     ('vae_mnist', 'vae_mnist-grey', 'iwae_mnist-vae', 'iwae_mnist', 'conv_vae_mnist', 'conv_vae_mnist-relu'),
     [config(), _STEP, value('−ELBO', 'neg_elbo', 1), value('−log p(x)', 'nll', 1, best=min)],
@@ -402,6 +413,17 @@ TABLES = {
     ],
     footer=_geometric_means,
   ),
+  'native_layers': Table(
+    ('native_layers',),
+    [
+      field('case', 'name'),
+      *(Column(f'ours {part}', _rate('ours', part)) for part in ('forward', 'dx', 'dw', 'all')),
+      value('share', 'share', 2),
+      Column('torch all', _rate('torch', 'all')),
+      value('/ torch', 'ratio.torch', 2),
+    ],
+    footer=_geometric_means,
+  ),
   'layers_avx512': Table(
     newest('benchmark_ops-avx512-*'),
     [
@@ -422,6 +444,15 @@ TABLES = {
       value('images per second', 'images_per_second', 1),
       value('seconds per step', 'seconds', 3),
       value('ours over this', 'ours_over_this', 2),
+    ],
+  ),
+  'step_barriers': Table(
+    ('step_barriers',),
+    [
+      field('what is written to memory', 'name'),
+      field('step', 'group'),
+      value('seconds per step', 'seconds', 3),
+      value('times as fast as without', 'ratio.without', 2),
     ],
   ),
   'first_step': Table(
@@ -470,6 +501,21 @@ TABLES = {
     ],
   ),
   'tpu_bytes': Table(('tpu_bytes',), [field('program', 'name'), value('bytes / bytes of lax', 'ratio.bytes', 2)]),
+  'compiled_layers': Table(
+    ('compiled_layers',),
+    [
+      field('layer (float32, H100)', 'name'),
+      field('map', 'group'),
+      *(
+        value(f'{shown}: {what}', f'{kind}.{form}', digits)
+        for form, shown in (('lax', '`lax`'), ('ours', 'ours'))
+        for kind, what, digits in (
+          ('ratio', 'products over the count by hand', 2),
+          ('temporary_mib', 'temporary MiB', 1),
+        )
+      ),
+    ],
+  ),
   'compiled_programs': Table(
     ('compiled_programs',),
     [
@@ -556,6 +602,16 @@ TABLES = {
       field('operator', 'name'),
       value('ours, ms', 'seconds.ours', 0, 1000),
       value('other, ms', 'seconds.other', 0, 1000),
+    ],
+  ),
+  'inception': Table(
+    ('inception',),
+    [
+      field('network', 'name'),
+      value('s for 10,000 images', 'seconds_10000', 0),
+      value('s to compile', 'compile_seconds', 0),
+      value('GFLOP an image, by hand', 'gflop_by_hand', 3),
+      value('GFLOP an image, compiled', 'gflop_compiled', 3),
     ],
   ),
   'sorting': Table(('sorting',), [field('errors of', 'name'), value('times as fast', 'ratio.pairs', 1)]),

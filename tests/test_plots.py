@@ -189,3 +189,40 @@ def test_panel_of_a_prediction_of_the_middle():
   assert np.all(panel[3, 27] == 255) and np.all(panel[3, 28] == 0)
   with pytest.raises(ValueError, match='belong together'):
     plots.segmentation_panel(images[:1], masks[:1], predictions, ('ground', 'disc', 'square'))
+
+
+def test_scatter_pixel_by_pixel():
+  picture = plots.scatter([[-1.5, 1.5], [1.5, -0.5], [9, 9]], half=2.0, side=4)  # pixels of side 1; 2x2 each
+  blue = picture[..., 0] < 200
+  np.testing.assert_array_equal(blue, [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]])
+  twice = plots.scatter([[-1.5, 1.5]] * 2, half=2.0, side=4)
+  assert twice[0, 0, 0] < picture[0, 0, 0] < 255  # darker
+
+
+def test_scatter_shows_what_lies_behind_and_the_circles():
+  behind = [[-1.0, 0.0], [2.0, 0.0]]
+  picture = plots.scatter(np.zeros((1, 1, 1, 2)), behind, ([[0, 0]], 1.0), side=100)
+  scale = 100 / 2 / 2.5  # the farthest of `behind` is at 1 / 1.25 of the half width
+  grey = picture[50, round(50 + 2 * scale)]
+  assert grey.max() - grey.min() < 3 and grey.max() < 240
+  assert picture[50, 50, 2] > picture[50, 50, 0] + 20  # blue
+  orange = picture[50, round(50 + scale)].astype(int)
+  assert orange[0] > orange[2] + 100
+
+
+def test_named_grid_enlarges_and_writes_under_each_image():
+  images = np.zeros((3, 10, 20, 1), np.uint8)
+  grid = plots.named_grid(images, ['a', 'b', 'c'], columns=3, least=30)  # three times as large
+  assert grid.shape[1:] == (3 * (60 + 2) + 2, 1)
+  np.testing.assert_array_equal(grid[2:32, 2:62], 0)
+  assert (grid[32:] < 128).any() and (grid[:, 62:64] == 255).all()
+
+
+def test_confusion_matrix_shows_shares_of_the_rows():
+  picture = plots.confusion_matrix([[98, 2, 0], [0, 0, 0], [1, 0, 1]], ['cat', 'dog', 'elk']).astype(int)
+  assert picture.shape[-1] == 3
+  blue = (picture[..., 2] - picture[..., 0] > 100).mean()
+  red = (picture[..., 0] - picture[..., 2] > 20).mean()
+  assert blue > 0.05 and red > 0.05  # the two percent are seen too
+  many = plots.confusion_matrix(np.eye(40, dtype=int), [f'class {i}' for i in range(40)])
+  assert many.dtype == np.uint8 and many.shape[0] > 8 * 40

@@ -2,8 +2,9 @@
 
 import dataclasses
 
+from deconv.data.feed import chosen
 from deconv.data.files import celeba, digits, folders, masks, mnist, patches, photos, prepared, voc
-from deconv.data.rendered import digit_scenes, heads, scenes, shapes
+from deconv.data.rendered import digit_scenes, gaussians, heads, scenes, shapes
 from deconv.errors import UserError, did_you_mean
 
 # Each value takes (DataOptions, split) and returns a Source, or raises UserError when the data are not there.
@@ -16,6 +17,8 @@ SOURCES = {
   'celeba': celeba.open_celeba,
   'shapes': shapes.open_shapes,
   'heads': heads.open_heads,
+  'gaussian_ring': gaussians.open_ring,
+  'gaussian_grid': gaussians.open_grid,
   'scenes': scenes.open_scenes,
   'digit_scenes': digit_scenes.open_digit_scenes,
   'masks': masks.open_masks,
@@ -23,13 +26,16 @@ SOURCES = {
   'photos': photos.open_photos,
 }
 
+# Those whose items are points of the plane in place of images.
+_POINTS = 'gaussian_ring', 'gaussian_grid'
+
 
 def open_source(options, split=None):
   """Opens the data.
 
   Args:
     options: DataOptions.
-    split: which part; None is `options.split`.
+    split: which part; None is `options.split`, the one that is trained on.
 
   Returns:
     A Source with at least one image.
@@ -43,6 +49,10 @@ def open_source(options, split=None):
     raise UserError(
       f"no data source '{options.source}'{did_you_mean(options.source, SOURCES)}: data.source is one of "
       f'{", ".join(SOURCES)}.'
+    )
+  if options.points and options.source not in _POINTS:
+    raise UserError(
+      f"data.channels=2 is for points, the sources {' and '.join(_POINTS)}: set it to 1 or 3 for '{options.source}'."
     )
   of_patches = options.fit == 'patches'
   whole = dataclasses.replace(options, fit='crop') if of_patches else options
@@ -63,4 +73,6 @@ def open_source(options, split=None):
       f'the masks of {source.name} have the classes {", ".join(names)}, not data.class_names '
       f'({", ".join(options.class_names)}): set data.class_names to the former, or choose other data.'
     )
+  if options.per_class and split is None:
+    return chosen.first_of_each_class(source, options.per_class)
   return source

@@ -14,9 +14,9 @@ def measure(task, state, source, key, options):
     state, source, key, options: see Evaluator.
 
   Returns:
-    ({name: number}, {}, protocol), all empty without labels.
+    ({name: number}, {}, protocol), all empty without labels and for points, of which `modes` is the measure.
   """
-  if not source.num_classes:
+  if not source.num_classes or source.options.points:
     return {}, {}, {}
   drawn = samples.draw(task, state, source, key, options)
   if drawn.labels is None:

@@ -19,7 +19,7 @@ def measure(task, state, source, key, options):
     state, source, key, options: see Evaluator; `num_samples` is used.
 
   Returns:
-    ({'sample_nn_error': share of the real images that get another class than theirs}, {}, protocol); nothing for a task
+    ({'knn_error': share of the real images that get another class than theirs}, {}, protocol); nothing for a task
     without classes.
   """
   if not task.num_classes:
@@ -36,7 +36,7 @@ def measure(task, state, source, key, options):
     'source': source.name,
     **task.sampling_protocol(state),
   }
-  return {'sample_nn_error': float(np.mean(labels[nearest] != real['label']))}, {}, protocol
+  return {'knn_error': float(np.mean(labels[nearest] != real['label']))}, {}, protocol
 
 
 EVALUATOR = Evaluator(measure, needs=GeneratesClasses, split='eval')

@@ -17,8 +17,10 @@ def measure(task, state, source, key, options):
     state, source, key, options: see Evaluator.
 
   Returns:
-    ({name: number}, {'neighbours': uint8 image}, protocol).
+    ({name: number}, {'neighbours': uint8 image}, protocol), all empty for points of the plane.
   """
+  if source.options.points:
+    return {}, {}, {}
   drawn = samples.draw(task, state, source, key, options)
   numbers, matches = neighbours.compare(drawn.samples, drawn.reference, drawn.heldout)
   picture = neighbours.picture(drawn.samples[:SHOWN], drawn.reference[matches[:SHOWN]])

@@ -20,7 +20,7 @@ class Drawn(NamedTuple):
   a number would be for real images.
 
   Attributes:
-    samples: uint8 (n, height, width, channels), generated.
+    samples: uint8 (n, height, width, channels), generated; of points float32, and so are the others.
     reference: uint8 (m, height, width, channels), real.
     heldout: uint8 (k, height, width, channels), other real images of the same source.
     labels: int pair ((m,), (k,)) of the real images; None for an unlabelled source.
@@ -34,29 +34,29 @@ class Drawn(NamedTuple):
   protocol: dict
 
 
-class _Memory:
-  """The last `Drawn` and what it was drawn for, known by weak references: it is gone with the first of them."""
+class Memory:
+  """The last result and what it was made for, known by weak references: it is gone with the first of them."""
 
   def __init__(self):
-    self._kept = None  # (weak references, the other arguments, Drawn)
+    self._kept = None  # (weak references, the other arguments, result)
 
   def find(self, objects, others):
     """Returns what was kept for these very objects and equal other arguments, or None."""
     if self._kept is None:
       return None
-    references, same, drawn = self._kept
-    return drawn if same == others and all(ref() is thing for ref, thing in zip(references, objects)) else None
+    references, same, result = self._kept
+    return result if same == others and all(ref() is thing for ref, thing in zip(references, objects)) else None
 
-  def keep(self, objects, others, drawn):
+  def keep(self, objects, others, result):
     """Keeps one result, instead of the one before."""
-    self._kept = tuple(weakref.ref(thing, self._forget) for thing in objects), others, drawn
+    self._kept = tuple(weakref.ref(thing, self._forget) for thing in objects), others, result
 
   def _forget(self, reference):
     del reference
     self._kept = None
 
 
-_memory = _Memory()
+_memory = Memory()
 
 
 def draw(task, state, source, key, options):
@@ -83,7 +83,8 @@ def draw(task, state, source, key, options):
 
 
 def _draw(task, state, source, key, num):
-  samples = np.asarray(data.to_uint8(task.sample(state, key, num)))
+  samples = task.sample(state, key, num)
+  samples = np.asarray(samples if source.options.points else data.to_uint8(samples))
   reference, heldout, labels = split(source)
   protocol = {
     'source': source.name,

@@ -49,6 +49,29 @@ def summarize(counts):
   return {'coverage': float(np.mean(shares >= LEAST_SHARE / len(shares))), 'entropy': float(entropy)}
 
 
+def modes(counts, reference):
+  """Number of modes and the divergence of their shares, as for Stacked MNIST (Metz et al. 2017, section 3.3.1).
+
+  Args:
+    counts: number of samples in each class (classes,), as a classifier names them.
+    reference: number of real images in each class (classes,), of a labelled set.
+
+  Returns:
+    {'modes': how many of the classes that have real images have a sample too, 'mode_kl': KL(samples || real images) of
+    the shares in nats, infinite where a class without real images has a sample}.
+
+  Raises:
+    ValueError: the two are of different lengths, or all of one are 0.
+  """
+  counts, reference = np.asarray(counts, np.float64), np.asarray(reference, np.float64)
+  if counts.shape != reference.shape or not counts.sum() or not reference.sum():
+    raise ValueError(f'counts {counts.shape} and {reference.shape} must be of the same classes, and not all 0')
+  p, q = counts / counts.sum(), reference / reference.sum()
+  there = p > 0
+  divergence = np.inf if np.any(q[there] == 0) else np.sum(p[there] * np.log(p[there] / q[there]))
+  return {'modes': int(np.sum(there & (q > 0))), 'mode_kl': float(divergence)}
+
+
 def _features(images):
   """uint8 (n, height, width, channels) -> float32 (n, features) in [0, 1]: block averages."""
   n, height, width, channels = images.shape

@@ -12,11 +12,15 @@ decisions that move a PSNR by tenths of a decibel are arguments of every functio
   the luminance is rounded again, as MATLAB does); 'clipped': only clipped; 'raw': as it is.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from deconv.data.transforms.colour import luminance
+from deconv.data.transforms.levels import to_signed
+from deconv.errors import UserError
 from deconv.ops.resample import upsample_bicubic
 
 LIMIT_DB = 100.0  # PSNR of equal images
@@ -24,6 +28,7 @@ LEVELS = ('rounded', 'clipped', 'raw')
 SSIM_SIDE, SSIM_SIGMA = 11, 1.5
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
 MS_SSIM_LEAST_SIDE = SSIM_SIDE * 2 ** (len(MS_SSIM_WEIGHTS) - 1)
+_PAIRS_AT_ONCE = 50
 
 
 def psnr(images, targets, *, colour='rgb', shave=0, levels='rounded'):
@@ -65,33 +70,41 @@ def ssim(images, targets, *, colour='rgb', shave=0, levels='rounded'):
   return jnp.mean(luminances * structure, axis=(1, 2, 3))
 
 
-def ms_ssim(images, targets, *, colour='rgb', shave=0, levels='rounded'):
+def ms_ssim(images, targets, *, colour='rgb', shave=0, levels='rounded', scales=len(MS_SSIM_WEIGHTS)):
   """Multi-scale SSIM (Wang, Simoncelli & Bovik 2003): five scales, each the 2x2 means of the one before.
 
   Contrast and structure of the first four scales and the whole SSIM of the last, to the powers MS_SSIM_WEIGHTS; the
   means that are negative count as 0. The mean over channels comes last.
 
   Args:
-    images, targets: (b, h, w, c) floats in [-1, 1], at least MS_SSIM_LEAST_SIDE = 176 pixels a side inside of the
-      border.
+    images, targets: (b, h, w, c) floats in [-1, 1], at least 11 * 2^(scales - 1) pixels a side inside of the border,
+      MS_SSIM_LEAST_SIDE = 176 for all five scales.
     colour, shave, levels: see the top of this file.
+    scales: 5; with fewer, for small images, the powers are the first so many of MS_SSIM_WEIGHTS over their sum, and
+      the numbers compare with others of as many scales alone.
 
   Returns:
     float32 (b,), from 0 to 1.
 
   Raises:
-    ValueError: as `psnr`, or the images are too small.
+    ValueError: as `psnr`, the images are too small, or another number of scales than 1 to 5.
   """
   images, targets = _comparable(images, targets, colour, shave, levels)
-  if min(images.shape[1:3]) < MS_SSIM_LEAST_SIDE:
+  if not 1 <= scales <= len(MS_SSIM_WEIGHTS):
+    raise ValueError(f'ms_ssim: scales={scales} must be from 1 to {len(MS_SSIM_WEIGHTS)}')
+  least = SSIM_SIDE * 2 ** (scales - 1)
+  if min(images.shape[1:3]) < least:
     raise ValueError(
-      f'ms_ssim: {images.shape[1]}x{images.shape[2]} pixels inside of the border are too few: its five '
-      f'scales need {MS_SSIM_LEAST_SIDE} a side'
+      f'ms_ssim: {images.shape[1]}x{images.shape[2]} pixels inside of the border are too few: its {scales} '
+      f'scales need {least} a side'
     )
+  weights = MS_SSIM_WEIGHTS[:scales]
+  # The published powers add up to 1.0001 and stay as they are.
+  weights = weights if scales == len(MS_SSIM_WEIGHTS) else [weight / sum(weights) for weight in weights]
   product = 1.0
-  for scale, weight in enumerate(MS_SSIM_WEIGHTS):
+  for scale, weight in enumerate(weights):
     luminances, structure = ssim_maps(images, targets)
-    last = scale == len(MS_SSIM_WEIGHTS) - 1
+    last = scale == scales - 1
     mean = jnp.mean(luminances * structure if last else structure, axis=(1, 2))
     product = product * jnp.maximum(mean, 0.0) ** weight
     if not last:
@@ -128,6 +141,51 @@ def ssim_maps(images, targets, peak=255.0):
     return (p - q + 2 * constant) / (p + q + 2 * constant)
 
   return ratio(mean**2, c1), ratio(variance, c2)
+
+
+def pair_similarity(images, labels=None, *, pairs=1000, seed=0):
+  """How alike images of one set are: mean MS-SSIM of random pairs (Odena, Olah & Shlens 2017, section 4.2).
+
+  It is high where a generator makes one image over and over; what diversity there can be, the same number of real
+  images says. Small images get as many of the five scales as they have room for.
+
+  Args:
+    images: uint8 (n, h, w, c), 11 pixels a side or more.
+    labels: int (n,): pairs are of one class, as in the paper; None = of any two images.
+    pairs: how many, of two different images each.
+    seed: of the pairs.
+
+  Returns:
+    (mean, standard deviation over the pairs, scales): float, float, int.
+
+  Raises:
+    UserError: images below 11 pixels a side, or no two of a class.
+  """
+  side = min(images.shape[1:3])
+  if side < SSIM_SIDE:
+    raise UserError(f'MS-SSIM has a window of {SSIM_SIDE} pixels, and the images are {side} wide: take larger ones')
+  scales = min(len(MS_SSIM_WEIGHTS), int(np.log2(side / SSIM_SIDE)) + 1)
+  labels = np.zeros(len(images), int) if labels is None else np.asarray(labels)
+  groups = [group for label in np.unique(labels) if len(group := np.flatnonzero(labels == label)) > 1]
+  if not groups:
+    raise UserError(f'there are no two images of a class among {len(images)}: take more of them')
+  random = np.random.default_rng(seed)
+  shares = np.array([len(group) for group in groups]) / sum(map(len, groups))
+  chosen = random.choice(len(groups), pairs, p=shares)
+  pairs = np.stack([random.choice(groups[i], 2, replace=False) for i in chosen])
+  found = []
+  for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+    # One compiled shape: the last part is filled up with its first pair.
+    part = pairs[start : start + _PAIRS_AT_ONCE]
+    whole = np.concatenate([part, np.repeat(part[:1], _PAIRS_AT_ONCE - len(part), axis=0)])
+    found.append(np.asarray(_similar(images[whole[:, 0]], images[whole[:, 1]], scales))[: len(part)])
+  found = np.concatenate(found).astype(np.float64)
+  return float(found.mean()), float(found.std()), scales
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _similar(images, others, scales):
+  return ms_ssim(to_signed(images), to_signed(others), scales=scales)
 
 
 def bicubic_baseline(images, scale):

@@ -6,8 +6,8 @@ the task knows. It has no defaults of its own, and raises UserError where the si
 MODELS are the networks of GANs: builder(options, image_shape=(height, width, channels), dtype=..., batch_norm_axis=...)
 returns (generator, discriminator, latent): two Linen modules, generator(z, train) and discriminator(images, train), and
 a `Latent`; a conditional discriminator also takes `labels` int32 (batch,), a conditional generator finds them in the
-latent. `dtype` is what is computed in (parameters and statistics stay float32), `batch_norm_axis` the mapped axis
-over which batch norm takes its statistics, or None.
+latent. heads.py says what a discriminator returns. `dtype` is what is computed in (parameters and statistics stay
+float32), `batch_norm_axis` the mapped axis over which batch norm takes its statistics, or None.
 
 AUTOENCODERS: builder(options, image_shape=..., outputs=..., dtype=...) returns the modules (encoder, decoder);
 `outputs` is what a likelihood wants for each pixel.
@@ -21,10 +21,15 @@ SEGMENTERS are segmentation networks: builder(options, image_shape=..., num_clas
 batch_norm_axis=...) returns one module: module.apply(variables, images in [-1, 1] (batch, height, width, channels),
 train=bool, rngs={'dropout': key}) -> logits float32 (batch, height', width', num_classes). `side_scores` asks for the
 scores of coarser maps that deep supervision trains.
+
+CLASSIFIERS: builder(options, dtype=..., batch_norm_axis=...) returns one module: module.apply(variables, images in
+[-1, 1] (batch, height, width, channels), train=bool, rngs={'dropout': key}) -> (logits float32 (batch, num_classes),
+features float32 (batch, n)).
 """
 
 from deconv.models import (
   autoencoder,
+  classifier,
   context_encoder,
   dcgan,
   dcgan28,
@@ -35,13 +40,22 @@ from deconv.models import (
   linknet,
   mlp_gan,
   rednet,
+  resnet_gan,
   segnet,
+  sndcgan,
   superres,
   unet,
   vae,
 )
 
-MODELS = {'dcgan': dcgan.build, 'dcgan28': dcgan28.build, 'gan28': gan28.build, 'mlp_gan': mlp_gan.build}
+MODELS = {
+  'dcgan': dcgan.build,
+  'dcgan28': dcgan28.build,
+  'gan28': gan28.build,
+  'mlp_gan': mlp_gan.build,
+  'resnet_gan': resnet_gan.build,
+  'sndcgan': sndcgan.build,
+}
 
 AUTOENCODERS = {'vae_mlp': vae.build_mlp, 'vae_conv': vae.build_conv, 'dcign': dcign.build}
 
@@ -62,3 +76,5 @@ SEGMENTERS = {
   'unet': unet.build,
   'linknet': linknet.build,
 }
+
+CLASSIFIERS = {'cnn': classifier.build}

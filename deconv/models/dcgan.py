@@ -30,7 +30,7 @@ import jax.numpy as jnp
 
 from deconv import layers
 from deconv.errors import UserError
-from deconv.models import norms
+from deconv.models import heads, norms
 from deconv.models.latent import Latent
 from deconv.options.models.gan import DcganOptions
 
@@ -48,17 +48,9 @@ def _doublings(height, width):
   return n
 
 
-def _norm(network, kind, train):
-  """Returns what normalises a Generator or a Discriminator: a function of a name, see deconv.models.norms.make."""
-  return functools.partial(
-    norms.make,
-    kind,
-    train=train,
-    axis_name=network.axis_name,
-    dtype=network.dtype,
-    decay=network.options.batch_norm_momentum,
-    gain=nn.initializers.ones if network.options.preset == 'paper' else layers.normal(0.02, mean=1.0),
-  )
+def _gain(options):
+  """The initialiser of the gain of a norm."""
+  return nn.initializers.ones if options.preset == 'paper' else layers.normal(0.02, mean=1.0)
 
 
 class Generator(nn.Module):
@@ -82,7 +74,8 @@ class Generator(nn.Module):
   def __call__(self, z, train):
     n = _doublings(self.resolution, self.resolution)
     width, paper = self.options.width, self.options.preset == 'paper'
-    norm = _norm(self, self.options.gen_norm, train)
+    z, label = norms.for_generator(self.options, z)
+    norm = norms.of(self, self.options.gen_norm, train, gain=_gain(self.options), label=label)
     plain = self.options.gen_norm == 'none'
     up = functools.partial(
       layers.Upsample,
@@ -91,9 +84,17 @@ class Generator(nn.Module):
       factor=2,
       dtype=self.dtype,
       kernel_init=layers.normal(0.02),
+      spectral_norm=self.options.gen_spectral_norm,
     )
     features = width * 2 ** (n - 1)
-    x = nn.Dense(4 * 4 * features, use_bias=plain, dtype=self.dtype, kernel_init=layers.normal(0.02), name='project')(z)
+    x = layers.Dense(
+      4 * 4 * features,
+      use_bias=plain,
+      dtype=self.dtype,
+      kernel_init=layers.normal(0.02),
+      spectral_norm=self.options.gen_spectral_norm,
+      name='project',
+    )(z)
     if paper:
       x = norm('norm_0')(x.reshape(-1, 4, 4, features))
     else:
@@ -107,7 +108,8 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Image (batch, resolution, resolution, channels) in [-1, 1] -> logit (batch,) float32, positive for 'real'.
+  """Image (batch, resolution, resolution, channels) in [-1, 1] -> logit (batch,) float32, positive for 'real', and what
+  else deconv.models.heads.say has.
 
   Attributes: as in Generator; `options.width` is that of the first feature map, and `options.upsample` has no effect.
   """
@@ -117,10 +119,12 @@ class Discriminator(nn.Module):
   dtype: Any
 
   @nn.compact
-  def __call__(self, x, train):
+  def __call__(self, x, train, labels=None):
     n = _doublings(*x.shape[1:3])
     width, leak, bias = self.options.width, self.options.leak, self.options.preset == 'paper'
-    norm, plain = _norm(self, self.options.disc_norm, train), self.options.disc_norm == 'none'
+    norm = norms.of(self, self.options.disc_norm, train, gain=_gain(self.options))
+    plain = self.options.disc_norm == 'none'
+    x = norms.for_discriminator(self.options, x, labels)
     pad = (self.options.kernel_size - 1) // 2
     # An even window needs (k - 2) / 2 on both sides to halve the side exactly; an odd one drops the last column.
     down = functools.partial(
@@ -130,14 +134,15 @@ class Discriminator(nn.Module):
       padding=pad,
       dtype=self.dtype,
       kernel_init=layers.normal(0.02),
+      spectral_norm=self.options.disc_spectral_norm,
     )
     x = down(width, use_bias=bias, name='down_1')(x)  # b 2*2**n 2*2**n width
     x = nn.leaky_relu(x, leak)
     for i in range(2, n + 1):
       x = down(width * 2 ** (i - 1), use_bias=plain, name=f'down_{i}')(x)
       x = nn.leaky_relu(norm(f'norm_{i}')(x), leak)  # b 4*2**(n-i) 4*2**(n-i) (width * 2**(i-1))
-    x = x.reshape(x.shape[0], -1).astype(jnp.float32)  # b (4 * 4 * width * 2**(n-1))
-    return nn.Dense(1, use_bias=bias, kernel_init=layers.normal(0.02), name='logit')(x)[:, 0]
+    x = x.reshape(x.shape[0], -1)  # b (4 * 4 * width * 2**(n-1))
+    return heads.say(self, x, labels, kernel_init=layers.normal(0.02), use_bias=bias)
 
 
 def build(options, *, image_shape, dtype, batch_norm_axis):
@@ -149,4 +154,4 @@ def build(options, *, image_shape, dtype, batch_norm_axis):
   _doublings(*image_shape[:2])
   common = dict(options=options, axis_name=batch_norm_axis, dtype=dtype)
   generator = Generator(resolution=image_shape[0], channels=image_shape[2], **common)
-  return generator, Discriminator(**common), Latent(options.latent_size, 'uniform')
+  return generator, Discriminator(**common), Latent.of(options, 'uniform')

@@ -20,25 +20,11 @@ import jax.numpy as jnp
 
 from deconv import layers
 from deconv.errors import UserError
-from deconv.models import norms
+from deconv.models import heads, norms
 from deconv.models.latent import Latent
 from deconv.options.models.gan import Dcgan28Options
 
 _init = layers.normal(0.02)
-
-
-def _norm(network, kind, train):
-  """Returns a function of a name: see deconv.models.norms.make."""
-  options = network.options
-  return functools.partial(
-    norms.make,
-    kind,
-    train=train,
-    axis_name=network.axis_name,
-    dtype=network.dtype,
-    decay=options.batch_norm_momentum,
-    affine=options.norm_affine,
-  )
 
 
 class Generator(nn.Module):
@@ -59,8 +45,13 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, train):
     options = self.options
-    norm = _norm(self, options.gen_norm, train)
-    dense = functools.partial(nn.Dense, use_bias=False, dtype=self.dtype, kernel_init=_init)
+    joined = options.gen_label == 'concat'
+    label = z[:, -options.num_classes :] if joined else None
+    z, by_norm = norms.for_generator(options, z)
+    norm = norms.of(self, options.gen_norm, train, affine=options.norm_affine, label=by_norm)
+    dense = functools.partial(
+      layers.Dense, use_bias=False, dtype=self.dtype, kernel_init=_init, spectral_norm=self.options.gen_spectral_norm
+    )
     up = functools.partial(
       layers.Upsample,
       kind=options.upsample,
@@ -68,8 +59,8 @@ class Generator(nn.Module):
       use_bias=False,
       dtype=self.dtype,
       kernel_init=_init,
+      spectral_norm=self.options.gen_spectral_norm,
     )
-    label = z[:, -options.num_classes :] if options.num_classes else None
     x = nn.relu(norm('norm_1')(dense(options.hidden, name='dense_1')(z)))  # b hidden
     x = dense(7 * 7 * 2 * options.width, name='dense_2')(norms.join(x, label))
     x = nn.relu(norm('norm_2')(x)).reshape(-1, 7, 7, 2 * options.width)  # b 7 7 (2 * width)
@@ -91,7 +82,7 @@ class Discriminator(nn.Module):
   @nn.compact
   def __call__(self, x, train, labels=None):
     options = self.options
-    norm = _norm(self, options.disc_norm, train)
+    norm = norms.of(self, options.disc_norm, train, affine=options.norm_affine)
     down = functools.partial(
       layers.Conv,
       kernel_size=options.kernel_size,
@@ -100,6 +91,7 @@ class Discriminator(nn.Module):
       use_bias=False,
       dtype=self.dtype,
       kernel_init=_init,
+      spectral_norm=self.options.disc_spectral_norm,
     )
     label = norms.one_hot(labels, options.num_classes, jnp.float32) if options.disc_label == 'concat' else None
     x = (x + 1) / 2
@@ -107,9 +99,18 @@ class Discriminator(nn.Module):
     x = norm('norm_2')(down(2 * options.width, name='down_2')(norms.join(x, label)))
     x = nn.leaky_relu(x, options.leak)  # b 7 7 (2 * width)
     x = norms.join(x.reshape(len(x), -1), label)
-    x = norm('norm_3')(nn.Dense(options.hidden, use_bias=False, dtype=self.dtype, kernel_init=_init, name='dense')(x))
-    x = norms.join(nn.leaky_relu(x, options.leak), label).astype(jnp.float32)  # b (hidden + classes)
-    return nn.Dense(1, use_bias=False, kernel_init=_init, name='logit')(x)[:, 0]
+    x = norm('norm_3')(
+      layers.Dense(
+        options.hidden,
+        use_bias=False,
+        dtype=self.dtype,
+        kernel_init=_init,
+        spectral_norm=self.options.disc_spectral_norm,
+        name='dense',
+      )(x)
+    )
+    x = norms.join(nn.leaky_relu(x, options.leak), label)  # b (hidden + classes)
+    return heads.say(self, x, labels, kernel_init=_init, use_bias=False)
 
 
 def build(options, *, image_shape, dtype, batch_norm_axis):
@@ -124,5 +125,5 @@ def build(options, *, image_shape, dtype, batch_norm_axis):
       'set data.image_size to 28 or model.name to dcgan'
     )
   common = dict(options=options, axis_name=batch_norm_axis, dtype=dtype)
-  latent = Latent(options.latent_size + options.num_classes, 'uniform', options.num_classes)
+  latent = Latent.of(options, 'uniform')
   return Generator(channels=image_shape[2], **common), Discriminator(**common), latent

@@ -37,12 +37,29 @@ class Generator(nn.Module):
     del train  # neither batch norm nor dropout
     width, leak = self.options.width, self.options.leak
     wide = 2 * width
-    x = nn.Dense(7 * 7 * wide, dtype=self.dtype, kernel_init=_init, name='project')(z)
+    x = layers.Dense(
+      7 * 7 * wide, dtype=self.dtype, kernel_init=_init, spectral_norm=self.options.gen_spectral_norm, name='project'
+    )(z)
     x = nn.leaky_relu(x.reshape(-1, 7, 7, wide), leak)  # b 7 7 (2 * width)
-    up = dict(kind=self.options.upsample, kernel_size=4, factor=2, dtype=self.dtype, kernel_init=_init)
+    up = dict(
+      kind=self.options.upsample,
+      kernel_size=4,
+      factor=2,
+      dtype=self.dtype,
+      kernel_init=_init,
+      spectral_norm=self.options.gen_spectral_norm,
+    )
     x = nn.leaky_relu(layers.Upsample(wide, **up, name='up_1')(x), leak)  # b 14 14 (2 * width)
     x = nn.leaky_relu(layers.Upsample(width, **up, name='up_2')(x), leak)  # b 28 28 width
-    x = layers.Conv(self.channels, 7, padding=3, dtype=self.dtype, kernel_init=_init, name='image')(x)
+    x = layers.Conv(
+      self.channels,
+      7,
+      padding=3,
+      dtype=self.dtype,
+      kernel_init=_init,
+      spectral_norm=self.options.gen_spectral_norm,
+      name='image',
+    )(x)
     # b 28 28 channels
     return jnp.tanh(x.astype(jnp.float32))
 
@@ -63,11 +80,20 @@ class Discriminator(nn.Module):
   def __call__(self, x, train):
     width = self.options.width
     for i in (1, 2):
-      x = layers.Conv(width * i, 5, strides=2, padding=2, dtype=self.dtype, kernel_init=_init, name=f'down_{i}')(x)
+      x = layers.Conv(
+        width * i,
+        5,
+        strides=2,
+        padding=2,
+        dtype=self.dtype,
+        kernel_init=_init,
+        spectral_norm=self.options.disc_spectral_norm,
+        name=f'down_{i}',
+      )(x)
       x = nn.leaky_relu(x, self.options.leak)  # b 14 14 width, b 7 7 (2 * width)
       x = nn.Dropout(self.options.dropout, deterministic=not train)(x)
     x = x.reshape(x.shape[0], -1).astype(jnp.float32)  # b (7 * 7 * 2 * width)
-    return nn.Dense(1, kernel_init=_init, name='logit')(x)[:, 0]
+    return layers.Dense(1, kernel_init=_init, spectral_norm=self.options.disc_spectral_norm, name='logit')(x)[:, 0]
 
 
 def build(options, *, image_shape, dtype, batch_norm_axis):
@@ -83,4 +109,4 @@ def build(options, *, image_shape, dtype, batch_norm_axis):
       'set data.image_size to 28 or model.name to dcgan'
     )
   generator = Generator(options=options, channels=image_shape[2], dtype=dtype)
-  return generator, Discriminator(options=options, dtype=dtype), Latent(options.latent_size, 'normal')
+  return generator, Discriminator(options=options, dtype=dtype), Latent.of(options, 'normal')

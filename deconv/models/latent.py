@@ -4,26 +4,47 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from deconv.rng import stream
 
 
 @dataclasses.dataclass(frozen=True)
 class Latent:
-  """The distribution of what a generator takes: z, and after it the label as a vector of zeros and a one.
+  """The distribution of what a generator takes: z, after it the codes, and last the label.
+
+  A categorical code and the label are vectors of zeros and a one, all values of a code as likely; a continuous code is
+  uniform in [-1, 1] (Chen et al. 2016, section 7).
 
   Attributes:
     size: length of all of it.
     distribution: of z: 'uniform' in [-1, 1] or 'normal' (standard).
     classes: number of classes of the label; 0 = none.
+    categorical: numbers of values of the categorical codes.
+    continuous: number of continuous codes.
   """
 
   size: int
   distribution: str
   classes: int = 0
+  categorical: tuple[int, ...] = ()
+  continuous: int = 0
+
+  @classmethod
+  def of(cls, options, distribution):
+    """Returns the latent of a network whose options are a deconv.options.models.gan.GanModelOptions."""
+    size = options.latent_size + options.num_codes + options.num_classes
+    return cls(size, distribution, options.num_classes, options.categorical_codes, options.continuous_codes)
 
   @property
   def noise(self):
     """Length of z."""
-    return self.size - self.classes
+    return self.size - self.classes - self.codes
+
+  @property
+  def codes(self):
+    """Length of all codes."""
+    return sum(self.categorical) + self.continuous
 
   def sample(self, key, num, labels=None):
     """Returns float32 (num, size); labels int (num,), by default 0, 1, ... in turn."""
@@ -31,25 +52,42 @@ class Latent:
       z = jax.random.uniform(key, (num, self.noise), jnp.float32, minval=-1.0, maxval=1.0)
     else:
       z = jax.random.normal(key, (num, self.noise), jnp.float32)
-    if not self.classes:
-      return z
-    labels = jnp.arange(num) % self.classes if labels is None else labels
-    return jnp.concatenate([z, jax.nn.one_hot(labels, self.classes, dtype=jnp.float32)], axis=-1)
+    parts = [z]
+    for i, values in enumerate(self.categorical):
+      drawn = jax.random.randint(stream(key, f'categorical_{i}'), (num,), 0, values)
+      parts.append(jax.nn.one_hot(drawn, values, dtype=jnp.float32))
+    if self.continuous:
+      shape = num, self.continuous
+      parts.append(jax.random.uniform(stream(key, 'continuous'), shape, jnp.float32, minval=-1.0, maxval=1.0))
+    if self.classes:
+      labels = jnp.arange(num) % self.classes if labels is None else labels
+      parts.append(jax.nn.one_hot(labels, self.classes, dtype=jnp.float32))
+    return jnp.concatenate(parts, axis=-1) if len(parts) > 1 else z
 
   def labels(self, latents):
     """Returns the labels int32 (n,) in latents (n, size); None without labels."""
-    return jnp.argmax(latents[:, self.noise :], axis=-1).astype(jnp.int32) if self.classes else None
+    return jnp.argmax(latents[:, -self.classes :], axis=-1).astype(jnp.int32) if self.classes else None
+
+  def codes_of(self, latents):
+    """Returns the codes in latents (n, size): ([one-hot (n, values), ...], continuous (n, number))."""
+    return self.split_codes(latents[:, self.noise : self.noise + self.codes])
+
+  def split_codes(self, codes):
+    """Returns the parts of codes (n, codes): ([categorical (n, values), ...], continuous (n, number))."""
+    *categorical, continuous = jnp.split(codes, np.cumsum(self.categorical), axis=-1) if self.categorical else [codes]
+    return categorical, continuous
 
   def interpolate(self, start, end, num):
     """Returns float32 (num, size) from `start` to `end`, both (size,), ends included.
 
     Straight lines for uniform codes (Radford et al. 2015, figure 4). Normal codes follow the great circle (White
     2016), because the middle of a straight line between two of them is shorter than nearly all codes that the
-    generator has seen. The label stays that of `start`.
+    generator has seen. Codes and label stay those of `start`.
     """
-    label = jnp.broadcast_to(start[self.noise :], (num, self.classes))
     path = self._path(start[: self.noise], end[: self.noise], num)
-    return jnp.concatenate([path, label], axis=-1) if self.classes else path
+    if self.noise == self.size:
+      return path
+    return jnp.concatenate([path, jnp.broadcast_to(start[self.noise :], (num, self.size - self.noise))], axis=-1)
 
   def _path(self, start, end, num):
     """The way of z (num, noise)."""

@@ -10,12 +10,14 @@ from typing import Any
 from flax import linen as nn
 import jax.numpy as jnp
 
+from deconv import layers
+from deconv.models import heads, norms
 from deconv.models.latent import Latent
 from deconv.options.models.gan import MlpGanOptions
 
 
 class Generator(nn.Module):
-  """z (batch, latent) -> image (batch, *image_shape) float32 in [-1, 1].
+  """z (batch, latent) -> image (batch, *image_shape) float32 in [-1, 1]; with output='linear' in any range.
 
   Attributes:
     options: deconv.options.models.gan.MlpGanOptions.
@@ -30,30 +32,33 @@ class Generator(nn.Module):
   @nn.compact
   def __call__(self, z, train):
     del train
-    z = _hidden(self, z)
-    x = nn.Dense(math.prod(self.image_shape), dtype=self.dtype, name='image')(z)  # b (height * width * channels)
-    return jnp.tanh(x.astype(jnp.float32)).reshape(-1, *self.image_shape)
+    spectral = self.options.gen_spectral_norm
+    z = _hidden(self, z, spectral)
+    x = layers.Dense(math.prod(self.image_shape), dtype=self.dtype, spectral_norm=spectral, name='image')(z)
+    x = x.astype(jnp.float32).reshape(-1, *self.image_shape)
+    return jnp.tanh(x) if self.options.output == 'tanh' else x
 
 
 class Discriminator(nn.Module):
-  """Image (batch, height, width, channels) in [-1, 1] -> logit (batch,) float32, positive for 'real'; attributes as
-  above."""
+  """Image (batch, height, width, channels) in [-1, 1] -> see deconv.models.heads.say; attributes as above."""
 
   options: MlpGanOptions
   dtype: Any
 
   @nn.compact
-  def __call__(self, x, train):
+  def __call__(self, x, train, labels=None):
     del train
-    x = _hidden(self, x.reshape(x.shape[0], -1))
-    return nn.Dense(1, name='logit')(x.astype(jnp.float32))[:, 0]
+    spectral = self.options.disc_spectral_norm
+    x = _hidden(self, norms.for_discriminator(self.options, x.reshape(x.shape[0], -1), labels), spectral)
+    return heads.say(self, x, labels, kernel_init=nn.initializers.lecun_normal())
 
 
-def _hidden(network, x):
+def _hidden(network, x, spectral):
   """The hidden layers of a Generator or a Discriminator: (batch, features) -> (batch, hidden)."""
   options = network.options
   for i in range(options.depth):
-    x = nn.leaky_relu(nn.Dense(options.hidden, dtype=network.dtype, name=f'hidden_{i + 1}')(x), options.leak)
+    x = layers.Dense(options.hidden, dtype=network.dtype, spectral_norm=spectral, name=f'hidden_{i + 1}')(x)
+    x = nn.leaky_relu(x, options.leak)
   return x
 
 
@@ -61,4 +66,4 @@ def build(options, *, image_shape, dtype, batch_norm_axis):
   """Returns (generator, discriminator, latent) for images of `image_shape` (height, width, channels)."""
   del batch_norm_axis  # no batch norm
   generator = Generator(options=options, image_shape=tuple(image_shape), dtype=dtype)
-  return generator, Discriminator(options=options, dtype=dtype), Latent(options.latent_size, 'normal')
+  return generator, Discriminator(options=options, dtype=dtype), Latent.of(options, 'normal')

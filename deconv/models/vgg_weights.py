@@ -13,15 +13,14 @@ A flat fc6, (4096, 25088) or in the last row (25088, 4096), is taken apart in th
 `model.pixels`: 'imagenet' for torchvision's, 'caffe' for the authors'.
 """
 
-import os
 import re
-import zipfile
 
 from absl import logging
 import jax.numpy as jnp
 import numpy as np
 
 from deconv.errors import UserError
+from deconv.models import weight_files
 
 NAMES = tuple(f'conv{i + 1}_{j + 1}' for i, n in enumerate((2, 2, 3, 3, 3)) for j in range(n))
 _FEATURES = dict(zip((0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), NAMES))  # between them: ReLU and pooling
@@ -42,7 +41,7 @@ def load(path):
   Raises:
     UserError: no such file, another format, a broken file, or not all of the 13 convolutions in it.
   """
-  arrays, out = _read(path), {}
+  arrays, out = weight_files.read(path, 'model.weights'), {}
   for name, value in arrays.items():
     place = _place(name)
     if place:
@@ -51,8 +50,8 @@ def load(path):
   missing = [f'{name} ({part})' for name in NAMES for part in ('kernel', 'bias') if part not in out.get(name, {})]
   if missing:
     raise UserError(
-      f"'{path}' is not a file of VGG-16's weights: it lacks {_some(missing)}; its arrays are called "
-      f'{_some(sorted(arrays))}'
+      f"'{path}' is not a file of VGG-16's weights: it lacks {weight_files.some(missing)}; its arrays are called "
+      f'{weight_files.some(sorted(arrays))}'
     )
   return {name: {kind: np.asarray(value, np.float32) for kind, value in layer.items()} for name, layer in out.items()}
 
@@ -111,34 +110,6 @@ def _filled(layer, weights):
   return {kind: jnp.asarray(weights[kind], value.dtype) if kind in weights else value for kind, value in layer.items()}
 
 
-def _read(path):
-  """Returns {name: array} of a file."""
-  ending = os.path.splitext(path)[1]
-  if not os.path.isfile(path):
-    raise UserError(f"model.weights: there is no file '{path}'")
-  if ending == '.npz':
-    try:
-      with np.load(path, allow_pickle=False) as file:
-        return dict(file)
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-      raise UserError(f"model.weights: '{path}' cannot be read as .npz: {error}") from error
-  if ending == '.safetensors':
-    try:
-      from safetensors import SafetensorError
-      from safetensors.numpy import load_file
-    except ImportError as error:
-      raise UserError(
-        f"model.weights: '{path}' needs the library safetensors: pip install safetensors, or save the weights as .npz"
-      ) from error
-    try:
-      return load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError) as error:  # the last two: bfloat16, which numpy lacks
-      raise UserError(f"model.weights: '{path}' cannot be read as .safetensors: {error}") from error
-  raise UserError(
-    f"model.weights: '{path}' must end in .npz or .safetensors (a state dict of PyTorch can be saved as either)"
-  )
-
-
 def _place(name):
   """Returns (layer, 'kernel' or 'bias', kernel is (out, in, ...)) for the name of an array, or None."""
   match = re.fullmatch(r'(features|classifier)\.(\d+)\.(weight|bias)', name)
@@ -168,7 +139,3 @@ def _kernel(path, name, layer, value, torch_layout):
       '(perhaps the file is of VGG-16 with batch norm, whose layers are numbered differently; use plain VGG-16)'
     )
   return value.transpose(2, 3, 1, 0) if torch_layout else value
-
-
-def _some(names, limit=6):
-  return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '')

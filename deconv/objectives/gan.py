@@ -12,6 +12,7 @@ ones, so that the loss of an example does not depend on its neighbours.
 
 from collections.abc import Callable
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -30,6 +31,8 @@ class Objective(NamedTuple):
     relativistic: whether both take logits minus the mean of the other side's: see `centred`.
     boundary: the logit at which an image is as likely real as generated; None where only differences mean something.
     has_labels: whether `disc` compares with a label of the reals, which may be smoothed.
+    constants: losses of a discriminator that says the same of every image (but for one of scores without a zero), and
+      of one that is past the margins of a hinge everywhere: where a training sits still.
   """
 
   disc: Callable
@@ -37,6 +40,7 @@ class Objective(NamedTuple):
   relativistic: bool = False
   boundary: float | None = 0.0
   has_labels: bool = False
+  constants: tuple[float, ...] = ()
 
   def disc_loss(self, real, fake, means):
     """Returns the discriminator's loss (batch,) of logits (batch,), whose means over the whole batch are given."""
@@ -131,13 +135,19 @@ def relativistic_least_squares(real_logits, fake_logits):
   return jnp.square(real_logits - 1) + jnp.square(fake_logits + 1)
 
 
+_BLIND = 2 * math.log(2)  # cross entropy of probabilities of 1/2
+
 OBJECTIVES = {
-  'non_saturating': Objective(cross_entropy, non_saturating, has_labels=True),
-  'minimax': Objective(cross_entropy, minimax, has_labels=True),
-  'wasserstein': Objective(wasserstein_disc, wasserstein_gen, boundary=None),
-  'lsgan': Objective(least_squares_disc, least_squares_gen, boundary=0.5, has_labels=True),
-  'hinge': Objective(hinge_disc, wasserstein_gen),
-  'ragan': Objective(cross_entropy, cross_entropy, relativistic=True, boundary=None, has_labels=True),
-  'ralsgan': Objective(relativistic_least_squares, relativistic_least_squares, relativistic=True, boundary=None),
-  'rahinge': Objective(hinge_disc, hinge_disc, relativistic=True, boundary=None),
+  'non_saturating': Objective(cross_entropy, non_saturating, has_labels=True, constants=(_BLIND,)),
+  'minimax': Objective(cross_entropy, minimax, has_labels=True, constants=(_BLIND,)),
+  'wasserstein': Objective(wasserstein_disc, wasserstein_gen, boundary=None, constants=(0.0,)),
+  'lsgan': Objective(least_squares_disc, least_squares_gen, boundary=0.5, has_labels=True, constants=(0.25,)),
+  'hinge': Objective(hinge_disc, wasserstein_gen, constants=(0.0, 2.0)),
+  'ragan': Objective(
+    cross_entropy, cross_entropy, relativistic=True, boundary=None, has_labels=True, constants=(_BLIND,)
+  ),
+  'ralsgan': Objective(
+    relativistic_least_squares, relativistic_least_squares, relativistic=True, boundary=None, constants=(2.0,)
+  ),
+  'rahinge': Objective(hinge_disc, hinge_disc, relativistic=True, boundary=None, constants=(0.0, 2.0)),
 }

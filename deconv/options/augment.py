@@ -10,7 +10,7 @@ from deconv.options.options import Options
 
 @dataclasses.dataclass(frozen=True)
 class AugmentOptions(Options):
-  """Segmentation: what of an image and its mask is varied and how far. The defaults vary nothing.
+  """Segmentation, classification: what of an image and its mask is varied and how far. The defaults vary nothing.
 
   Attributes:
     flip: mirror left and right with probability 1/2.
@@ -19,6 +19,7 @@ class AugmentOptions(Options):
       or of `crop`, is cut from the enlarged image at a random place; if the enlarged image is smaller, it is centred in
       the window.
     rotate_degrees: largest angle of rotation, in degrees; the angle is uniform, to either side.
+    shift: largest shift in each direction, in pixels; whole numbers, each equally likely, for rows and for columns.
     crop: side of the square window that is trained on, in pixels; 0 = height and width of the image.
     elastic_sigma: standard deviation of an elastic deformation, in pixels. The points of a 3x3 grid over the window are
       shifted in both directions; cubics interpolate between them (Ronneberger et al. 2015, section 3.1: 10 pixels).
@@ -36,6 +37,7 @@ class AugmentOptions(Options):
   scale_min: float = 1.0
   scale_max: float = 1.0
   rotate_degrees: float = 0.0
+  shift: int = 0
   crop: int = 0
   elastic_sigma: float = 0.0
   brightness: float = 0.0
@@ -52,6 +54,7 @@ class AugmentOptions(Options):
       )
     self._between(
       rotate_degrees=(0, 180),
+      shift=(0, 2**30),
       crop=(0, 2**30),
       elastic_sigma=(0, math.inf),
       brightness=(0, 1),
@@ -67,12 +70,20 @@ class AugmentOptions(Options):
   @property
   def warps(self) -> bool:
     """Whether pixels move other than by mirroring."""
-    return bool(self.scale_min != 1 or self.scale_max != 1 or self.rotate_degrees or self.crop or self.elastic_sigma)
+    zooms = self.scale_min != 1 or self.scale_max != 1
+    return bool(zooms or self.rotate_degrees or self.shift or self.crop or self.elastic_sigma)
 
   @property
   def recolours(self) -> bool:
     """Whether levels change."""
     return bool(self.brightness or self.contrast or self.saturation or self.hue)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationAugmentOptions(AugmentOptions):
+  """Classification: see AugmentOptions; `crop` stays 0, because a classifier is evaluated on whole images."""
+
+  EFFECT: ClassVar = {'crop': {}}
 
 
 @dataclasses.dataclass(frozen=True)

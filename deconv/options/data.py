@@ -1,7 +1,7 @@
 """The section `data`: what is read and how."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.options import Options
@@ -27,7 +27,8 @@ class DataOptions(Options):
       own resolution.
     patch_stride: for 'patches': largest distance from one patch to the next, in pixels; 0 = image_size, so that patches
       hardly overlap.
-    channels: 1 (grey) or 3 (RGB).
+    channels: 1 (grey) or 3 (RGB); 2 for the points of gaussian_ring and gaussian_grid, which are float32 images of one
+      pixel, (x, y), and are not scaled.
     crop: side of the centre crop before the resize, in pixels; 0 = the largest square.
     background: colour under transparent pixels: red, green, blue, each 0 to 255.
     max_pixels: a picture with more pixels is treated as a broken file. The default is that of Pillow, which is 256 MiB
@@ -40,6 +41,9 @@ class DataOptions(Options):
     worker_kind: 'thread' or 'process'.
     prefetch: batches that are made before the step needs them.
     flip: mirror each image with probability 1/2.
+    per_class: the split that is trained on has only the first so many images of each class; 0 = all.
+    generated: folder of a finished run of a GAN with labels, whose images are added to those that are trained on.
+    generated_per_class: generated: number of its images of each class.
     class_names: segmentation: names of the classes 0, 1, ... of a mask; () = no masks.
     palette: `masks`: text file with a line 'red green blue name' per class, for masks that are coloured by class; '' =
       the pixels of a mask are class numbers.
@@ -51,7 +55,7 @@ class DataOptions(Options):
   """
 
   SECTION: ClassVar[str] = 'data'
-  PATHS: ClassVar[tuple[str, ...]] = ('path', 'palette')
+  PATHS: ClassVar[tuple[str, ...]] = ('path', 'palette', 'generated')
   source: str = 'digits'
   path: str = ''
   name: str = ''
@@ -71,6 +75,9 @@ class DataOptions(Options):
   worker_kind: str = 'thread'
   prefetch: int = 2
   flip: bool = False
+  per_class: int = 0
+  generated: str = ''
+  generated_per_class: int = 0
   class_names: tuple[str, ...] = ()
   palette: str = ''
   vary: tuple[float, ...] = ()
@@ -78,20 +85,48 @@ class DataOptions(Options):
   def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(
-      channels=(1, 3), on_broken=('skip', 'error'), worker_kind=('thread', 'process'), fit=('crop', 'pad', 'patches')
+      channels=(1, 2, 3), on_broken=('skip', 'error'), worker_kind=('thread', 'process'), fit=('crop', 'pad', 'patches')
     )
-    self._at_least(image_size=1, patch_stride=0, crop=0, memory_limit_mb=0, workers=1, prefetch=1)
+    self._at_least(
+      image_size=1, patch_stride=0, crop=0, per_class=0, generated_per_class=0, memory_limit_mb=0, workers=1, prefetch=1
+    )
     self._between(max_pixels=(1, 2 * 89_478_485), max_file_mb=(1, 2**20))
     if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
       raise UserError(f'data.background is {self.background}: it must be red, green, blue, each 0 to 255.')
     if len(set(self.class_names)) < len(self.class_names) or len(self.class_names) > IGNORE:
       raise UserError(f'data.class_names has {len(self.class_names)} names: they must differ, and be {IGNORE} at most.')
+    if self.per_class and self.fit == 'patches':
+      raise UserError(f'data.per_class={self.per_class} needs labels, which patches have not: leave it at 0.')
     if self.crop and self.fit != 'crop':
       raise UserError(
         f'data.crop={self.crop} cuts the image and data.fit={self.fit} keeps all of it: leave one of the two out.'
       )
+    if self.points and (self.image_size != 1 or self.flip):
+      raise UserError('data.channels=2 is for points of the plane: set data.image_size to 1 and data.flip to False.')
+    if bool(self.generated) != (self.generated_per_class > 0):
+      raise UserError(
+        f"data.generated='{self.generated}' and data.generated_per_class={self.generated_per_class} go together: set "
+        'both or neither.'
+      )
     if self.vary and not (min(self.vary) >= 0 and sum(self.vary) > 0):
       raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
+
+  def check_experiment(self, experiment: Any) -> None:
+    if self.points and experiment.task != 'gan':
+      raise UserError(
+        f"data.channels=2 is for points of the plane, which only task='gan' learns, not '{experiment.task}': set it to "
+        '1 or 3.'
+      )
+
+  @property
+  def points(self) -> bool:
+    """Whether an item is a point of the plane in place of an image."""
+    return self.channels == 2
+
+  @property
+  def image_dtype(self) -> str:
+    """Type of an item: images are stored as bytes, points as they are."""
+    return 'float32' if self.points else 'uint8'
 
   @property
   def max_bytes(self) -> int:

@@ -13,7 +13,25 @@ def _without(*fields: str) -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 _SAMPLES = ('num_samples',)
+_JUDGING = (
+  'features',
+  'features_path',
+  'resizer',
+  'num_real',
+  'reference',
+  'reference_cache',
+  'neighbours',
+  'kid_subsets',
+  'kid_subset_size',
+  'fid_points',
+  'self_tests',
+)
+# Evaluators that look at images through `features`, and what that may be.
+LOOKING = ('fid', 'kid', 'prdc', 'inception_score', 'memorisation')
+FEATURES = ('inception', 'lenet', 'pixels', 'classifier:DIR')
+RESIZERS = ('clean', 'legacy_pytorch', 'legacy_tensorflow')
 _IMPORTANCE = ('importance_samples', 'importance_chunk')
+_STATISTICS = ('batch_stats', 'standing_batches')
 _WHOLE_IMAGES = ('whole_images', 'tile_overlap', 'flips', 'quarter_turns', 'scales')
 
 
@@ -25,7 +43,7 @@ class EvalOptions(Options):
     every: steps between evaluations; 0 = only at the end.
     batch_size: images per batch.
     evaluators: what is measured in addition to the task's own metrics: keys of deconv.evaluators.EVALUATORS.
-    num_samples: images that an evaluation generates.
+    num_samples: images that an evaluation generates; restoration: that it restores for fid, kid, prdc.
     use_ema: evaluate and sample with the averaged parameters, if there are any.
     importance_samples: vae: codes per image for the estimate of log p(x), the metric 'nll'; 0 = no estimate.
     importance_chunk: vae: codes that are decoded at once; memory grows with importance_chunk times batch_size.
@@ -36,14 +54,30 @@ class EvalOptions(Options):
     quarter_turns: restoration, whole images, --image: average the predictions for all quarter turns too. With `flips`
       this is the self-ensemble of eight (Lim et al. 2017).
     scales: segmentation, whole images: average the class probabilities at these multiples of the size.
-    batch_stats: gan: batch norm of samples uses the running statistics ('running') or those of the batch of samples
-      ('batch').
+    batch_stats: gan: batch norm of samples uses the running statistics ('running'), those of the batch of samples
+      ('batch'), or means over `standing_batches` batches of samples ('standing'; the losses of an evaluation then use
+      the running ones).
+    standing_batches: gan, standing: batches of samples that the statistics are of.
+    features: fid, kid, prdc, inception_score, memorisation: what images are compared by: inception | lenet | pixels |
+      classifier:DIR, DIR the folder of a run of task 'classification'. Only inception's numbers are called fid and kid.
+    features_path: for inception: its weights, .safetensors or .npz (docs/judging.md says where they come from); for
+      lenet: the folder of a run of configs/cnn_mnist.py.
+    resizer: how images come to the size of that network: clean | legacy_pytorch | legacy_tensorflow.
+    num_real: real images that samples are compared with, drawn at random; 0 = all of the training split.
+    reference: .npz file with the statistics of the real images; '' = those of the training split.
+    reference_cache: folder where statistics of real images are kept; auto = ~/.cache/deconv/reference; '' = nowhere.
+    neighbours: prdc: k, the neighbour whose distance is the radius of a ball.
+    kid_subsets: kid: number of random subsets.
+    kid_subset_size: kid: images in a subset.
+    fid_points: fid: number of points of the extrapolation to infinitely many samples; 0 = none.
+    self_tests: measure what is known before what is not, and give no number where that fails.
 
   Raises:
     UserError: a field out of range, or one that the task does not use.
   """
 
   SECTION: ClassVar[str] = 'eval'
+  PATHS: ClassVar[tuple[str, ...]] = ('features_path', 'reference', 'reference_cache')
   every: int = 0
   batch_size: int = 256
   evaluators: tuple[str, ...] = ()
@@ -57,23 +91,60 @@ class EvalOptions(Options):
   quarter_turns: bool = False
   scales: tuple[float, ...] = (1.0,)
   batch_stats: str = 'running'
+  standing_batches: int = 16
+  features: str = 'inception'
+  features_path: str = ''
+  resizer: str = 'clean'
+  num_real: int = 0
+  reference: str = ''
+  reference_cache: str = 'auto'
+  neighbours: int = 5
+  kid_subsets: int = 100
+  kid_subset_size: int = 1000
+  fid_points: int = 0
+  self_tests: bool = True
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    self._one_of(batch_stats=('running', 'batch'))
-    self._at_least(every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0)
+    self._one_of(batch_stats=('running', 'batch', 'standing'), resizer=RESIZERS)
+    self._at_least(
+      every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0, standing_batches=1
+    )
+    self._at_least(num_real=0, neighbours=1, kid_subsets=1, kid_subset_size=2, fid_points=0)
     self._share('tile_overlap')
+    self._check_features()
     if not self.scales or min(self.scales) <= 0:
       raise UserError(f'eval.scales is {self.scales}; give one or more numbers above 0, such as (1.,)')
     if len(set(self.evaluators)) < len(self.evaluators):
       raise UserError(f'eval.evaluators={self.evaluators} names one of them twice; leave one out')
+
+  def _check_features(self) -> None:
+    kind, _, folder = self.features.partition(':')
+    if kind != 'classifier':
+      self._one_of(features=FEATURES)
+    elif folder in ('', 'DIR'):
+      raise UserError("eval.features='classifier:DIR': give the folder of a run of task 'classification' as DIR")
+    if kind in ('pixels', 'classifier') and self.features_path:
+      raise UserError(f"eval.features_path has no effect with eval.features='{self.features}'; leave it empty")
+    looking = [name for name in self.evaluators if name in LOOKING]
+    if looking and kind in ('inception', 'lenet') and not self.features_path:
+      what = 'file of its weights' if kind == 'inception' else 'folder of a run of configs/cnn_mnist.py'
+      raise UserError(
+        f"the evaluator '{looking[0]}' looks through eval.features={kind}: set eval.features_path to the {what} "
+        '(docs/judging.md says where it comes from), or choose eval.features=pixels'
+      )
+
+  @property
+  def looks(self) -> bool:
+    """Whether an evaluator needs the feature network."""
+    return any(name in LOOKING for name in self.evaluators)
 
 
 @dataclasses.dataclass(frozen=True)
 class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_IMPORTANCE, *_WHOLE_IMAGES)
+  EFFECT: ClassVar = {**_without(*_IMPORTANCE, *_WHOLE_IMAGES), 'standing_batches': {'batch_stats': ('standing',)}}
   evaluators: tuple[str, ...] = ('neighbours', 'coverage')
 
 
@@ -81,7 +152,7 @@ class GanEvalOptions(EvalOptions):
 class VaeEvalOptions(EvalOptions):
   """Variational autoencoders: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, 'batch_stats')
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, *_STATISTICS)
   evaluators: tuple[str, ...] = ('disentanglement',)
 
 
@@ -89,7 +160,7 @@ class VaeEvalOptions(EvalOptions):
 class InverseGraphicsEvalOptions(EvalOptions):
   """Inverse graphics: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, 'batch_stats')
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, *_STATISTICS)
   evaluators: tuple[str, ...] = ('factor_sweeps',)
 
 
@@ -97,7 +168,7 @@ class InverseGraphicsEvalOptions(EvalOptions):
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'scales', 'batch_stats')
+  EFFECT: ClassVar = _without(*_IMPORTANCE, 'scales', *_STATISTICS)
   evaluators: tuple[str, ...] = ('whole_restoration',)
 
 
@@ -105,5 +176,13 @@ class RestorationEvalOptions(EvalOptions):
 class SegmentationEvalOptions(EvalOptions):
   """Segmentation: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_IMPORTANCE, 'quarter_turns', 'batch_stats')
+  EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, 'quarter_turns', *_STATISTICS)
   evaluators: tuple[str, ...] = ('whole_segmentation',)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationEvalOptions(EvalOptions):
+  """Classification: see EvalOptions."""
+
+  EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_STATISTICS)
+  evaluators: tuple[str, ...] = ('confusion',)

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import ml_collections
 
 from deconv.errors import UserError, did_you_mean
-from deconv.options.augment import AugmentOptions, TurnOptions
+from deconv.options.augment import AugmentOptions, ClassificationAugmentOptions, TurnOptions
 from deconv.options.data import DataOptions
 from deconv.options.degrade import DegradeOptions
 from deconv.options.evaluation import (
+  ClassificationEvalOptions,
   EvalOptions,
   GanEvalOptions,
   InverseGraphicsEvalOptions,
@@ -18,8 +19,9 @@ from deconv.options.evaluation import (
   SegmentationEvalOptions,
   VaeEvalOptions,
 )
-from deconv.options.models import autoencoders, gan, restorers, segmenters
+from deconv.options.models import autoencoders, classifiers, gan, restorers, segmenters
 from deconv.options.models.model import ModelOptions
+from deconv.options.objectives.classification import ClassificationObjective
 from deconv.options.objectives.gan import GanObjective
 from deconv.options.objectives.restoration import RestorationObjective
 from deconv.options.objectives.segmentation import SegmentationObjective
@@ -53,6 +55,9 @@ TASKS = {
   'vae': TaskSections(autoencoders.MODELS, VaeObjective, VaeEvalOptions),
   'factor_vae': TaskSections(autoencoders.MODELS, FactorVaeObjective, VaeEvalOptions),
   'inverse_graphics': TaskSections(autoencoders.MODELS, InverseGraphicsObjective, InverseGraphicsEvalOptions),
+  'classification': TaskSections(
+    classifiers.MODELS, ClassificationObjective, ClassificationEvalOptions, ClassificationAugmentOptions
+  ),
   'restoration': TaskSections(
     restorers.MODELS, RestorationObjective, RestorationEvalOptions, TurnOptions, DegradeOptions
   ),
@@ -120,6 +125,11 @@ class Experiment(TopLevel):
       raise UserError(f'seed={self.seed} must be from 0 to {2**32 - 1}; change it')
     for section in self.sections().values():
       section.check_experiment(self)
+
+  @property
+  def images_per_step(self) -> int:
+    """Images that a step takes from the data: train.batch_size for each minibatch."""
+    return self.train.batch_size * getattr(self.objective, 'disc_updates', 1)
 
   def sections(self) -> dict[str, Options]:
     """Returns {name: options} of the sections that there are."""

@@ -7,7 +7,7 @@ from deconv.errors import UserError, did_you_mean
 from deconv.options.options import Options
 
 OPTIMIZERS = ('adam', 'adamw', 'rmsprop', 'sgd')
-SCHEDULES = ('constant', 'linear', 'cosine', 'step')
+SCHEDULES = ('constant', 'linear', 'cosine', 'step', 'exponential')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +24,12 @@ class OptimizerOptions(Options):
     weight_decay: adamw: decoupled decay, multiplied by the learning rate (Loshchilov & Hutter 2019, algorithm 2).
     l2: weight of L2 regularisation: l2 times the parameter is added to its gradient, after clipping.
     clip_norm: largest global norm of the gradient; a longer one is scaled down to it; 0 = off.
-    schedule: constant | linear | cosine | step.
+    schedule: constant | linear | cosine | step | exponential.
     warmup_steps: steps in which the learning rate rises linearly from zero; the schedule starts after them.
     final_scale: linear, cosine: last learning rate, as a share of the peak.
-    decay_steps: step: number of steps between two decays; linear, cosine: length of the decay, 0 = to the end of the
-      run.
-    decay_rate: step: factor of each decay.
+    decay_steps: step: number of steps between two decays; exponential: steps in which the rate falls by `decay_rate`,
+      a little in each; linear, cosine: length of the decay, 0 = to the end of the run.
+    decay_rate: step, exponential: factor of each decay.
 
   Raises:
     UserError: an unknown name, a field out of range, or one that was set though it has no effect.
@@ -43,8 +43,8 @@ class OptimizerOptions(Options):
     'momentum': {'name': ('rmsprop', 'sgd')},
     'weight_decay': {'name': ('adamw',)},
     'final_scale': {'schedule': ('linear', 'cosine')},
-    'decay_steps': {'schedule': ('linear', 'cosine', 'step')},
-    'decay_rate': {'schedule': ('step',)},
+    'decay_steps': {'schedule': ('linear', 'cosine', 'step', 'exponential')},
+    'decay_rate': {'schedule': ('step', 'exponential')},
   }
   name: str = 'adam'
   learning_rate: float = 2e-4
@@ -73,9 +73,10 @@ class OptimizerOptions(Options):
     self._share('beta1', 'beta2', 'momentum')
     self._above_zero('learning_rate')
     self._at_least(eps=0, weight_decay=0, l2=0, clip_norm=0, warmup_steps=0, final_scale=0, decay_steps=0, decay_rate=0)
-    if self.schedule == 'step' and not self.decay_steps:
+    if self.schedule in ('step', 'exponential') and not self.decay_steps:
       raise UserError(
-        "optimizer.schedule='step' needs optimizer.decay_steps, the steps between two decays; set it above 0"
+        f"optimizer.schedule='{self.schedule}' needs optimizer.decay_steps, the steps between two decays; set it "
+        'above 0'
       )
 
   def _without(self, choices: dict[str, tuple[str, ...]]) -> str:

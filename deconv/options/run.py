@@ -1,7 +1,7 @@
 """The sections that say how a run is trained, placed on devices, saved, drawn and logged."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from deconv.errors import UserError
 from deconv.options.options import Options
@@ -18,6 +18,9 @@ class TrainOptions(Options):
     dtype: type of the computation: float32 | bfloat16; parameters stay float32.
     steps_per_call: steps inside one compiled call (lax.scan); more than 1 saves dispatch on fast devices.
     ema_decay: decay per step of the averaged parameters and statistics; 0 = no average.
+    ema_start: steps in which the average is what the step has made; it begins after them.
+    accumulate: gan: parts of a batch that are computed one after the other, their gradients averaged. The memory is
+      that of one part, and the step that of the whole batch, but for batch norm, which sees a part.
 
   Raises:
     UserError: a field out of range.
@@ -30,13 +33,28 @@ class TrainOptions(Options):
   dtype: str = 'float32'
   steps_per_call: int = 1
   ema_decay: float = 0.0
+  ema_start: int = 0
+  accumulate: int = 1
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    self._at_least(steps=0, epochs=0, batch_size=1, steps_per_call=1)
+    self._at_least(steps=0, epochs=0, batch_size=1, steps_per_call=1, ema_start=0, accumulate=1)
     if self.dtype not in ('float32', 'bfloat16'):
       raise UserError(f"train.dtype='{self.dtype}' does not exist; choose float32 or bfloat16")
     self._share('ema_decay')
+    if self.ema_start and not self.ema_decay:
+      raise UserError(f'train.ema_start={self.ema_start} has no effect without an average; set train.ema_decay above 0')
+    if self.batch_size % self.accumulate:
+      raise UserError(
+        f'train.accumulate={self.accumulate} does not divide train.batch_size={self.batch_size}; change one of them'
+      )
+
+  def check_experiment(self, experiment: Any) -> None:
+    if self.accumulate > 1 and experiment.task != 'gan':
+      raise UserError(
+        f"train.accumulate={self.accumulate} has no effect on task='{experiment.task}', which takes a batch at once; "
+        'leave it at 1'
+      )
 
   def check_length(self) -> None:
     """Raises UserError unless exactly one of `steps` and `epochs` is above 0."""

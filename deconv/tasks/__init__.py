@@ -4,6 +4,7 @@ It is called as `TASKS[name](options, make_optimizer, batch_norm_axis)`, see Tas
 has of its own stand in deconv.options.TASKS under the same name.
 """
 
+from deconv.tasks.classification import Classification
 from deconv.tasks.factor_vae import FactorVae
 from deconv.tasks.gan import Gan
 from deconv.tasks.inverse_graphics import InverseGraphics
@@ -16,6 +17,7 @@ TASKS = {
   'vae': Vae,
   'factor_vae': FactorVae,
   'inverse_graphics': InverseGraphics,
+  'classification': Classification,
   'restoration': Restoration,
   'segmentation': Segmentation,
 }

@@ -12,46 +12,59 @@ class Seen(NamedTuple):
 
   Attributes:
     real, fake: logits (batch,).
-    batch_stats: its running statistics afterwards.
+    collections: its variables besides the parameters afterwards, see deconv.tasks.state.NetworkState.collections.
+    real_heads, fake_heads: {name: array (batch, ...)}, what else it said; None where it says nothing else.
   """
 
   real: Any
   fake: Any
-  batch_stats: Any
+  collections: Any
+  real_heads: Any = None
+  fake_heads: Any = None
 
 
-def apart(judge, params, batch_stats, reals, fakes):
+class Gradient(NamedTuple):
+  """The gradient of a discriminator's loss on a minibatch.
+
+  Attributes:
+    grads: pytree like the parameters.
+    seen: Seen.
+    scalars: {'loss_disc', 'accuracy_real', 'accuracy_fake', and what was added}, float32 scalars; 'loss_disc' without
+      what was added; accuracies in [0, 1].
+  """
+
+  grads: Any
+  seen: Seen
+  scalars: dict
+
+
+def apart(judge, params, collections, reals, fakes):
   """Shows a discriminator the reals, then the fakes, each as a batch of its own; its statistics follow both.
 
   Args:
-    judge: (params, batch_stats, images, 'real' or 'fake') -> ((batch,) logits, new batch_stats), in training mode.
-    params, batch_stats: of the discriminator.
+    judge: (params, collections, images) -> ((batch,) logits, new collections), in training mode.
+    params, collections: of the discriminator.
     reals, fakes: float (batch, height, width, channels) in [-1, 1].
 
   Returns:
     Seen.
   """
-  real, batch_stats = judge(params, batch_stats, reals, 'real')
-  fake, batch_stats = judge(params, batch_stats, fakes, 'fake')
-  return Seen(real, fake, batch_stats)
+  real, collections = judge(params, collections, reals)
+  fake, collections = judge(params, collections, fakes)
+  return Seen(real, fake, collections)
 
 
-def update_discriminator(
-  disc, look, objective, optimizer, *, mean: Callable = jnp.mean, extra: Callable = lambda params, seen: {}
-):
-  """One step of the discriminator.
+def gradient(
+  params, look, objective, *, mean: Callable = jnp.mean, extra: Callable = lambda params, seen: {}
+) -> Gradient:
+  """Differentiates a discriminator's loss on a minibatch.
 
   Args:
-    disc: NetworkState.
+    params: of the discriminator.
     look: params -> Seen, in training mode.
     objective: deconv.objectives.gan.Objective.
-    optimizer: optax transformation.
     mean: logits (batch,) -> their mean over the whole batch, on all devices.
     extra: (params, Seen) -> {name: scalar}, losses that are added.
-
-  Returns:
-    (NetworkState, Seen, {'loss_disc', 'accuracy_real', 'accuracy_fake', and those of `extra`}), float32 scalars;
-    'loss_disc' without what `extra` adds; accuracies in [0, 1].
   """
 
   def loss_fn(params):
@@ -67,5 +80,16 @@ def update_discriminator(
     }
     return sum(added.values(), loss), (seen, {**scalars, **added})
 
-  grads, (seen, scalars) = jax.grad(loss_fn, has_aux=True)(disc.params)
-  return disc.update(optimizer, grads, seen.batch_stats), seen, scalars
+  grads, (seen, scalars) = jax.grad(loss_fn, has_aux=True)(params)
+  return Gradient(grads, seen, scalars)
+
+
+def update_discriminator(disc, look, objective, optimizer):
+  """One step of the discriminator; see `gradient`.
+
+  Returns:
+    (NetworkState, scalars).
+  """
+  found = gradient(disc.params, look, objective)
+  disc = disc.update(optimizer, found.grads, found.seen.collections['batch_stats'])
+  return disc, found.scalars

@@ -3,7 +3,16 @@
 import abc
 
 
-class Generates(abc.ABC):
+class MakesImages(abc.ABC):
+  """Makes images that are judged beside real ones: from nothing but a key (Generates) or from other images
+  (Reconstructs)."""
+
+  @abc.abstractmethod
+  def sampling_protocol(self, state):
+    """Returns {name: what JSON can hold}: how images are made, to stand beside numbers that are measured on them."""
+
+
+class Generates(MakesImages):
   """Draws images from nothing but a key.
 
   Attributes:
@@ -18,9 +27,14 @@ class Generates(abc.ABC):
   def interpolate(self, state, key, rows, columns):
     """Returns float32 images (rows * columns, height, width, channels): each row goes from one latent to another."""
 
+
+class Reconstructs(MakesImages):
+  """Makes images again, from their codes or from what a degradation has left of them."""
+
   @abc.abstractmethod
-  def sampling_protocol(self, state):
-    """Returns {name: what JSON can hold}: how samples are made, to stand beside numbers that are measured on them."""
+  def remake(self, state, images, key):
+    """Returns float32 images (n, height, width, channels) in [-1, 1], each made again of a uint8 image of that shape
+    (host)."""
 
 
 class GeneratesClasses(Generates):
@@ -108,6 +122,32 @@ class PredictsClasses(abc.ABC):
   @abc.abstractmethod
   def count_classes(self, masks, classes):
     """Returns the integer sums over pixels of true and predicted classes (n, height, width) that `summarize` takes."""
+
+
+class Classifies(abc.ABC):
+  """Names the class of an image.
+
+  Attributes:
+    num_classes: number of classes.
+    class_names: in the order of the class numbers.
+  """
+
+  @abc.abstractmethod
+  def outputs(self, state, images):
+    """Returns what the network says of images, batch by batch (host).
+
+    Args:
+      state: State.
+      images: uint8 (n >= 1, height, width, channels).
+
+    Returns:
+      (logits float32 (n, classes), whose softmax are the class probabilities; features float32 (n, m), of which the
+      logits are a linear function).
+    """
+
+  @abc.abstractmethod
+  def describe(self, labels, logits):
+    """Returns a text for each image of integers (n,) and logits (n, classes): its class and what is named instead."""
 
 
 class RestoresPictures(abc.ABC):

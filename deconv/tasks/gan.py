@@ -1,48 +1,33 @@
-"""Generative adversarial training: two networks, one game, one generator forward per step.
+"""Generative adversarial training: two networks, one game.
 
-A step plays one minibatch. `update_order` says who moves when:
-
-- 'disc_then_gen' (Goodfellow et al. 2014, algorithm 1 with k = 1): the discriminator first; the generator then
-  answers the *updated* discriminator, with the same latents.
-- 'simultaneous': both gradients at the old parameters of both networks.
-- 'alternate' (the DCGAN authors' code): the generator first, then the discriminator against the *updated* generator,
-  with fresh latents. The authors count a minibatch for each of the two updates (`if n_updates % 2 == 0: train_g else:
-  train_d`), and the reals of the generator's minibatch go unused. A step of ours makes both updates on one minibatch,
-  so that an epoch of theirs is half an epoch here.
-
-In the first two orders the generator runs forward once per step (one `jax.vjp`): the images feed the discriminator's
-update, and the gradient that the discriminator then sends back to the images is pulled through the same forward.
-'alternate' needs two forwards by definition. Real and generated images go through the discriminator in batches of
-their own, each with its own batch statistics (as in the DCGAN authors' code); its running statistics see reals, then
-fakes. The statistics of its pass in the generator's update are thrown away.
-
-What the objective, the penalties and the augmentations draw at random for an image comes from a key of its own
-(`noise_key`), so that it depends neither on the batch nor on the device that the image is in.
+The step is in deconv/tasks/gan_step.py; this file has the networks, the evaluation and the samples.
 
 A conditional GAN takes `batch['label']`: the fakes of a minibatch have the labels of its reals, as in the DCGAN
 authors' code, so that both halves have the frequencies of the data.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from deconv import data, plots
-from deconv.data.transforms import diff_augment
 from deconv.errors import UserError
 from deconv.models import MODELS
-from deconv.objectives import penalties
 from deconv.objectives.gan import OBJECTIVES
-from deconv.rng import noise_keys, stream, streams
-from deconv.tasks.adversary import apart, update_discriminator
-from deconv.tasks.capabilities import GeneratesClasses
+from deconv.rng import stream
+from deconv.tasks.capabilities import GeneratesClasses, TraversesLatents
+from deconv.tasks.gan_step import GanStep
 from deconv.tasks.generation import GeneratesFromLatents
 from deconv.tasks.initial import on_host
 from deconv.tasks.state import NetworkState, State
 from deconv.tasks.task import Task, means_of, weights_of
 
+_COLUMNS = 10  # of a picture of codes
 
-class Gan(GeneratesFromLatents, GeneratesClasses, Task):
+
+class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Task):
   """Trains a generator ('gen') and a discriminator ('disc').
 
   Attributes:
@@ -66,7 +51,8 @@ class Gan(GeneratesFromLatents, GeneratesClasses, Task):
     self.eval_generator, self.eval_discriminator, _ = self.make_networks(None)
     self.game = options.objective
     self.objective = OBJECTIVES[self.game.name].smoothed(self.game.label_smoothing)
-    self.optimizers = {'gen': make_optimizer(1.0), 'disc': make_optimizer(self.game.disc_learning_rate_scale)}
+    updates = () if self.game.disc_updates == 1 else (self.game.disc_updates,)
+    self.optimizers = {'gen': make_optimizer(1.0), 'disc': make_optimizer(self.game.disc_learning_rate_scale, *updates)}
     self.forward_size = options.eval.batch_size
 
   def make_networks(self, batch_norm_axis):
@@ -98,8 +84,9 @@ class Gan(GeneratesFromLatents, GeneratesClasses, Task):
       )
 
   def batch_shapes(self, batch_size):
-    shapes = super().batch_shapes(batch_size)
-    return {**shapes, 'label': jax.ShapeDtypeStruct((batch_size,), jnp.int32)} if self.num_classes else shapes
+    images = batch_size * self.game.disc_updates
+    shapes = super().batch_shapes(images)
+    return {**shapes, 'label': jax.ShapeDtypeStruct((images,), jnp.int32)} if self.num_classes else shapes
 
   def init(self, key, batch):
     """Returns the State at step 0; batch['image'] (n >= 1, height, width, channels) gives the shape."""
@@ -112,164 +99,42 @@ class Gan(GeneratesFromLatents, GeneratesClasses, Task):
       gen = self.generator.lazy_init(stream(key, 'gen'), latents, train=False)
       disc = self.discriminator.lazy_init(stream(key, 'disc'), images, train=False, **labels)
       disc = NetworkState.create(disc, self.optimizers['disc'])
-      if self._keeps_logits:
-        disc = disc.replace(memory={'logits': {name: jnp.zeros((), jnp.float32) for name in ('real', 'fake')}})
+      if self.keeps_logits:
+        disc = disc.replace(
+          memory={**(disc.memory or {}), 'logits': {name: jnp.zeros((), jnp.float32) for name in ('real', 'fake')}}
+        )
       gen = NetworkState.create(gen, self.optimizers['gen'], ema=self.options.train.ema_decay > 0)
       return State(step=jnp.zeros((), jnp.int32), networks={'gen': gen, 'disc': disc})
 
     return create(key)
 
-  # Training.
-
-  @property
-  def _keeps_logits(self):
-    """Whether the discriminator's state has running means of its logits."""
-    return self.objective.boundary is None or 'lecam' in self.game.penalties
-
-  @property
-  def _draws_noise(self):
-    """Whether a step draws numbers for each image besides its latents."""
-    return bool(self.game.diff_augment or self.game.instance_noise or self.game.penalties)
-
-  def random_inputs(self, batch, key):
-    """Returns what a step draws: 'latent' (batch, latent), in the order 'alternate' also 'latent_disc', and 'noise_key'
-    (batch, 2) where the objective needs random numbers for each image."""
-    names = ('latent', 'latent_disc') if self.game.update_order == 'alternate' else ('latent',)
-    labels = batch.get('label') if self.num_classes else None
-    drawn = {name: self.latent.sample(stream(key, name), len(batch['image']), labels) for name in names}
-    return {**drawn, **noise_keys(batch, stream(key, 'noise'))} if self._draws_noise else drawn
-
-  def train_step(self, state, batch, key):
-    """One minibatch: both networks are updated once, in `objective.update_order`.
-
-    Args:
-      state: State.
-      batch: 'image' uint8 (batch, height, width, channels); 'label' int32 (batch,) for a conditional GAN; optional
-        'latent' (batch, latent) and the others of `random_inputs` instead of drawn ones.
-      key: PRNG key of this step (and device).
-
-    Returns:
-      (State, scalars): loss_gen and loss_disc, 'penalty_NAME' for each penalty (weighted), accuracy_real and
-        accuracy_fake of the discriminator in [0, 1].
-    """
-    batch = {**self.random_inputs(batch, key), **batch}
-    batch['image'] = data.to_signed(batch['image'])
-    gen, disc = state.networks['gen'], state.networks['disc']
-    fakes, pull, gen_stats = self._forward(gen, batch['latent'])
-
-    if self.game.update_order == 'alternate':
-      gen, loss_gen = self._update_gen(gen, gen_stats, disc, fakes, pull, batch, state.step, key)
-      fakes, _, gen_stats = self._forward(gen, batch['latent_disc'])
-      gen = gen.replace(batch_stats=gen_stats)
-      disc, scalars = self._update_disc(disc, fakes, batch, state.step, key)
-    else:
-      new_disc, scalars = self._update_disc(disc, fakes, batch, state.step, key)
-      opponent = new_disc if self.game.update_order == 'disc_then_gen' else disc
-      gen, loss_gen = self._update_gen(gen, gen_stats, opponent, fakes, pull, batch, state.step, key)
-      disc = new_disc
-
-    gen = gen.average(self.options.train.ema_decay, state.step)
-    return State(step=state.step + 1, networks={'gen': gen, 'disc': disc}), {'loss_gen': loss_gen, **scalars}
-
-  def _forward(self, gen, latents):
-    """Returns the images, the function that pulls their gradient back to (params,), and the new running statistics."""
-
-    def generate(params):
-      images, new = self.generator.apply(
-        {'params': params, 'batch_stats': gen.batch_stats}, latents, train=True, mutable=['batch_stats']
+  def alarms(self, numbers):
+    """What stops a GAN from learning: a discriminator that is always right, samples that are all alike, a generator
+    without a gradient, a loss that sits at a constant; see the thresholds `alarm_*` of the objective."""
+    game, found = self.game, {}
+    right = min(numbers['accuracy_real'], numbers['accuracy_fake'])
+    if right > game.alarm_accuracy:
+      found['saturated'] = (
+        f'the discriminator is right about {right:.2%} of the images (objective.alarm_accuracy='
+        f'{game.alarm_accuracy:g}): slow it down (disc_learning_rate_scale), give it a penalty or instance noise'
       )
-      return images, new.get('batch_stats', {})
-
-    return jax.vjp(generate, gen.params, has_aux=True)
-
-  def _judge(self, params, batch_stats, images, labels, key):
-    """Discriminator in training mode: ((batch,) logits, new running statistics)."""
-    logits, new = self.discriminator.apply(
-      {'params': params, 'batch_stats': batch_stats},
-      images,
-      train=True,
-      mutable=['batch_stats'],
-      rngs={'dropout': key},
-      **self._given(labels),
-    )
-    return logits, new.get('batch_stats', {})
-
-  def _given(self, labels):
-    """What a discriminator is told besides the images."""
-    return {'labels': labels} if self.num_classes else {}
-
-  def _shown(self, images, batch, step, name):
-    """Images as the discriminator sees them in training; `name` keeps what is drawn for them apart."""
-    game = self.game
-    if not (game.diff_augment or game.instance_noise):
-      return images
-    keys = streams(jax.random.wrap_key_data(batch['noise_key']), name)
-    images = diff_augment.augment(images, keys, game.diff_augment)
-    if game.instance_noise:
-      noise = jax.vmap(lambda key: jax.random.normal(key, images.shape[1:], images.dtype))(streams(keys, 'instance'))
-      left = jnp.maximum(0.0, 1 - step / game.instance_noise_steps) if game.instance_noise_steps else 1.0
-      images = images + game.instance_noise * left * noise
-    return images
-
-  def mean(self, x):
-    """Returns the mean over the whole batch, on all devices."""
-    x = jnp.mean(x)
-    return jax.lax.pmean(x, self.data_axis) if self.data_axis else x
-
-  def _update_disc(self, disc, fakes, batch, step, key):
-    """Returns (the discriminator after one update, scalars)."""
-    game, labels = self.game, batch.get('label')
-    reals, fakes = (self._shown(x, batch, step, kind) for x, kind in ((batch['image'], 'real'), (fakes, 'fake')))
-    running = self._running(disc)
-
-    def judge(params, batch_stats, images, kind):
-      return self._judge(params, batch_stats, images, labels, stream(key, f'dropout_{kind}'))
-
-    def extra(params, seen):
-      if not game.penalties:
-        return {}
-      keys = jax.random.wrap_key_data(batch['noise_key'])
-      look_at = penalties.Minibatch(reals, fakes, seen.real, seen.fake, running, keys, self.mean)
-      return penalties.penalise(
-        lambda images: judge(params, disc.batch_stats, images, 'penalty')[0], look_at, game, step
+    if numbers['diversity'] < game.alarm_diversity:
+      found['collapsed'] = (
+        f'the samples of a batch vary {numbers["diversity"]:.2g} times as much as the data '
+        f'(objective.alarm_diversity={game.alarm_diversity:g}): the generator collapses'
       )
-
-    disc, seen, scalars = update_discriminator(
-      disc,
-      lambda params: apart(judge, params, disc.batch_stats, reals, fakes),
-      self.objective,
-      self.optimizers['disc'],
-      mean=self.mean,
-      extra=extra,
-    )
-    if game.clips:
-      disc = disc.replace(params=jax.tree.map(lambda x: jnp.clip(x, -game.weight_clip, game.weight_clip), disc.params))
-    if self._keeps_logits:
-      decay = jnp.minimum(game.logit_decay, (1 + step) / (10 + step))
-      old, new = disc.memory['logits'], {'real': self.mean(seen.real), 'fake': self.mean(seen.fake)}
-      logits = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, old, new)
-      disc = disc.replace(memory={**disc.memory, 'logits': logits})
-    return disc, scalars
-
-  def _running(self, disc):
-    """Running means of the logits of reals and of fakes; (0, 0) where the game needs none."""
-    return (disc.memory['logits']['real'], disc.memory['logits']['fake']) if self._keeps_logits else (0.0, 0.0)
-
-  def _update_gen(self, gen, gen_stats, disc, fakes, pull, batch, step, key):
-    """Returns (the generator after one update, its loss)."""
-
-    def judge(images, name):
-      images = self._shown(images, batch, step, name)
-      return self._judge(disc.params, disc.batch_stats, images, batch.get('label'), stream(key, f'dropout_{name}'))[0]
-
-    def loss_fn(images):
-      fake = judge(images, 'gen')
-      real = judge(batch['image'], 'gen_real') if self.objective.relativistic else fake
-      return jnp.mean(self.objective.gen_loss(real, fake, (self.mean(real), self.mean(fake))))
-
-    loss, image_grads = jax.value_and_grad(loss_fn)(fakes)
-    (grads,) = pull(image_grads)
-    return gen.update(self.optimizers['gen'], grads, gen_stats), loss
+    if numbers['gradient_gen'] < game.alarm_gradient:
+      found['no_gradient'] = (
+        f'the norm of the gradient that a generated image gets is {numbers["gradient_gen"]:.2g} '
+        f'(objective.alarm_gradient={game.alarm_gradient:g}): the generator learns nothing'
+      )
+    for constant in self.objective.constants:
+      if abs(numbers['loss_disc'] - constant) < game.alarm_constant:
+        found['constant'] = (
+          f'loss_disc sits at {constant:.4g} (objective.alarm_constant={game.alarm_constant:g}): the discriminator '
+          'tells nothing apart, or all images are beyond its margins'
+        )
+    return found
 
   # Evaluation and sampling.
 
@@ -286,10 +151,7 @@ class Gan(GeneratesFromLatents, GeneratesClasses, Task):
     disc = state.networks['disc']
     fakes = self.images_of(state, batch['latent'])
     means = self._running(disc)
-    real, fake = (
-      self.eval_discriminator.apply(disc.variables, images, train=False, **self._given(batch.get('label')))
-      for images in (reals, fakes)
-    )
+    real, fake = (self._judge_still(disc, images, batch.get('label')) for images in (reals, fakes))
     middle = self.objective.middle(means)
     return {
       'count': jnp.sum(weight),
@@ -299,19 +161,81 @@ class Gan(GeneratesFromLatents, GeneratesClasses, Task):
       'accuracy_fake': jnp.sum(weight * (fake < middle).astype(weight.dtype)),
     }
 
+  def _judge_still(self, disc, images, labels):
+    """Logits (batch,) by the running statistics."""
+    said = self.eval_discriminator.apply(disc.variables, images, train=False, **self.given(labels))
+    return said[0] if isinstance(said, tuple) else said
+
   def summarize(self, sums):
     """Returns the means of the sums of `eval_step`: losses, and accuracies in [0, 1]."""
     return means_of(sums)
 
   def pictures(self, state, batch, key):
-    """Returns {'samples': grid}, from latents that the key alone decides; with labels a row for each class."""
-    del batch
+    """Returns {'samples': grid}, from latents that the key alone decides; with labels a row for each class;
+    points are drawn over those of the batch."""
+    if self.options.data.points:
+      return {'samples': plots.scatter(self.sample(state, key, self.options.samples.num), batch['image'])}
     num, classes = self.options.samples.num, self.num_classes
     columns = max(1, num // classes) if classes else None
     labels = np.repeat(np.arange(classes), columns) if classes else None
     num = len(labels) if classes else num
     images = self.generate(state, self.latent.sample(stream(key, 'latent'), num, labels))
-    return {'samples': plots.image_grid(np.asarray(data.to_uint8(images)), columns)}
+    pictures = {'samples': plots.image_grid(np.asarray(data.to_uint8(images)), columns)}
+    if self.latent.codes:
+      rows = len(self._turnable())
+      turned = self.traverse(state, key, rows, _COLUMNS)
+      pictures['codes'] = plots.image_grid(np.asarray(data.to_uint8(turned)), _COLUMNS)
+    return pictures
+
+  def _turnable(self):
+    """What a traversal moves: [(first place in the latent, number of values; 0 = a single number), ...], the codes or,
+    without any, the numbers of z."""
+    latent = self.latent
+    if not latent.codes:
+      return [(place, 0) for place in range(latent.noise)]
+    places = np.cumsum([latent.noise, *latent.categorical])
+    codes = [(int(place), values) for place, values in zip(places, latent.categorical)]
+    return codes + [(int(places[-1]) + i, 0) for i in range(latent.continuous)]
+
+  def traverse(self, state, key, rows, columns):
+    """Moves one code at a time (one number of z where there are no codes).
+
+    A categorical code takes its values in turn; a number goes from -2 to 2 (Chen et al. 2016, figure 2), a uniform one
+    of z from -1 to 1.
+
+    Returns:
+      float32 images (min(rows, codes) * columns, height, width, channels), a row per code.
+    """
+    turnable = self._turnable()[:rows]
+    start = np.asarray(self.latent.sample(stream(key, 'latent'), 1))[0]
+    latents = np.tile(start, (len(turnable), columns, 1))
+    reach = 2.0 if self.latent.codes or self.latent.distribution == 'normal' else 1.0
+    for row, (place, values) in zip(latents, turnable):
+      if values:
+        row[:, place : place + values] = np.eye(values)[np.arange(columns) % values]
+      else:
+        row[:, place] = np.linspace(-reach, reach, columns)
+    return self.generate(state, latents.reshape(-1, self.latent.size))
+
+  def manifold(self, state, side):
+    """Returns float32 images (side * side, height, width, channels) over the plane of the two numbers that a traversal
+    moves, from -2 to 2 or -1 to 1 as there; all else is that of one draw.
+
+    Raises:
+      UserError: another number than two.
+    """
+    numbers = [place for place, values in self._turnable() if not values]
+    if len(numbers) != 2:
+      raise UserError(
+        f'a manifold shows the plane of two numbers, and this GAN has {len(numbers)}; set model.continuous_codes (or '
+        'latent_size) to 2, or choose another kind of picture'
+      )
+    start = np.asarray(self.latent.sample(jax.random.key(0), 1))[0]
+    latents = np.tile(start, (side, side, 1))
+    reach = 2.0 if self.latent.codes or self.latent.distribution == 'normal' else 1.0
+    line = np.linspace(-reach, reach, side)
+    latents[..., numbers[0]], latents[..., numbers[1]] = line, line[::-1, None]
+    return self.generate(state, latents.reshape(-1, self.latent.size))
 
   def sample_class(self, state, key, num, label):
     """Returns float32 images (num, height, width, channels) of one class.
@@ -327,9 +251,46 @@ class Gan(GeneratesFromLatents, GeneratesClasses, Task):
   def images_of(self, state, latents):
     """Returns float32 images (n, height, width, channels) in [-1, 1], by the options use_ema and batch_stats."""
     variables = state.networks['gen'].evaluated(self.options.eval.use_ema)
-    if self.options.eval.batch_stats == 'running':
+    if self.options.eval.batch_stats != 'batch':
       return self.eval_generator.apply(variables, latents, train=False)
     return self.eval_generator.apply(variables, latents, train=True, mutable=['batch_stats'])[0]
+
+  def generate(self, state, latents):
+    """Returns the float32 images (n, height, width, channels) in [-1, 1] of latents, batch by batch.
+
+    With standing statistics (Brock et al. 2019, section 3.1) batch norm has the means of those of `standing_batches`
+    batches of latents, always the same ones.
+    """
+    if self.options.eval.batch_stats == 'standing':
+      state = self._with_standing(state)
+    return super().generate(state, latents)
+
+  @functools.cached_property
+  def _with_standing(self):
+    def fresh(path, x):  # of which batch norm keeps nothing
+      return jnp.full_like(x, float(path[-1].key == 'var'))
+
+    @jax.jit
+    def standing(state):
+      gen = state.networks['gen']
+      variables = gen.evaluated(self.options.eval.use_ema)
+      start = jax.tree_util.tree_map_with_path(fresh, variables['batch_stats'])
+
+      def add(total, key):
+        latents = self.latent.sample(key, self.forward_size)
+        _, new = self.eval_generator.apply(
+          {**variables, 'batch_stats': start}, latents, train=True, mutable=['batch_stats']
+        )
+        return jax.tree.map(jnp.add, total, new['batch_stats']), None
+
+      number = self.options.eval.standing_batches
+      zeros = jax.tree.map(jnp.zeros_like, start)
+      total, _ = jax.lax.scan(add, zeros, jax.random.split(jax.random.key(0), number))
+      stats = jax.tree.map(lambda x: x / number, total)
+      ema = gen.ema and {**gen.ema, 'batch_stats': stats}
+      return state.replace(networks={**state.networks, 'gen': gen.replace(batch_stats=stats, ema=ema)})
+
+    return lambda state: standing(state) if state.networks['gen'].batch_stats else state
 
   def sampling_protocol(self, state):
     """Returns whether samples are of the averaged generator, what normalises them, and the size of their batches."""

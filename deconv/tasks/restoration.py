@@ -32,7 +32,7 @@ from deconv.options.models.gan import DcganOptions
 from deconv.rng import noise_keys, stream, streams
 from deconv.tasks import whole_pictures
 from deconv.tasks.adversary import apart, update_discriminator
-from deconv.tasks.capabilities import RestoresPictures, TransformsPictures
+from deconv.tasks.capabilities import Reconstructs, RestoresPictures, TransformsPictures
 from deconv.tasks.initial import on_host
 from deconv.tasks.state import NetworkState, State
 from deconv.tasks.task import Task, means_of, weights_of
@@ -50,7 +50,7 @@ def _scale_last(factor):
   return optax.stateless(update)
 
 
-class Restoration(RestoresPictures, TransformsPictures, Task):
+class Restoration(RestoresPictures, Reconstructs, TransformsPictures, Task):
   """Trains one network 'net', with `objective.adversarial` also 'disc'; a Task (deconv/tasks/task.py).
 
   Attributes:
@@ -91,6 +91,7 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     self._run = jax.jit(self._apply)
     self.observe_whole = jax.jit(self.observe)
     self._show = jax.jit(self._shown)
+    self._restore = jax.jit(self._restored)
     self.measure_whole = jax.jit(self.measure)
 
   def make_network(self, batch_norm_axis):
@@ -197,42 +198,38 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     if self.objective.adversarial:
       disc = rest['disc']
 
-      def judge(params, stats, images, _):
-        return self._judge(params, stats, images, hole)
+      def look(params):
+        judge = functools.partial(self._judge, hole=hole)
+        return apart(judge, params, disc.collections, targets, outputs)
 
-      rest['disc'], _, judged_scalars = update_discriminator(
-        disc,
-        lambda params: apart(judge, params, disc.batch_stats, targets, outputs),
-        self.gan_objective,
-        self.disc_optimizer,
-      )
+      rest['disc'], judged_scalars = update_discriminator(disc, look, self.gan_objective, self.disc_optimizer)
 
     def loss_fn(outputs):
       loss, terms = self.loss(outputs, targets, hole)
       if self.objective.adversarial:
         judged = rest['disc']
-        logits, _ = self._judge(judged.params, judged.batch_stats, outputs, hole)
+        logits, _ = self._judge(judged.params, judged.collections, outputs, hole)
         terms['loss_gen'] = jnp.mean(self.gan_objective.gen(logits))
         loss += self.objective.adversarial * terms['loss_gen']
       return loss, {'loss': loss, **terms}
 
     gradient, scalars = jax.grad(loss_fn, has_aux=True)(outputs)
     (grads,) = pull(gradient)
-    net = net.update(self.optimizer, grads, stats).average(self.options.train.ema_decay, state.step)
+    net = net.update(self.optimizer, grads, stats).average(
+      self.options.train.ema_decay, state.step, self.options.train.ema_start
+    )
     psnr = image_quality.psnr(self.composite(outputs, inputs, hole), targets, levels='clipped')
     scalars = {**scalars, **judged_scalars, 'psnr': jnp.mean(psnr)}
     return state.replace(step=state.step + 1, networks={'net': net, **rest}), scalars
 
-  def _judge(self, params, batch_stats, images, hole):
-    """Discriminator in training mode, of the hole alone: ((batch,) logits, new running statistics)."""
+  def _judge(self, params, collections, images, hole):
+    """Discriminator in training mode, of the hole alone: ((batch,) logits, new collections)."""
     seen = jnp.where(hole > 0, images, 0.0)
     if self.network.centre_only:
       edge = self.side // 4
       seen = seen[:, edge:-edge, edge:-edge]
-    logits, new = self.discriminator.apply(
-      {'params': params, 'batch_stats': batch_stats}, seen, train=True, mutable=['batch_stats']
-    )
-    return logits, new.get('batch_stats', {})
+    logits, new = self.discriminator.apply({'params': params, **collections}, seen, train=True, mutable=['batch_stats'])
+    return logits, {**collections, **new}
 
   # Evaluation.
 
@@ -314,6 +311,20 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     """Restores a user's own picture; see deconv.tasks.whole_pictures.transform."""
     return {'': whole_pictures.transform(self, state, image)}
 
+  def remake(self, state, images, key):
+    """Returns the images uint8 (n, h, w, c), degraded by the key and restored: float32 in [-1, 1]; see Reconstructs."""
+    size, parts = min(self.options.eval.batch_size, len(images)), []
+    batch = {'image': images}
+    batch.update(self.random_inputs(batch, key))  # of all images at once: no number depends on the batches
+    for i in range(0, len(images), size):
+      part = {name: np.resize(x[i : i + size], (size, *x.shape[1:])) for name, x in batch.items()}  # one compiled shape
+      parts.append(np.asarray(self._restore(state, part))[: len(images) - i])
+    return np.clip(np.concatenate(parts), -1, 1)
+
+  def sampling_protocol(self, state):
+    """Returns how images are remade."""
+    return {'ema': state.networks['net'].averaged(self.options.eval.use_ema), 'images': 'restored'}
+
   # Pictures.
 
   def pictures(self, state, batch, key):
@@ -322,6 +333,10 @@ class Restoration(RestoresPictures, TransformsPictures, Task):
     columns = self._show(state, {**shown, **self.random_inputs(shown, key)})
     rows = np.asarray(data.to_uint8(jnp.stack(columns, axis=1)))
     return {'restored': plots.image_grid(rows.reshape(-1, *rows.shape[2:]), columns=4)}
+
+  def _restored(self, state, batch):
+    inputs, hole, _ = self.observe(batch)
+    return self.composite(self._apply(state, inputs), inputs, hole)
 
   def _shown(self, state, batch):
     inputs, hole, targets = self.observe(batch)

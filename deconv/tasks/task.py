@@ -13,8 +13,8 @@ class Task:
 
   A task knows its mathematics and nothing of how it is run: `train_step` and `eval_step` are traced under jit, pmap,
   vmap or scan by the caller. Batches are dicts of arrays (batch, ...): 'image' uint8 (batch, height, width, channels),
-  'label' int32 (batch,) where known, 'weight' float32 (batch,) in evaluation: 0 marks padding. What only some tasks can
-  do stands in deconv/tasks/capabilities.py.
+  or float32 (batch, 1, 1, 2) where it is a point of the plane; 'label' int32 (batch,) where known, 'weight' float32
+  (batch,) in evaluation: 0 marks padding. What only some tasks can do stands in deconv/tasks/capabilities.py.
 
   Attributes:
     loss_names: the scalars that are losses: shown on the progress bar and checked to be finite.
@@ -32,7 +32,7 @@ class Task:
     Args:
       options: deconv.options.Experiment.
       make_optimizer: function of a factor: make_optimizer(scale) returns the optax transformation of the options, its
-        learning rate times `scale`.
+        learning rate times `scale`; make_optimizer(scale, updates) that of a network with so many updates a step.
       batch_norm_axis: None or the mapped axis over which batch norm takes its statistics.
     """
     del make_optimizer, batch_norm_axis
@@ -46,7 +46,8 @@ class Task:
 
   def batch_shapes(self, batch_size):
     """Returns {name: jax.ShapeDtypeStruct} of a training batch, for who wants the shapes of a step without any data."""
-    return {'image': jax.ShapeDtypeStruct((batch_size, *self.options.data.image_shape), jnp.uint8)}
+    options = self.options.data
+    return {'image': jax.ShapeDtypeStruct((batch_size, *options.image_shape), options.image_dtype)}
 
   def init(self, key, batch):
     """Returns the `State` at step 0; the batch (any size >= 1) only tells the shapes."""
@@ -64,6 +65,15 @@ class Task:
   def train_step(self, state, batch, key):
     """Returns (state after one step with step + 1, {name: scalar}). `key` is already that of the step (and device)."""
     raise NotImplementedError
+
+  def alarms(self, numbers):
+    """Returns {name: sentence}, what is wrong with a training whose scalars have these means (host).
+
+    Args:
+      numbers: {name: float}, the scalars of `train_step` averaged over the steps of a line of the log.
+    """
+    del numbers
+    return {}
 
   def eval_step(self, state, batch, key):
     """Returns {name: sum over the batch}, additive over batches and devices; honours batch['weight']."""

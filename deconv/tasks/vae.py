@@ -135,11 +135,13 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     """log p(x|z) of codes (samples, batch, latent) or (batch, latent): (samples, batch) or (batch,), nats.
 
     The codes are decoded with the batch as the first axis. Merged with another before it, it could not stay divided
-    over devices, and each of them would decode the codes of all images.
+    over devices, and each of them would decode the codes of all images. The barrier keeps XLA from fusing the
+    exchange of the axes into the decoder's first matrix product, for which its GPU compiler finds no tiles.
     """
     if z.ndim == 2:
       return self.likelihood.log_prob(self.decode(params, z), targets)
-    outputs = self.decode(params, jnp.swapaxes(z, 0, 1))  # batch samples h w outputs
+    codes = jax.lax.optimization_barrier(jnp.swapaxes(z, 0, 1))
+    outputs = self.decode(params, codes)  # batch samples h w outputs
     return jnp.swapaxes(self.likelihood.log_prob(outputs, targets[:, None]), 0, 1)
 
   def _eval_params(self, state):
@@ -181,7 +183,9 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
   def updated(self, state, grads, **networks):
     """Returns the state after one update of the autoencoder, with other networks as given."""
     vae = state.networks['vae']
-    vae = vae.update(self.optimizer, grads, vae.batch_stats).average(self.options.train.ema_decay, state.step)
+    vae = vae.update(self.optimizer, grads, vae.batch_stats).average(
+      self.options.train.ema_decay, state.step, self.options.train.ema_start
+    )
     return state.replace(step=state.step + 1, networks={**state.networks, 'vae': vae, **networks})
 
   def bound(self, params, batch, samples, change=lambda posterior: posterior):

@@ -7,13 +7,15 @@ from deconv.options.optimizer import OptimizerOptions
 from deconv.options.options import kinds
 
 # Fields that change how a run is watched, stored or fed, but no number that it computes. All others are scientific.
-# The images of data.path are compared by their fingerprint, not by where they lie.
+# The images of data.path are compared by their fingerprint, not by where they lie; so are networks by their hash.
 OPERATIONAL = (
   'log.*',
   'samples.*',
   'checkpoint.*',
   'eval.every',
   'eval.evaluators',
+  'eval.features_path',
+  'eval.reference_cache',
   'data.path',
   'data.workers',
   'data.worker_kind',

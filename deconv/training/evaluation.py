@@ -7,6 +7,7 @@ import numpy as np
 from deconv import data
 from deconv.evaluators import EVALUATORS
 from deconv.rng import stream
+from deconv.training import feature_networks
 
 
 class Stopped(Exception):
@@ -42,6 +43,9 @@ class Evaluation:
     self._key = stream(run.key, 'eval')
     self._step_function = run.parallel.eval_step(run.task)
     self._batches = None
+    # At the start: a path that leads nowhere is told before the hours of the training.
+    looks = run.options.eval.looks and run.parallel.process_index == 0
+    self._network = feature_networks.open_network(run.options) if looks else None
 
   def evaluate(self, state, step):
     """Measures, writes one line with split 'eval' and the pictures, and returns (metrics, protocol).
@@ -114,7 +118,8 @@ class Evaluation:
         continue
       self._check_stop()
       try:
-        numbers, pictures, extra = evaluator.measure(run.task, local, source, key, run.options.eval)
+        network = (self._network,) if evaluator.looks else ()
+        numbers, pictures, extra = evaluator.measure(run.task, local, source, key, run.options.eval, *network)
       except Exception as error:  # whatever an image or a library has against it: the trained state is worth more
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())
         logging.warning("the evaluator '%s' could not measure: %s", name, reason)

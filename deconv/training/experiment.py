@@ -7,16 +7,16 @@ from absl import logging
 import jax
 import numpy as np
 
-from deconv import data, native
+from deconv import data
 from deconv.errors import UserError, did_you_mean
 from deconv.evaluators import EVALUATORS
-from deconv.ops import cpu_rule
 from deconv.options import Experiment
 from deconv.options.options import default
 from deconv.rng import stream
 from deconv.tasks import TASKS
-from deconv.training import optimizers
+from deconv.training import generated, optimizers
 from deconv.training import parallel as parallel_lib
+from deconv.training.building import build_task
 
 
 class Intervals(NamedTuple):
@@ -96,11 +96,13 @@ def prepare(config, make_task=None):
   options.train.check_length()
   check_evaluators(options, make_task or TASKS[options.task])
   parallel = parallel_lib.Parallel(options.parallel)
-  parallel.check_batch(options.train.batch_size)
+  parallel.check_batch(options.train.batch_size // options.train.accumulate)
   parallel.check_batch(options.eval.batch_size, 'eval.batch_size')
   source = data.open_source(options.data)
+  if options.data.generated:
+    source = generated.add(source, options)
   batches = data.TrainBatches(
-    source, options.train.batch_size, options.seed, options.data, parallel.process_index, parallel.process_count
+    source, options.images_per_step, options.seed, options.data, parallel.process_index, parallel.process_count
   )
   total = options.train.total_steps(batches.steps_per_epoch)
   samples = options.samples
@@ -168,22 +170,6 @@ def check_evaluators(options, task):
         f"eval.evaluators has '{name}', which needs a task that is {needs.__name__}, and "
         f"task='{options.task}' is not; choose from {', '.join(can) or 'none'}"
       )
-
-
-def build_task(options, parallel, total, make_task=None):
-  """Returns the Task of an experiment, whose optimizers' schedules end at step `total`; see `prepare`.
-
-  From here on its programs are compiled by the config's `cpu_rule` and `native`.
-  """
-  cpu_rule.use(options.cpu_rule)
-  native.use(options.native)
-
-  def make_optimizer(scale):
-    return parallel.wrap_optimizer(optimizers.make_optimizer(options.optimizer, total, scale))
-
-  task = (make_task or TASKS[options.task])(options, make_optimizer, parallel.batch_norm_axis)
-  task.data_axis = parallel.data_axis
-  return task
 
 
 def start_state(run, checkpoints, meanwhile=lambda state, batch: None):

@@ -162,6 +162,7 @@ class Loop:
     self.writes = run.parallel.process_index == 0
     self.timing = Timing()
     self.pending = collections.deque()  # (steps done before the call, steps in it, its scalars)
+    self.alarmed = []  # names of the alarms that stand
     self.waiting = True  # the user, for the first numbers
     self.pictures = pictures.Pictures(run, folder, writer)
     alone = run.parallel.process_count == 1  # else all of them would have to stop at the same batch
@@ -255,7 +256,7 @@ class Loop:
     self.interrupt.nothing_to_lose = False
     first, num, scalars = self.pending.popleft()
     scalars = {name: np.atleast_1d(x) for name, x in self.run.parallel.fetch(scalars).items()}
-    self.timing.trained(num * options.train.batch_size)
+    self.timing.trained(num * options.images_per_step)
     timed = {}
     for i in range(num):
       step = first + i + 1
@@ -272,14 +273,23 @@ class Loop:
 
   def log(self, step, timed):
     """Writes a line with the means of the window and {name: number} of the times."""
+    means = self.window.take()
+    self.warn(step, self.run.task.alarms(means))
     numbers = {
-      **self.window.take(),
+      **means,
       'learning_rate': float(self.run.learning_rate(step - 1)),
       'epoch': step / self.run.batches.steps_per_epoch,
       **timed,
     }
     self.writer.write(step, 'train', numbers)
-    self.progress.numbers(step, numbers)
+    self.progress.numbers(step, numbers, self.alarmed)
+
+  def warn(self, step, alarms):
+    """Says {name: sentence} of what is wrong with the training; what was said stays unsaid until it has ended."""
+    for name, sentence in alarms.items():
+      if name not in self.alarmed:
+        self.progress.say(f'warning, step {step}: {sentence}')
+    self.alarmed = list(alarms)
 
   def do_what_is_due(self, state, step):
     """Does what is due after a step: first the checkpoint, so that nothing can lose it, then pictures and evaluation.
@@ -383,7 +393,7 @@ def _what_is_to_be_done(run, state, step):
   yield 'parameters: ' + ', '.join(f'{name} {size:,}' for name, size in sizes.items())
   epochs = run.total_steps / run.batches.steps_per_epoch
   yield (
-    f'steps: {run.total_steps:,} of {run.options.train.batch_size} images ({epochs:.3g} epochs), from step {step:,} on'
+    f'steps: {run.total_steps:,} of {run.options.images_per_step} images ({epochs:.3g} epochs), from step {step:,} on'
   )
 
 

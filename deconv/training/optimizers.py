@@ -41,7 +41,11 @@ def _step(options, peak, steps):
   return optax.exponential_decay(peak, steps, options.decay_rate, staircase=True)
 
 
-_SCHEDULES = {'constant': _constant, 'linear': _linear, 'cosine': _cosine, 'step': _step}
+def _exponential(options, peak, steps):
+  return optax.exponential_decay(peak, steps, options.decay_rate)
+
+
+_SCHEDULES = {'constant': _constant, 'linear': _linear, 'cosine': _cosine, 'step': _step, 'exponential': _exponential}
 
 
 def learning_rate(options, total_steps, scale=1.0):
@@ -70,18 +74,20 @@ def learning_rate(options, total_steps, scale=1.0):
   return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), schedule], [warmup])
 
 
-def make_optimizer(options, total_steps, scale=1.0):
+def make_optimizer(options, total_steps, scale=1.0, updates=1):
   """Returns the optax transformation of the options: clip, add l2, then the optimizer with its schedule.
 
   Args:
     options: deconv.options.OptimizerOptions.
     total_steps: length of the run in steps, see `learning_rate`.
     scale: factor of the learning rate, for networks of one run that learn at different speeds.
+    updates: updates of the optimizer in a step, in all of which the learning rate is that of the step.
 
   Raises:
     UserError: a warm-up that is longer than the run.
   """
-  parts = [_OPTIMIZERS[options.name](options, learning_rate(options, total_steps, scale))]
+  rate = learning_rate(options, total_steps, scale)
+  parts = [_OPTIMIZERS[options.name](options, rate if updates == 1 else lambda count: rate(count // updates))]
   if options.l2:
     parts.insert(0, optax.add_decayed_weights(options.l2))
   if options.clip_norm:

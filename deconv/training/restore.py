@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from deconv.errors import UserError
-from deconv.training import experiment
+from deconv.training.building import build_task
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.parallel import Parallel
 
@@ -38,6 +38,6 @@ def restore(options, workdir, step=None, task=None):
 def shapes(options, task=None):
   """Returns (task, State of shapes and types) of an experiment; arguments as for `restore`."""
   # Nothing is trained, so where the schedule ends does not matter, as long as it is after the warm-up.
-  task = task or experiment.build_task(options, Parallel(options.parallel), total=2**30)
-  example = {'image': np.zeros((1, *options.data.image_shape), np.uint8)}
+  task = task or build_task(options, Parallel(options.parallel), total=2**30)
+  example = {'image': np.zeros((1, *options.data.image_shape), options.data.image_dtype)}
   return task, jax.eval_shape(task.init, jax.random.key(0), example)

@@ -222,11 +222,12 @@ class Progress:
     if self._bar:
       self._bar.update(self._task, completed=step)
 
-  def numbers(self, step, numbers):
-    """Shows the numbers of a line of metrics.jsonl."""
+  def numbers(self, step, numbers, alarms=()):
+    """Shows the numbers of a line of metrics.jsonl, and the names of what is wrong."""
     parts = [f'{name} {numbers[name]:.4g}' for name in self.loss_names if name in numbers]
     if 'images_per_second' in numbers:
       parts.append(f'{numbers["images_per_second"]:.0f} images/s')
+    parts += [f'! {name}' for name in alarms]
     if self._bar:
       self._bar.below = '  '.join(parts)
       self._bar.update(self._task, completed=step)

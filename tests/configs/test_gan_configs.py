@@ -11,7 +11,8 @@ from deconv.options import Experiment
 from deconv.tasks import TASKS
 from tests.experiments.smoke import configs_of
 
-NAMES = configs_of('gan')
+# Points of the plane are made and not read, and are one pixel.
+NAMES = [name for name in configs_of('gan') if name not in ('gan_grid', 'gan_ring')]
 
 
 def get_config(name, variant=''):

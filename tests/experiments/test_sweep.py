@@ -57,6 +57,12 @@ def test_every_sweep_fits_its_configs(path):
       assert '--config.seed=7' in run.overrides
 
 
+def test_a_text_names_the_seed_of_the_run(tmp_path):
+  found = sweep.load(DECODERS)
+  found['common'] = {'data.path': 'runs/{seed}/x'}
+  assert '--config.data.path=runs/2/x' in sweep.Run(found, tmp_path, 'scenes', 'U-Net', 2).overrides
+
+
 @pytest.mark.usefixtures('no_networks')
 def test_the_last_evaluation_and_the_median_speed_are_read(tmp_path):
   run = sweep.Run(sweep.load(DECODERS), tmp_path, 'scenes', 'U-Net', 0)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from deconv import data
 from deconv.metrics import coverage
@@ -44,3 +45,13 @@ def test_large_images_are_averaged_down():
   features = coverage._features(images)
   assert features.shape == (1, 16 * 16 * 3)
   np.testing.assert_allclose(features[0, :6], [1, 0, 0.2, 0, 0, 0], atol=1e-6)
+
+
+def test_modes_and_their_divergence():
+  assert coverage.modes([10, 10, 10], [5, 5, 5]) == {'modes': 3, 'mode_kl': pytest.approx(0)}
+  assert coverage.modes([7, 0, 0, 0], [5, 5, 5, 5]) == {'modes': 1, 'mode_kl': pytest.approx(np.log(4))}
+  found = coverage.modes([30, 10], [20, 60])
+  assert found == {'modes': 2, 'mode_kl': pytest.approx(stats.entropy([0.75, 0.25], [0.25, 0.75]))}
+  assert coverage.modes([1, 1], [1, 0]) == {'modes': 1, 'mode_kl': np.inf}
+  with pytest.raises(ValueError, match='same classes'):
+    coverage.modes([1, 1], [1, 1, 1])

@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage import color, metrics
 from sklearn import datasets
 
+from deconv.errors import UserError
 from deconv.metrics import image_quality
 
 
@@ -124,8 +125,41 @@ def test_ms_ssim_is_its_definition():
   found = jax.jit(image_quality.ms_ssim)(*both)
   np.testing.assert_allclose(found, expected, atol=2e-6)
   assert 0.1 < expected[0] < 0.99
-  with pytest.raises(ValueError, match='five scales need 176 a side'):
+  with pytest.raises(ValueError, match='5 scales need 176 a side'):
     image_quality.ms_ssim(*both, shave=4)
+
+
+def test_fewer_scales_for_small_images():
+  clean, other = signed(photo(44, 48))[None], signed(noisy(photo(44, 48), 20))[None]
+  # One scale is SSIM; of three scales the first weighs 0.0448 / (0.0448 + 0.2856 + 0.3001).
+  np.testing.assert_allclose(image_quality.ms_ssim(other, clean, scales=1), image_quality.ssim(other, clean), rtol=1e-5)
+  weights, product = np.array([0.0448, 0.2856, 0.3001]), 1.0
+  pair = (other, clean)
+  for scale, weight in enumerate(weights / weights.sum()):
+    luminances, structure = image_quality.ssim_maps(*(jnp.round((x + 1) * 127.5) if not scale else x for x in pair))
+    product = product * jnp.mean(structure * luminances if scale == 2 else structure, axis=(1, 2)) ** weight
+    pair = [jnp.round((x + 1) * 127.5) if not scale else x for x in pair]
+    pair = [
+      x[:, : x.shape[1] // 2 * 2].reshape(1, x.shape[1] // 2, 2, x.shape[2] // 2, 2, 3).mean((2, 4)) for x in pair
+    ]
+  np.testing.assert_allclose(image_quality.ms_ssim(other, clean, scales=3), product.mean(-1), rtol=1e-5)
+  for scales in (0, 6):
+    with pytest.raises(ValueError, match='must be from 1 to 5'):
+      image_quality.ms_ssim(other, clean, scales=scales)
+
+
+def test_pair_similarity_tells_one_image_from_many():
+  digits = np.repeat(np.repeat(datasets.load_digits().images[:60] * 15.9, 3, axis=1), 3, axis=2).astype(np.uint8)
+  digits, labels = digits[..., None], datasets.load_digits().target[:60]
+  same, spread, scales = image_quality.pair_similarity(np.repeat(digits[:1], 5, axis=0), pairs=10)
+  assert same == pytest.approx(1, abs=1e-6) and spread < 1e-6 and scales == 2
+  mixed, alike = (image_quality.pair_similarity(digits, chosen, pairs=120)[0] for chosen in (None, labels))
+  assert mixed < alike < 0.9  # digits of one class are more alike
+  assert image_quality.pair_similarity(digits, pairs=70) == image_quality.pair_similarity(digits, pairs=70)
+  with pytest.raises(UserError, match='no two images of a class'):
+    image_quality.pair_similarity(digits[:3], [0, 1, 2])
+  with pytest.raises(UserError, match='window of 11 pixels'):
+    image_quality.pair_similarity(digits[:, :8])
 
 
 def test_ssim_can_be_trained_on():

@@ -80,6 +80,16 @@ def test_mlp_by_hand():
   np.testing.assert_allclose(discriminator.apply(variables, images, train=True), logits, atol=1e-6)
 
 
+def test_mlp_for_points_has_no_tanh():
+  generator, _, _ = build('mlp_gan', (1, 1, 2), hidden=4, depth=1, output='linear')
+  bounded, _, _ = build('mlp_gan', (1, 1, 2), hidden=4, depth=1)
+  z = 100 * jax.random.normal(KEY, (5, 100))
+  variables = generator.init(KEY, z, train=False)
+  points = generator.apply(variables, z, train=False)
+  assert points.shape == (5, 1, 1, 2) and np.abs(points).max() > 2
+  np.testing.assert_allclose(bounded.apply(variables, z, train=False), np.tanh(points), atol=1e-6)
+
+
 def test_mlp_refuses_an_upsampling_that_it_has_not():
   with pytest.raises(UserError, match="model.upsample='subpixel' has no effect"):
     gan.MlpGanOptions(upsample='subpixel')

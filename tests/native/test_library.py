@@ -71,7 +71,7 @@ def test_a_damaged_build(monkeypatch, tmp_path):
 
 
 def test_a_choice_forgets_the_programs_of_another(built):
-  x, kernel = np.ones((2, 4, 4, 8), np.float32), np.ones((4, 4, 8, 16), np.float32)
+  x, kernel = np.ones((16, 4, 4, 8), np.float32), np.ones((4, 4, 8, 16), np.float32)
   program = jax.jit(lambda x, k: conv_transpose(x, k, strides=2, padding=1))
   text = lambda: program.lower(x, kernel).as_text()
   native.use('on')

@@ -142,7 +142,7 @@ def test_lazy_penalties_are_scaled_by_their_interval():
 @pytest.mark.parametrize(
   'fields, sentence',
   [
-    (dict(penalty='wgan-gp'), "objective.penalty has 'wgan-gp'; did you mean 'wgan_gp'"),
+    (dict(penalty='wgan-gp'), "objective.penalty has 'wgan-gp' (did you mean 'wgan_gp'?)"),
     (dict(penalty='r1,r1'), 'twice'),
     (dict(penalty='none,r1'), "has 'none'"),
     (dict(r1_weight=3.0), 'objective.r1_weight=3.0 has no effect'),
@@ -151,7 +151,7 @@ def test_lazy_penalties_are_scaled_by_their_interval():
     (dict(label_smoothing=0.1, name='hinge'), 'objective.label_smoothing=0.1 has no effect'),
     (dict(weight_clip=0.1), 'objective.weight_clip=0.1 has no effect'),
     (dict(instance_noise_steps=10), 'instance_noise above 0'),
-    (dict(diff_augment=('color',)), "objective.diff_augment has 'color'; did you mean 'colour'"),
+    (dict(diff_augment=('color',)), "objective.diff_augment has 'color' (did you mean 'colour'?)"),
     (dict(penalty='consistency', consistency_augment=('turn',)), "consistency_augment has 'turn'"),
   ],
 )

@@ -11,7 +11,7 @@ from deconv.models import dcign, vae, vgg
 from deconv.objectives import gan as gan_losses
 from deconv.objectives import likelihoods, regularizers
 from deconv.options import TASKS, DegradeOptions, Experiment, defaults, fields_of
-from deconv.options.models import autoencoders, gan, model, restorers, segmenters
+from deconv.options.models import autoencoders, classifiers, gan, model, restorers, segmenters
 from deconv.options.objectives import gan as gan_objective
 from deconv.options.objectives import vae as vae_objective
 from deconv.tasks import TASKS as CLASSES
@@ -28,6 +28,7 @@ def test_the_names_that_options_know_are_those_that_there_are():
   assert set(TASKS) == set(CLASSES)
   assert set(gan.MODELS) == set(models.MODELS) and set(autoencoders.MODELS) == set(models.AUTOENCODERS)
   assert set(restorers.MODELS) == set(models.RESTORERS) and set(segmenters.MODELS) == set(models.SEGMENTERS)
+  assert set(classifiers.MODELS) == set(models.CLASSIFIERS)
   assert set(model.UPSAMPLE_KINDS) == set(layers.KINDS)
   assert set(autoencoders.ACTIVATIONS) == set(vae.ACTIVATIONS)
   assert set(segmenters.PIXELS) == set(vgg.PIXELS)
@@ -116,6 +117,9 @@ def test_mistakes(change, sentence):
     ('segmentation', 'unet', {'data__class_names': ('a', 'b'), 'augment__crop': 64}, 'augment.crop=64 is larger'),
     ('segmentation', 'unet', {'data__class_names': ('a', 'b'), 'model__pixels': 'caffe'}, 'is a scale of RGB images'),
     ('inverse_graphics', 'dcign', {}, 'set data.vary'),
+    ('vae', 'vae_mlp', {'data__channels': 2, 'data__image_size': 1}, "which only task='gan' learns, not 'vae'"),
+    ('gan', 'mlp_gan', {'data__channels': 2, 'data__image_size': 1}, 'points of the plane: set model.output to linear'),
+    ('gan', 'mlp_gan', {'model__output': 'linear'}, r'images in \[-1, 1\]: set model.output to tanh'),
     (
       'inverse_graphics',
       'dcign',
@@ -170,7 +174,7 @@ def test_length(steps, epochs, good):
 USED_BY = {
   'importance_samples': {'vae', 'factor_vae', 'inverse_graphics'},
   'batch_stats': {'gan'},
-  'num_samples': {'gan', 'vae', 'factor_vae', 'inverse_graphics'},
+  'num_samples': {'gan', 'vae', 'factor_vae', 'inverse_graphics', 'restoration'},
   'whole_images': {'restoration', 'segmentation'},
   'quarter_turns': {'restoration'},
   'scales': {'segmentation'},

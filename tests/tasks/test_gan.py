@@ -246,7 +246,8 @@ def test_one_transposed_convolution_a_layer_and_step(monkeypatch, images):
 
 def test_losses_and_shares_are_those_of_their_names(trained, images):
   _, _, scalars = trained
-  assert set(scalars) == {'loss_gen', 'loss_disc', 'accuracy_real', 'accuracy_fake'}
+  told = {'gradient_gen', 'diversity'}
+  assert set(scalars) == {'loss_gen', 'loss_disc', 'accuracy_real', 'accuracy_fake'} | told
   assert all(np.isfinite(value) for value in scalars.values())
   assert 0 <= scalars['accuracy_real'] <= 1
 

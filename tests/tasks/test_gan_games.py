@@ -138,6 +138,22 @@ def test_four_devices_equal_one(mode, name, penalty):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *found)
 
 
+def test_what_warns_by_hand():
+  """The spread of the samples beside that of the data, and the norm of an image's gradient."""
+  task = make()
+  batch = {**IMAGES, **task.random_inputs(IMAGES, KEY)}
+  state = task.init(KEY, batch)
+  new, scalars = jax.jit(task.train_step)(state, batch, KEY)
+  fakes = np.asarray(task.generator.apply(state.networks['gen'].variables, batch['latent'], train=True))
+  reals = IMAGES['image'] / 127.5 - 1
+  assert float(scalars['diversity']) == pytest.approx(fakes.std(0).mean() / reals.std(0).mean(), rel=1e-4)
+  judge = lambda image: task.objective.gen(
+    task.discriminator.apply(new.networks['disc'].variables, image[None], train=True)
+  )[0]
+  norms = [np.linalg.norm(jax.grad(judge)(image)) for image in fakes]
+  assert float(scalars['gradient_gen']) == pytest.approx(np.mean(norms), rel=1e-4)
+
+
 # Labels.
 
 
@@ -200,3 +216,114 @@ def test_interpolation_keeps_the_label():
   path = latent.interpolate(start, end, 4)
   np.testing.assert_array_equal(latent.labels(path), [1, 1, 1, 1])
   np.testing.assert_allclose(path[-1, :100], end[:100], atol=1e-6)
+
+
+# Other answers of the discriminator.
+
+
+def other_game(**model):
+  sections = {'model': {'name': 'mlp_gan', 'hidden': 6, 'depth': 1, 'latent_size': 3, **model}}
+  options = make_options(**sections, objective={'auxiliary_gen_weight': 0.5} if 'num_classes' in model else {})
+  return Gan(options, lambda scale: optax.sgd(0.1 * scale), None)
+
+
+def test_an_auxiliary_classifier_is_trained_on_both_halves():
+  task = other_game(num_classes=3, gen_label='concat', disc_label='auxiliary')
+  batch = {**IMAGES, 'label': np.arange(8, dtype=np.int32) % 3}
+  state = task.init(KEY, batch)
+  batch = {**batch, **task.random_inputs(batch, KEY)}
+  new, scalars = jax.jit(task.train_step)(state, batch, KEY)
+  gen, disc = (state.networks[name] for name in ('gen', 'disc'))
+  fakes = task.generator.apply(gen.variables, batch['latent'], train=True)
+  reals = np.float32(IMAGES['image'] / 127.5 - 1)
+
+  def cost(params, images):
+    _, others = task.discriminator.apply({'params': params}, images, train=True, labels=batch['label'])
+    return -jnp.mean(jax.nn.log_softmax(others['classes'])[np.arange(8), batch['label']])
+
+  expected = cost(disc.params, reals) + cost(disc.params, fakes)
+  assert float(scalars['loss_class']) == pytest.approx(float(expected), rel=1e-5)
+  after = 0.5 * cost(new.networks['disc'].params, fakes)  # the generator answers the updated discriminator
+  assert float(scalars['loss_class_gen']) == pytest.approx(float(after), rel=1e-5)
+
+
+def test_infogan_learns_its_codes():
+  task = other_game(categorical_codes=(4,), continuous_codes=1)
+  state = task.init(KEY, IMAGES)
+  step, found = jax.jit(task.train_step), []
+  for i in range(60):
+    state, scalars = step(state, IMAGES, jax.random.fold_in(KEY, i))
+    found.append(float(scalars['loss_codes_gen']))
+  assert np.mean(found[:5]) > np.log(4) - 0.3 and np.mean(found[-5:]) < 0.8 * np.mean(found[:5])
+  sums = jax.jit(task.eval_step)(state, IMAGES, KEY)
+  assert np.isfinite(float(sums['loss_disc']))
+  # A row for each code, the rest of the latent the same.
+  turned = task.traverse(state, KEY, 2, 5)
+  assert turned.shape == (10, 4, 4, 1)
+  np.testing.assert_array_equal(turned[0], turned[4])  # four values in turn
+  assert np.abs(turned[5] - turned[9]).max() > 0
+  pictures = task.pictures(state, IMAGES, KEY)
+  assert pictures['codes'].shape == (2 * 6 + 2, 10 * 6 + 2, 1)
+
+
+def test_traversals_of_z():
+  task = make()
+  state = task.init(KEY, IMAGES)
+  assert task.traverse(state, KEY, 9, 4).shape == (3 * 4, 4, 4, 1)
+  with pytest.raises(UserError, match='this GAN has 3'):
+    task.manifold(state, 3)
+  two = other_game(latent_size=2)
+  plane = two.manifold(two.init(KEY, IMAGES), 3)
+  assert plane.shape == (9, 4, 4, 1) and np.abs(plane[0] - plane[1]).max() > 0 and np.abs(plane[0] - plane[3]).max() > 0
+
+
+@pytest.mark.parametrize(
+  'objective, sentence',
+  [
+    ({'auxiliary_weight': 2.0}, 'no effect without model.disc_label=auxiliary'),
+    ({'info_weight': 2.0}, 'no effect without model.categorical_codes'),
+    ({'info_continuous_weight': 2.0}, 'no effect without model.continuous_codes'),
+  ],
+)
+def test_weights_of_what_is_not_there(objective, sentence):
+  with pytest.raises(UserError, match=sentence):
+    make_options(objective=objective)
+
+
+# Alarms.
+
+FINE = {'accuracy_real': 0.8, 'accuracy_fake': 0.9, 'diversity': 0.9, 'gradient_gen': 1.0, 'loss_disc': 0.5}
+
+
+@pytest.mark.parametrize(
+  'name, numbers, objective, neutral',
+  [
+    ('saturated', {'accuracy_real': 1.0, 'accuracy_fake': 1.0}, {}, {'alarm_accuracy': 1.0}),
+    ('collapsed', {'diversity': 0.01}, {}, {'alarm_diversity': 0.0}),
+    ('no_gradient', {'gradient_gen': 1e-9}, {}, {'alarm_gradient': 0.0}),
+    ('constant', {'loss_disc': 2 * np.log(2)}, {}, {'alarm_constant': 0.0}),
+    ('constant', {'loss_disc': 0.0}, {'name': 'hinge'}, {'alarm_constant': 0.0}),
+    ('constant', {'loss_disc': 0.25}, {'name': 'lsgan'}, {'alarm_constant': 0.0}),
+  ],
+)
+def test_alarms_and_their_thresholds(name, numbers, objective, neutral):
+  task = make(**objective)
+  assert task.alarms(FINE) == {}
+  found = task.alarms({**FINE, **numbers})
+  assert list(found) == [name] and 'objective.alarm_' in found[name]
+  assert make(**objective, **neutral).alarms({**FINE, **numbers}) == {}
+
+
+def test_constants_are_those_of_a_discriminator_that_says_the_same_of_all():
+  for name, objective in make_objectives():
+    logit = {'lsgan': 0.5}.get(name, 0.0)
+    same = jnp.full(4, logit)
+    assert float(jnp.mean(objective.disc_loss(same, same, (logit, logit)))) == pytest.approx(objective.constants[-1]), (
+      name
+    )
+
+
+def make_objectives():
+  from deconv.objectives.gan import OBJECTIVES
+
+  return OBJECTIVES.items()

@@ -14,7 +14,7 @@ from deconv.metrics import image_quality
 from deconv.ops.resample import downsample, upsample_bicubic
 from deconv.options import ParallelOptions
 from deconv.tasks import TASKS
-from deconv.tasks.capabilities import RestoresPictures, TransformsPictures
+from deconv.tasks.capabilities import Reconstructs, RestoresPictures, TransformsPictures
 from deconv.training.parallel import Parallel
 from tests.tasks.small_restorers import INPAINT, KEY, SUPERRES, build, make_options, smooth
 
@@ -334,3 +334,16 @@ def test_protocol_says_how_decibels_are_measured():
 
 def test_it_restores_whole_pictures_and_ones_own():
   assert issubclass(TASKS['restoration'], RestoresPictures) and issubclass(TASKS['restoration'], TransformsPictures)
+
+
+def test_images_made_again_do_not_depend_on_the_batches():
+  """They are what the network restores, of the same noise whatever the size of a batch."""
+  task, few = (build('rednet', degrade__noise_sigma=25.0, eval__batch_size=size) for size in (256, 2))
+  state, images = task.init(KEY, None), smooth(5, 16, 1)
+  whole = task.remake(state, images, KEY)
+  inputs, _, _ = task.observe_whole({'image': images, **task.random_inputs({'image': images}, KEY)})
+  outputs = np.stack([task.predict_image(state, np.asarray(x)) for x in inputs])
+  np.testing.assert_allclose(whole, np.clip(outputs, -1, 1), atol=1e-4)
+  assert whole.shape == images.shape and whole.dtype == np.float32 and np.ptp(whole) > 0.1
+  np.testing.assert_allclose(few.remake(state, images, KEY), whole, atol=1e-5)
+  assert isinstance(task, Reconstructs) and task.sampling_protocol(state) == {'ema': False, 'images': 'restored'}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from deconv.errors import UserError
 from deconv.evaluators import EVALUATORS
 from deconv.evaluators.evaluator import Evaluator
 from deconv.tasks.task import Task
@@ -88,3 +89,22 @@ def test_a_protocol_in_words():
   protocol = {'split': 'test', 'n': 3, 'samples': {'ema': True, 'counts': [1, 2], 'of': {'a': 0.5}}, 'whole': False}
   assert evaluation.in_words(protocol) == 'split test, n 3, whole off; samples: ema on, counts 1 2; of: a 0.5'
   assert evaluation.in_words({'samples': {'seed': 0}}) == 'samples: seed 0' and evaluation.in_words({}) == ''
+
+
+def test_who_looks_gets_the_network_of_the_field(monkeypatch):
+  def look(task, state, source, key, options, network):
+    return {f'{network.prefix}seen': 1.0}, {}, network.protocol()
+
+  monkeypatch.setitem(EVALUATORS, 'fid', Evaluator(look, needs=Task, looks=True))
+  metrics, _, protocol = measured(('fid',), eval__features='pixels')
+  assert metrics['pixels_seen'] == 1 and protocol['samples']['network'] == 'pixels'
+
+
+def test_a_network_that_is_not_there_is_told_at_once(evaluators):
+  run = experiment.prepare(
+    tiny.make_config(eval__evaluators=(), eval__num_samples=7, eval__features_path='nowhere.npz'), tiny.TinyTask
+  )
+  Evaluation(run)  # nobody looks
+  object.__setattr__(run.options.eval, 'evaluators', ('kid',))
+  with pytest.raises(UserError, match='no file .*nowhere.npz'):
+    Evaluation(run)

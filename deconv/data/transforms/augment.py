@@ -11,7 +11,7 @@ from deconv.options.data import IGNORE
 
 # What is drawn for an image, each always, so that what is turned on changes nothing of what was on before.
 _DRAWS = 'flip', 'scale', 'rotate', 'row', 'column', 'brightness', 'contrast', 'saturation', 'hue'
-_ELASTIC = 1  # name of another random stream
+_ELASTIC, _SHIFT = 1, 2  # names of other random streams
 _GRID = 3  # points of the elastic grid along each side (Ronneberger et al. 2015, section 3.1)
 # Rows: luma and the two chromas of YIQ (NTSC 1953).
 _YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
@@ -75,6 +75,10 @@ def coordinates(key, shape, options):
   drawn = jnp.stack([_draw(key, 'row', 0, 1), _draw(key, 'column', 0, 1)])
   whole = jnp.maximum(jnp.floor(room), 0)
   start = jnp.where(room >= 0, jnp.minimum(jnp.floor(drawn * (whole + 1)), whole), room / 2)
+
+  if options.shift:
+    drawn = jax.random.randint(jax.random.fold_in(key, _SHIFT), (2,), -options.shift, options.shift + 1)
+    start += drawn.astype(jnp.float32)
 
   # Places in the enlarged image, from its middle.
   rows, columns = (

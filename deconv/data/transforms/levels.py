@@ -6,7 +6,13 @@ import numpy as np
 
 
 def to_signed(images, dtype=jnp.float32):
-  """Scales uint8 images in [0, 255], any shape, to floats in [-1, 1], on the device: 0 -> -1, 255 -> 1."""
+  """Scales uint8 images in [0, 255], any shape, to floats in [-1, 1], on the device: 0 -> -1, 255 -> 1.
+
+  Floats, the points of deconv.data.rendered.gaussians, keep their values.
+  """
+  images = jnp.asarray(images)
+  if jnp.issubdtype(images.dtype, jnp.floating):
+    return images.astype(dtype)
   # In float32 whatever the result's type, and subtracted before the division: 2 x - 255 is exact, so that black and
   # white are treated alike, and the levels near grey, where x / 127.5 - 1 cancels, keep all their digits.
   return ((2.0 * jnp.asarray(images, jnp.float32) - 255.0) / 255.0).astype(dtype)

@@ -56,6 +56,35 @@ def test_warp_is_scipys(options):
     assert warped_masks.dtype == jnp.int32 and clear.mean() > 0.9
 
 
+def test_shifts_are_whole_exact_and_all_of_them_occur():
+  images, masks, _ = batch(1, 6, 5, 1)
+  keys = jax.random.split(jax.random.key(0), 300)
+  many = [jnp.broadcast_to(x, (300, *x.shape[1:])) for x in (images, masks)]
+  shifted, moved = run(*many, keys, AugmentOptions(shift=1))
+  padded = np.pad(np.asarray(images[0]), ((1, 1), (1, 1), (0, 0)), mode='symmetric')
+  padded_mask = np.pad(np.asarray(masks[0]), 1, constant_values=255)
+  seen = set()
+  for image, mask in zip(np.asarray(shifted), np.asarray(moved)):
+    (found,) = [
+      (row, column)
+      for row in range(3)
+      for column in range(3)
+      if np.array_equal(image, padded[row : row + 6, column : column + 5])
+    ]
+    np.testing.assert_array_equal(mask, padded_mask[found[0] : found[0] + 6, found[1] : found[1] + 5])
+    seen.add(found)
+  assert len(seen) == 9
+
+
+def test_a_shift_changes_nothing_else_that_is_drawn():
+  _, _, keys = batch()
+  moved = np.asarray(places(keys, (14, 10), dataclasses.replace(ALL, rotate_degrees=0.0, elastic_sigma=0.0, shift=3)))
+  still = np.asarray(places(keys, (14, 10), dataclasses.replace(ALL, rotate_degrees=0.0, elastic_sigma=0.0)))
+  away = moved - still
+  assert np.abs(away).max() > 0.1
+  np.testing.assert_allclose(away, np.broadcast_to(away[:, :, :1, :1], away.shape), atol=1e-4)
+
+
 def test_image_and_mask_move_together():
   """Where a pixel is not mixed of two classes, its colour says its class, and the mask says the same."""
   images, masks, keys = batch(height=24, width=24)

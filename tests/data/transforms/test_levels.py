@@ -37,6 +37,12 @@ def test_rounds_and_clips(convert):
   np.testing.assert_array_equal(found, [0, 0, 0, 128, 128, 255, 255, 0, 255, 0])
 
 
+def test_floats_keep_their_values():
+  points = np.array([[-4.0, 0.1]], np.float32)
+  np.testing.assert_array_equal(to_signed(points), points)
+  assert to_signed(points, jnp.bfloat16).dtype == jnp.bfloat16
+
+
 def test_inside_jit():
   levels = jnp.arange(256, dtype=jnp.uint8)
   np.testing.assert_array_equal(jax.jit(lambda x: to_uint8(to_signed(x)))(levels), levels)

@@ -1,0 +1,30 @@
+"""Conditional GANs that have seen few digits of each class, for the sweep gan_augmentation.
+
+  python -m experiments.sweep --sweep=configs/sweeps/gan_augmentation_gans.py --out=runs/augmentation_gans
+
+Cost: an hour on two cores, estimated.
+Not run.
+"""
+
+SWEEP = {
+  'experiments': {
+    'digits': {
+      'config': 'configs/cdcgan_mnist.py',
+      'data.source': 'digits',
+      'model.width': 32,
+      'model.hidden': 256,
+      'train.epochs': 0.0,
+      'train.steps': 2000,
+      'train.batch_size': 50,
+      'train.ema_decay': 0.995,
+      'samples.every_epochs': 0.0,
+      'samples.every': 1000,
+      'checkpoint.every': 1000,
+      'eval.num_samples': 2000,
+      'eval.evaluators': ('labelled_samples',),
+    }
+  },
+  'variants': {f'{number} a class': {'data.per_class': number} for number in (10, 30, 100)},
+  'seeds': (0, 1, 2),
+  'metrics': {'knn_error': 'error of 1-NN on samples'},
+}

@@ -1,0 +1,149 @@
+"""Features of samples and of real images, computed once for all evaluators that compare them, and their protocol.
+
+The real images are those that the run was trained on. Samples are drawn and looked at CHUNK of reference.py at a time,
+so that no more images than these are held.
+"""
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from deconv import data
+from deconv.errors import UserError
+from deconv.evaluators import reference, samples
+from deconv.metrics import frechet
+from deconv.tasks.capabilities import Generates
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+  """What is compared.
+
+  Attributes:
+    real: deconv.evaluators.reference.Reference.
+    features: float32 (n, d) of the samples.
+    logits: float32 (n, classes) of the samples; None where the network has none.
+    moments: deconv.metrics.frechet.Moments of the samples' features.
+    protocol: {name: what JSON can hold}: the stamp of every number.
+  """
+
+  real: reference.Reference
+  features: np.ndarray
+  logits: np.ndarray | None
+  moments: frechet.Moments
+  protocol: dict
+
+
+_memory = samples.Memory()
+
+
+def judge(task, state, source, key, options, network):
+  """Draws samples and looks at them and at the real images through a network; the last result is remembered.
+
+  Args:
+    task: a Task that Generates or Reconstructs.
+    state: State on one device.
+    source: deconv.data.Source of the real images.
+    key: PRNG key of the samples.
+    options: deconv.options.EvalOptions.
+    network: deconv.metrics.features.FeatureNetwork.
+
+  Returns:
+    Judged.
+
+  Raises:
+    UserError: images that the network cannot take, or a file of statistics that does not fit.
+  """
+  objects = (task, state, source, network)
+  others = (np.asarray(jax.random.key_data(key)).tobytes(), options)
+  found = _memory.find(objects, others)
+  if found is None:
+    found = _judge(task, state, source, key, options, network)
+    _memory.keep(objects, others, found)
+  return found
+
+
+def _judge(task, state, source, key, options, network):
+  real = reference.of_source(source, options, network)
+  images = Images(task, state, source, key, options)
+  features, logits, moments = reference.look(network, images.chunk, images.number)
+  if features.shape[1] != len(real.mean):
+    raise UserError(
+      f'the statistics of the real images are of {len(real.mean)} features, and {network.name} has '
+      f'{features.shape[1]}: give the network that they are of'
+    )
+  protocol = {
+    'protocol_version': reference.VERSION,
+    'n_fake': images.number,
+    'size': 'x'.join(map(str, source.image_shape)),
+    **network.protocol(),
+    **real.protocol,
+    **task.sampling_protocol(state),
+    'step': int(state.step),
+    'seed': samples.SEED,
+    **images.protocol,
+  }
+  return Judged(real, features, logits, moments, protocol)
+
+
+class Images:
+  """The images that are judged, reference.CHUNK at a time: samples, or images of the evaluation split made again.
+
+  Args:
+    task: a Task that Generates or Reconstructs.
+    state, source, key, options: see `judge`.
+
+  Attributes:
+    number: how many there are.
+    protocol: {name: what JSON can hold}, of images made again.
+
+  Raises:
+    UserError: a task that makes images again, without an evaluation split.
+  """
+
+  def __init__(self, task, state, source, key, options):
+    self._task, self._state, self._key = task, state, key
+    self._originals, self.number, self.protocol = None, options.num_samples, {}
+    if not isinstance(task, Generates):
+      if not source.options.eval_split:
+        raise UserError('images are made again of the evaluation split, and there is none: set data.eval_split')
+      self._originals = data.open_source(source.options, source.options.eval_split)
+      self._order = np.random.default_rng(samples.SEED).permutation(len(self._originals))
+      self.number = min(self.number, len(self._originals))
+      self.protocol = {
+        'made_of': source.options.eval_split,
+        'made_of_fingerprint': self._originals.content_fingerprint(),
+      }
+
+  def chunk(self, i):
+    """Returns the images i * reference.CHUNK and following, uint8 (n, height, width, channels); fewer at the end."""
+    first, key = i * reference.CHUNK, jax.random.fold_in(self._key, i)
+    last = min(first + reference.CHUNK, self.number)
+    if self._originals is None:
+      found = self._task.sample(self._state, key, last - first)
+    else:
+      originals = np.asarray(self._originals.take(self._order[first:last])['image'])
+      found = self._task.remake(self._state, originals, key)
+    return np.asarray(data.to_uint8(found))
+
+  def at(self, indices):
+    """Returns the images uint8 (k, height, width, channels) of some indices (k,), made once more."""
+    found = {}
+    for i in sorted({int(index) // reference.CHUNK for index in indices}):
+      made = self.chunk(i)
+      found.update({int(index): made[index % reference.CHUNK] for index in indices if index // reference.CHUNK == i})
+    return np.stack([found[int(index)] for index in indices])
+
+
+def check(condition, name, found, wanted):
+  """A self-test: a program that does not give what is known gives no number at all.
+
+  Raises:
+    UserError: the condition does not hold.
+  """
+  if not condition:
+    raise UserError(
+      f'the self-test of {name} gives {found:.6g} in place of {wanted}, so nothing is measured: look at the features '
+      'of the real images'
+    )
