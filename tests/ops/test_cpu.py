@@ -196,6 +196,6 @@ def test_one_device_gets_all_forms_and_the_same_bits_on_any_number_of_threads():
   )
   assert one == all_threads
   assert [line.split()[:3] for line in one.splitlines()] == [
-    ['beside', 'beside', 'unfolded'],
+    ['beside', 'beside', 'small'],
     ['overlap', 'unfolded', 'unfolded'],
   ]
