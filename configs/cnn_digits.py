@@ -3,7 +3,7 @@
   python -m experiments.main --config=configs/cnn_digits.py --workdir=runs/cnn_digits
 
 Cost: minutes on two cores.
-Not run.
+Results: docs/results.md#classification.
 """
 
 from deconv.configs import base

@@ -199,10 +199,13 @@ def grouped(runs, metrics):
 
 
 def _label(folders):
-  """What all names begin with: 'runs/dcgan' of 'runs/dcgan_0' and 'runs/dcgan_1'; all of them where that is no name."""
-  common = os.path.commonprefix(folders)  # noqa: RUF071  (of characters: runs differ in the end of their names)
-  common = folders[0] if len(folders) == 1 else common.rstrip('/_-.')
-  return common if len(folders) == 1 or os.path.basename(common) else ', '.join(folders)
+  """What all folders begin with: 'runs/dcgan' of 'runs/dcgan_0' and 'runs/dcgan_1'; else all of them."""
+  first, *others = folders
+  length = next(
+    (i for i, letter in enumerate(first) if any(other[i : i + 1] != letter for other in others)), len(first)
+  )
+  common = first[:length].rstrip('/_-.') if others else first
+  return common if os.path.basename(common) else ', '.join(folders)
 
 
 def _beside_the_experiment(field):

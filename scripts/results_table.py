@@ -261,7 +261,7 @@ TABLES = {
     ],
   ),
   'classification': Table(
-    ('cnn_digits', 'cnn_mnist'),
+    ('cnn_digits',),
     [
       config(),
       _STEP,
@@ -269,7 +269,6 @@ TABLES = {
       value('of the worst class', 'accuracy_worst_class', 3),
       value('cross-entropy, nats', 'cross_entropy', 3),
       value('parameters', 'parameters', 0),
-      Column('from command to end', _minutes),
     ],
   ),
   'autoencoders': Table(
