@@ -413,6 +413,17 @@ TABLES = {
     ],
     footer=_geometric_means,
   ),
+  'native_layers': Table(
+    ('native_layers',),
+    [
+      field('case', 'name'),
+      *(Column(f'ours {part}', _rate('ours', part)) for part in ('forward', 'dx', 'dw', 'all')),
+      value('share', 'share', 2),
+      Column('torch all', _rate('torch', 'all')),
+      value('/ torch', 'ratio.torch', 2),
+    ],
+    footer=_geometric_means,
+  ),
   'layers_avx512': Table(
     newest('benchmark_ops-avx512-*'),
     [

@@ -25,8 +25,10 @@ def image_cases(draw, words):
   n = draw(st.sampled_from([1, 1, 2, 2, 3]))
   window = tuple(draw(ints(1, {1: 5, 2: 4, 3: 2}[n])) for _ in range(n))
   sizes = tuple(draw(ints(2, {1: 9, 2: 6, 3: 3}[n])) for _ in range(n))
-  pair = st.tuples(ints(0, 4), ints(0, 4))
-  numbers = [one_each(0, 4, n), st.tuples(*[pair] * n)]
+  # Not beyond the kernel, where the input gradient of lax is wrong on a CPU (tests/ops/test_drop_in.py).
+  most = [k - 1 for k in window]
+  pairs = st.tuples(*(st.tuples(ints(0, m), ints(0, m)) for m in most))
+  numbers = [ints(0, min(most)), st.tuples(*(ints(0, m) for m in most)), pairs]
   return n, window, sizes, draw(st.one_of(st.sampled_from(words), *numbers)), draw(st.sampled_from([(2,), (), (1, 2)]))
 
 

@@ -45,7 +45,7 @@ class Evaluation:
     self._batches = None
     # At the start: a path that leads nowhere is told before the hours of the training.
     looks = run.options.eval.looks and run.parallel.process_index == 0
-    self._network = feature_networks.open_network(run.options.eval) if looks else None
+    self._network = feature_networks.open_network(run.options) if looks else None
 
   def evaluate(self, state, step):
     """Measures, writes one line with split 'eval' and the pictures, and returns (metrics, protocol).

@@ -1,5 +1,6 @@
 """The feature network of `eval.features`, made of a file of weights or of a trained run."""
 
+import dataclasses
 import json
 import os
 
@@ -16,20 +17,21 @@ def open_network(options):
   """Returns the deconv.metrics.features.FeatureNetwork that evaluators look through.
 
   Args:
-    options: deconv.options.EvalOptions.
+    options: deconv.options.Experiment of the run that is measured; a classifier is computed as that run is.
 
   Raises:
     UserError: no such file or run, a file of other weights, or a run of another task.
   """
-  kind, _, folder = options.features.partition(':')
+  judging = options.eval
+  kind, _, folder = judging.features.partition(':')
   if kind == 'pixels':
     return features.pixels()
   if kind == 'inception':
-    return features.fid_inception(options.features_path, options.resizer)
-  return _of_run(kind, os.path.expanduser(folder) or options.features_path, options.resizer)
+    return features.fid_inception(judging.features_path, judging.resizer)
+  return _of_run(kind, os.path.expanduser(folder) or judging.features_path, options)
 
 
-def _of_run(name, folder, resizer):
+def _of_run(name, folder, options):
   path = os.path.join(folder, 'config.json')
   try:
     with open(path, encoding='utf-8') as file:
@@ -40,6 +42,8 @@ def _of_run(name, folder, resizer):
     ) from None
   except (ValueError, TypeError, AttributeError) as error:
     raise UserError(f"eval.features={name}: '{path}' does not fit this version of deconv: {error}") from error
+  # Which programs are compiled is set for the whole process, and the run has set it.
+  experiment = dataclasses.replace(experiment, cpu_rule=options.cpu_rule, native=options.native)
   task, state, step = restore.restore(experiment, folder)
   if not isinstance(task, Classifies):
     raise UserError(
@@ -51,6 +55,6 @@ def _of_run(name, folder, resizer):
     lambda images: task.outputs(state, np.ascontiguousarray(images)),
     experiment.data.image_shape,
     features.hash_of(networks),
-    resizer,
+    options.eval.resizer,
     {'network_step': step, 'network_data': experiment.data.source},
   )

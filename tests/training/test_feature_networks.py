@@ -1,12 +1,13 @@
 """The feature network of a field: of a trained classifier, of a folder without one."""
 
+import dataclasses
 import json
 import os
 
 import numpy as np
 import pytest
 
-from deconv.configs import cnn_digits
+from deconv.configs import base, cnn_digits
 from deconv.errors import UserError
 from deconv.options import EvalOptions, Experiment
 from deconv.training import experiment, feature_networks, loop, restore
@@ -23,14 +24,26 @@ def _workdir(tmp_path_factory):
   return folder
 
 
+def opened(cpu_rule='', **fields):
+  options = Experiment.from_config(base.get_config())
+  return feature_networks.open_network(dataclasses.replace(options, cpu_rule=cpu_rule, eval=EvalOptions(**fields)))
+
+
+def test_it_leaves_the_programs_of_the_run_alone(workdir, monkeypatch):
+  seen, honest = [], restore.restore
+  monkeypatch.setattr(restore, 'restore', lambda options, folder: seen.append(options) or honest(options, folder))
+  opened(cpu_rule='avx2', features=f'classifier:{workdir}')
+  assert [options.cpu_rule for options in seen] == ['avx2'] and seen[0].task == 'classification'
+
+
 def test_features_of_a_run(workdir):
   options = Experiment.from_config(config_of(workdir))
   task, state, _ = restore.restore(options, workdir)
   side, channels = options.data.image_size, options.data.channels
   images = np.random.default_rng(0).integers(0, 256, (5, side, side, channels), dtype=np.uint8)
   logits, features = task.outputs(state, images)
-  lenet = feature_networks.open_network(EvalOptions(features='lenet', features_path=workdir))
-  named = feature_networks.open_network(EvalOptions(features=f'classifier:{workdir}'))
+  lenet = opened(features='lenet', features_path=workdir)
+  named = opened(features=f'classifier:{workdir}')
   for network in (lenet, named):
     found = network.outputs(images)
     np.testing.assert_allclose(found[0], features, rtol=1e-5, atol=1e-6)
@@ -45,14 +58,14 @@ def config_of(workdir):
 
 
 def test_no_network(tmp_path):
-  assert feature_networks.open_network(EvalOptions(features='pixels')).name == 'pixels'
+  assert opened(features='pixels').name == 'pixels'
   with pytest.raises(UserError, match="no run in 'nowhere'; train a classifier there, such as configs/cnn_mnist.py"):
-    feature_networks.open_network(EvalOptions(features='lenet', features_path='nowhere'))
+    opened(features='lenet', features_path='nowhere')
   with pytest.raises(UserError, match='no file .*download'):
-    feature_networks.open_network(EvalOptions(features='inception', features_path='nowhere.npz'))
+    opened(features='inception', features_path='nowhere.npz')
   (tmp_path / 'config.json').write_text('{"seed": "x"}')
   with pytest.raises(UserError, match='does not fit this version'):
-    feature_networks.open_network(EvalOptions(features=f'classifier:{tmp_path}'))
+    opened(features=f'classifier:{tmp_path}')
 
 
 @pytest.mark.parametrize(
