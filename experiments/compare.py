@@ -51,6 +51,15 @@ STAMP = (
 )
 # What some tasks have not: a VAE without batch norm agrees with a GAN in the rest.
 _OF_SOME_TASKS = ('ema', 'batch_stats', 'truncation')
+# Fields that concern some metrics alone, by what is in their names.
+_OF_SOME_METRICS = {
+  'neighbours': ('precision', 'recall', 'density', 'manifold'),
+  'n_manifold': ('precision', 'recall', 'density', 'manifold'),
+  'kid_subsets': ('kid',),
+  'kid_subset_size': ('kid',),
+  'fid_points': ('infinity',),
+  'splits': ('inception_score',),
+}
 # What is not a number of quality: left out where no metrics are asked for.
 _BESIDE = ('_std', '_low', '_high', '_halves', '_expected', '_error')
 
@@ -71,8 +80,8 @@ def main(argv=None):
         f'{", ".join(STAMP)}'
       )
     runs = [read(os.path.expanduser(folder), _words(options.metric)) for folder in options.workdir]
-    check_alike(runs, despite)
     metrics = _words(options.metric) or _common(runs)
+    check_alike(runs, despite, metrics)
     rows = grouped(runs, metrics)
     if options.json:
       for row in rows:
@@ -132,12 +141,13 @@ def read(folder, metrics=()):
   )
 
 
-def check_alike(runs, despite=()):
+def check_alike(runs, despite=(), metrics=None):
   """Refuses runs whose numbers do not mean the same.
 
   Args:
     runs: of `read`.
     despite: fields of STAMP that may differ.
+    metrics: what is compared; None = anything.
 
   Raises:
     UserError: names the fields that differ, with two values of each.
@@ -146,7 +156,9 @@ def check_alike(runs, despite=()):
   for run in runs[1:]:
     for name in STAMP:
       there = [name in other['stamp'] for other in (first, run)]
-      if name in despite or not any(there) or (name in _OF_SOME_TASKS and not all(there)):
+      if (
+        name in despite or not any(there) or (name in _OF_SOME_TASKS and not all(there)) or not _concerns(name, metrics)
+      ):
         continue
       one, other = (each['stamp'].get(name) for each in (first, run))
       if one != other and name not in differing:
@@ -156,6 +168,11 @@ def check_alike(runs, despite=()):
       f'these numbers do not mean the same: they differ in {"; ".join(differing.values())}; measure all runs alike, or '
       f'say that you know with --despite={",".join(differing)}'
     )
+
+
+def _concerns(field, metrics):
+  words = _OF_SOME_METRICS.get(field)
+  return metrics is None or words is None or any(word in metric for word in words for metric in metrics)
 
 
 def _difference(one, other):

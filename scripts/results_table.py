@@ -458,6 +458,12 @@ TABLES = {
   'first_step': Table(
     ('first_step',), [field('first step of dcgan_digits', 'name'), value('seconds', 'first_step_seconds', 1)]
   ),
+  'first_step_avx512': Table(
+    ('first_step-avx512',), [field('first step', 'name'), value('seconds', 'first_step_seconds', 1)]
+  ),
+  'first_step_native': Table(
+    ('first_step-native',), [field('first step', 'name'), value('seconds', 'first_step_seconds', 1)]
+  ),
   'sampling_costs': Table(
     ('conv_vae_mnist-importance_sampling',), [field('what', 'name'), Column('from command to end', _minutes)]
   ),

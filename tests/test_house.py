@@ -235,7 +235,13 @@ def test_builders_and_tasks_have_no_defaults_of_their_own():
 
 
 # Where it is asked whether something has an attribute: of a library or of the operating system.
-ASKS = {'deconv/data/files/opening.py', 'deconv/ops/convolutions.py', 'deconv/host_memory.py', 'experiments/sweep.py'}
+ASKS = {
+  'deconv/data/files/opening.py',
+  'deconv/ops/convolutions.py',
+  'deconv/host_memory.py',
+  'deconv/native/library.py',
+  'experiments/sweep.py',
+}
 
 
 def test_classes_say_what_they_can():

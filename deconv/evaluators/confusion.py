@@ -41,7 +41,7 @@ def measure(task, state, source, key, options):
     worst = wrong[np.argsort(-margins, kind='stable')[:SHOWN]]
     images = source.take(worst)['image']
     grid = plots.named_grid(images, task.describe(labels[worst], logits[worst]))
-    pictures['mistakes'] = plots.caption(grid, f'{len(wrong)} mistakes of {len(labels)}; truth → prediction')
+    pictures['mistakes'] = plots.caption(grid, f'{len(wrong)} mistakes of {len(labels)}; truth -> prediction')
   return {}, pictures, {}
 
 

@@ -179,7 +179,7 @@ class Classification(Classifies, TransformsPictures, Task):
     """Returns a text for each image: its class, and after an arrow the class that is named instead."""
     names = self.class_names
     return [
-      names[label] if label == named else f'{names[label]} → {names[named]}'
+      names[label] if label == named else f'{names[label]} -> {names[named]}'
       for label, named in zip(labels, logits.argmax(-1))
     ]
 

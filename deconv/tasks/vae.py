@@ -135,13 +135,15 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     """log p(x|z) of codes (samples, batch, latent) or (batch, latent): (samples, batch) or (batch,), nats.
 
     The codes are decoded with the batch as the first axis. Merged with another before it, it could not stay divided
-    over devices, and each of them would decode the codes of all images. The barrier keeps XLA from fusing the
-    exchange of the axes into the decoder's first matrix product, for which its GPU compiler finds no tiles.
+    over devices, and each of them would decode the codes of all images. The barrier keeps XLA from fusing the exchange
+    of the axes into the decoder's first matrix product, for which its GPU compiler then finds no tiles.
     """
     if z.ndim == 2:
       return self.likelihood.log_prob(self.decode(params, z), targets)
-    codes = jax.lax.optimization_barrier(jnp.swapaxes(z, 0, 1))
-    outputs = self.decode(params, codes)  # batch samples h w outputs
+    samples, batch, latent = z.shape
+    codes = jax.lax.optimization_barrier(jnp.swapaxes(z, 0, 1).reshape(-1, latent))
+    outputs = self.decode(params, codes)
+    outputs = outputs.reshape(batch, samples, *outputs.shape[1:])
     return jnp.swapaxes(self.likelihood.log_prob(outputs, targets[:, None]), 0, 1)
 
   def _eval_params(self, state):

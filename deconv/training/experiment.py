@@ -172,21 +172,10 @@ def check_evaluators(options, task):
       )
 
 
-def start_state(run, checkpoints, meanwhile=lambda state, batch: None):
-  """Returns (state on the host, meta, step) of the newest checkpoint, or of a fresh start with meta None.
-
-  Args:
-    run: Run.
-    checkpoints: deconv.training.checkpoint.Checkpoints.
-    meanwhile: called before a fresh state is made, with the shapes of the state and the first batch on the host: what
-      takes long and needs no more than these can begin here.
-  """
-  batch = run.batches.at(0)
-  example = {name: x[:1] for name, x in batch.items()}
+def start_state(run, checkpoints):
+  """Returns (state on the host, meta, step) of the newest checkpoint, or of a fresh start with meta None."""
+  example = {name: x[:1] for name, x in run.batches.at(0).items()}
   key = stream(run.key, 'init')
   template = jax.eval_shape(run.task.init, key, example)
   restored = checkpoints.restore_latest(template)
-  if restored:
-    return restored
-  meanwhile(template, batch)
-  return jax.tree.map(np.asarray, run.task.init(key, example)), None, 0
+  return restored or (jax.tree.map(np.asarray, run.task.init(key, example)), None, 0)

@@ -68,8 +68,7 @@ def train(run, workdir, *, allow_config_change=False):
     checkpoints = stack.enter_context(
       Checkpoints(folder.file('checkpoints'), options.checkpoint, lambda step: run.due(step)[2])
     )
-    steps = StepFunctions(run)
-    state, meta, step = start_state(run, checkpoints, steps.compile_first)
+    state, meta, step = start_state(run, checkpoints)
     earlier = folder.run or {}
     # What is due after a step is due until it is done; process 0 knows, for its folder is the run's.
     done = meta is not None and (
@@ -109,60 +108,22 @@ def train(run, workdir, *, allow_config_change=False):
     stack.callback(progress.close)
     alone = run.parallel.process_count == 1  # others would take a sudden end for a failure
     interrupt = stack.enter_context(Interrupt(nothing_to_lose=alone))
-    loop = Loop(run, steps, folder, checkpoints, writer, progress, interrupt, record)
+    loop = Loop(run, folder, checkpoints, writer, progress, interrupt, record)
     return loop.run_from(state, meta, step, done)
-
-
-class StepFunctions:
-  """The compiled calls of a run: {steps in a call: function (state, batch, key) -> (state, scalars)}.
-
-  Attributes:
-    key: PRNG key that the functions take.
-  """
-
-  def __init__(self, run):
-    self.key = stream(run.key, 'train')
-    self._run = run
-    self._functions = {}  # steps in a call -> (function, when it was begun)
-    self._used = set()
-
-  def compile_first(self, state, batch):
-    """Begins to compile the first call of a run that starts at step 0; see Parallel.compile_ahead.
-
-    Args:
-      state: shapes of the State.
-      batch: the first batch on the host.
-    """
-    run = self._run
-    num = steps_of_call(0, run.intervals, run.options.train.steps_per_call, run.total_steps)
-    if num > 1:
-      batch = {name: np.broadcast_to(x, (num, *x.shape)) for name, x in batch.items()}
-    function, began = self._make(num)
-    self._functions[num] = run.parallel.compile_ahead(function, state, batch, self.key), began
-
-  def get(self, num):
-    """Returns (the function of a call of `num` steps, None or when its compilation began if it has not been called)."""
-    if num not in self._functions:
-      self._functions[num] = self._make(num)
-    function, began = self._functions[num]
-    first = num not in self._used
-    self._used.add(num)
-    return function, began if first else None
-
-  def _make(self, num):
-    return self._run.parallel.train_step(self._run.task, num), time.perf_counter()
 
 
 class Loop:
   """The steps of a run and what happens between them."""
 
-  def __init__(self, run, steps, folder, checkpoints, writer, progress, interrupt, record):
-    self.run, self.steps, self.folder, self.checkpoints = run, steps, folder, checkpoints
+  def __init__(self, run, folder, checkpoints, writer, progress, interrupt, record):
+    self.run, self.folder, self.checkpoints = run, folder, checkpoints
     self.writer, self.progress, self.interrupt, self.record = writer, progress, interrupt, record
     self.writes = run.parallel.process_index == 0
+    self.step_key = stream(run.key, 'train')
     self.timing = Timing()
     self.pending = collections.deque()  # (steps done before the call, steps in it, its scalars)
     self.alarmed = []  # names of the alarms that stand
+    self.step_functions = {}
     self.waiting = True  # the user, for the first numbers
     self.pictures = pictures.Pictures(run, folder, writer)
     alone = run.parallel.process_count == 1  # else all of them would have to stop at the same batch
@@ -221,16 +182,18 @@ class Loop:
 
   def call(self, state, step, num, batch):
     """Starts a call of `num` steps and returns the state after it, which may not have been computed yet."""
-    function, began = self.steps.get(num)
-    if began:
+    compiles = num not in self.step_functions
+    if compiles:
       self.drain()
       self.progress.say(f'compiling {_steps(num)}')
+      began = time.perf_counter()
       self.timing.pause()
+      self.step_functions[num] = self.run.parallel.train_step(self.run.task, num)
     while len(self.pending) >= MAX_IN_FLIGHT:
       self.retire()
-    state, scalars = function(state, batch, self.steps.key)
+    state, scalars = self.step_functions[num](state, batch, self.step_key)
     self.pending.append((step, num, scalars))
-    if began:
+    if compiles:
       jax.block_until_ready(scalars)
       self.progress.say(f'compiled, and {_steps(num)} made, in {time.perf_counter() - began:.1f} s')
       self.drain()

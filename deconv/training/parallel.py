@@ -9,7 +9,6 @@ Two modes, which give the same numbers where they mean the same thing:
   and each device draws numbers of its own.
 """
 
-from concurrent import futures
 import functools
 import hashlib
 import json
@@ -59,7 +58,6 @@ class Parallel:
     self._sharded_stack = NamedSharding(mesh, PartitionSpec(None, AXIS))
     self._local_count = sum(device.process_index == self.process_index for device in self.devices)
     self._first = jax.jit(lambda tree: jax.tree.map(lambda x: x[0], tree))
-    self._compiler = futures.ThreadPoolExecutor(1, 'compiler')
 
   # Placing arrays.
 
@@ -175,25 +173,6 @@ class Parallel:
     if steps_per_call == 1:
       return self._compile(one, self._sharded, donate=True)
     return self._compile(many, self._sharded_stack, donate=True)
-
-  def compile_ahead(self, function, state, batch, key):
-    """Traces a step now and compiles it in a thread, while the caller makes the state.
-
-    Args:
-      function: made by `train_step`.
-      state, batch: trees of arrays or shapes as one replica and this process have them; the batch stacked where the
-        function makes several steps.
-      key: as the function takes it.
-
-    Returns:
-      A function that takes the place of `function`; it waits for the compiler when it is called. Under pmap and with
-      several processes `function` itself: it is compiled at its first call, by all of them at once.
-    """
-    if self.mode == 'pmap' or self.process_count > 1:
-      return function
-    state, batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (state, batch))
-    compiled = self._compiler.submit(function.lower(state, batch, key).compile)
-    return lambda *arguments: compiled.result()(*arguments)
 
   def eval_step(self, task):
     """Compiles `task.eval_step`: a function (state, batch, key) -> sums over the whole batch, of all devices."""

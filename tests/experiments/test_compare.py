@@ -63,7 +63,6 @@ def test_intervals_over_seeds(tmp_path, capsys):
     ('network_hash', '5678'),
     ('resizer', 'legacy_pytorch'),
     ('ema', False),
-    ('neighbours', 3),
     ('reference', 'file'),
     ('protocol_version', 2),
   ],
@@ -77,6 +76,15 @@ def test_unlike_rows_are_refused_by_name(tmp_path, field, value, capsys):
   assert f'they differ in {field} (' in told.err and f'--despite={field}' in told.err and str(value) in told.err
   compare.main([*folders, f'--despite={field},seed'])
   assert '| 2 |' in capsys.readouterr().out
+
+
+def test_a_field_of_one_metric_does_not_concern_another(tmp_path):
+  folders = [run(tmp_path / name, {'fid': 1.0, 'recall': 0.5}, neighbours=k) for name, k in (('a', 3), ('b', 5))]
+  runs = [compare.read(folder) for folder in folders]
+  compare.check_alike(runs, metrics=['fid'])
+  for metrics in (['fid', 'recall'], None):
+    with pytest.raises(UserError, match='differ in neighbours'):
+      compare.check_alike(runs, metrics=metrics)
 
 
 def test_versions_and_what_some_tasks_have_not(tmp_path, capsys):

@@ -251,30 +251,6 @@ def test_products_for_an_h100(case, dtype):
   assert pixel or not program.zero_stuffed()
 
 
-def drawn_case(seed):
-  """A layer of 1 to 3 dimensions whose strides, padding, dilation and groups are drawn."""
-  rng = np.random.default_rng(seed)
-  dims, groups = 1 + seed % 3, int(rng.choice([1, 1, 2, 4]))
-  draw = lambda low, high: int(rng.integers(low, high + 1))
-  stride, dilation = draw(1, 3), draw(1, 2)
-  small, window = (tuple(draw(low, high) for _ in range(dims)) for low, high in ((3, 9), (2, 5)))
-  reach = [dilation * (k - 1) + 1 for k in window]
-  padding, more = draw(0, min(reach) - 1), draw(0, max(stride, dilation) - 1)
-  if any((n - 1) * stride + r - 2 * padding + more < 1 for n, r in zip(small, reach)):
-    padding = 0
-  return benchmark_ops.Case(f'drawn {seed}', 4, small, window, stride, padding, more, dilation, groups, 32, 16)
-
-
-@needs_compiler
-@pytest.mark.parametrize('target, dtype', [('h100', 'bfloat16'), ('a100', 'float32'), ('a100', 'bfloat16')])
-@pytest.mark.parametrize('seed', range(6))
-def test_products_of_drawn_layers(seed, target, dtype):
-  case = drawn_case(seed)
-  program = programs_for(target, case, jnp.dtype(dtype))
-  assert program.products() <= 1.05e9 * benchmark_ops.gflop(case, 'all'), case
-  assert not program.zero_stuffed(), case
-
-
 @needs_compiler
 def test_the_count_for_an_h100_sees_zeros():
   """The plain convolutions have what the rule goes round, and the same reading finds it."""

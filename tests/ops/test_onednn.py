@@ -35,7 +35,14 @@ def forced(library):
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(cpu.onednn, 'carries', carries)
     yield calls
-  assert set(calls) == {'expand', 'reduce', 'correlate'}
+
+
+def test_it_is_forced(forced):
+  """Nothing below passes by the other forms."""
+  forced.clear()
+  x, kernel = normal(3, 5, 8), normal(3, 8, 4)
+  gradients = jax.jit(jax.grad(lambda x, k: jnp.sum(conv_transpose(x, k, strides=2) ** 2), (0, 1))).lower(x, kernel)
+  assert set(forced) == {'expand', 'reduce', 'correlate'} and gradients.as_text().count('custom_call @deconv_') == 3
 
 
 test_transposed_1d = test_conv.test_transposed_1d_and_both_gradients_equal_loops

@@ -119,7 +119,7 @@ def test_names_come_from_the_source_and_numbers_have_to_agree():
   assert task.class_names == ('0', '1', '2')
   task.inspect_source(source_of(batch))
   assert task.class_names == NAMES
-  assert task.describe(np.array([0, 2]), np.array([[2.0, 0, 0], [0, 1, 0]])) == ['left', 'both → right']
+  assert task.describe(np.array([0, 2]), np.array([[2.0, 0, 0], [0, 1, 0]])) == ['left', 'both -> right']
   with pytest.raises(UserError, match='model.num_classes=4: halves has 3 classes; set model.num_classes'):
     make_task(model={'num_classes': 4}).inspect_source(source_of(batch))
   unlabelled = ArraySource('noise', batch['image'], None, data.DataOptions(image_size=8))

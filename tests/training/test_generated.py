@@ -13,7 +13,7 @@ from deconv.options import Experiment
 from deconv.rng import stream
 from deconv.training import experiment, generated, loop, restore
 
-SIZES = {'compilation_cache': '', 'train.batch_size': 10, 'train.steps': 2, 'data.per_class': 3, 'data.image_size': 28}
+SIZES = {'compilation_cache': '', 'train.batch_size': 8, 'train.steps': 2, 'data.per_class': 3, 'data.image_size': 28}
 
 
 def config_of(model, task, **fields):
@@ -48,7 +48,7 @@ def classifier(workdir, **fields):
 
 def test_real_images_then_those_of_the_run(workdir):
   run = experiment.prepare(classifier(workdir, seed=5))
-  assert len(run.source) == 30 + 20 and run.batches.steps_per_epoch == 5 and len(run.eval_source) == 297
+  assert len(run.source) == 30 + 20 and run.batches.steps_per_epoch == 6 and len(run.eval_source) == 297
   items = run.source.take(np.arange(50))
   real = data.open_source(run.options.data).take(np.arange(30))
   np.testing.assert_array_equal(items['image'][:30], real['image'])
