@@ -129,7 +129,7 @@ class Experiment(TopLevel):
   @property
   def images_per_step(self) -> int:
     """Images that a step takes from the data: train.batch_size for each minibatch."""
-    return self.train.batch_size * getattr(self.objective, 'disc_updates', 1)
+    return self.train.batch_size * self.objective.minibatches
 
   def sections(self) -> dict[str, Options]:
     """Returns {name: options} of the sections that there are."""

@@ -50,6 +50,11 @@ class Options:
       UserError: fields that do not fit together.
     """
 
+  @property
+  def minibatches(self) -> int:
+    """Minibatches that a training step takes from the data, where this section is the objective."""
+    return 1
+
   # What the checks of subclasses are made of.
 
   def _convert(self, fields: dict[str, Any]) -> None:

@@ -172,6 +172,10 @@ class GanObjective(Options):
     return () if names == ('none',) else names
 
   @property
+  def minibatches(self) -> int:
+    return self.disc_updates
+
+  @property
   def clips(self) -> bool:
     """Whether the discriminator's parameters are clipped after its updates."""
     return self.name == 'wasserstein' and self.weight_clip > 0 and not self.penalties
