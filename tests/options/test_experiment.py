@@ -71,7 +71,7 @@ def test_a_config_of_an_older_version_gets_the_defaults_of_what_came_since():
   [
     (lambda c: c.update(task='gann'), "task='gann' does not exist (did you mean 'gan'?)"),
     (lambda c: c['model'].update(name='dcgam'), "model.name is 'dcgam' (did you mean 'dcgan'?); choose one of"),
-    (lambda c: c['model'].update(name='unet'), "model.name is 'unet'; choose one of: dcgan, dcgan28, gan28, mlp_gan"),
+    (lambda c: c['model'].update(name='unet'), "model.name is 'unet'; choose one of: dcgan, dcgan28, gan28"),
     (lambda c: c['model'].update(widht=3), "model.name='dcgan' has no field model.widht (did you mean 'width'?)"),
     (lambda c: c['train'].update(stepz=3), 'the section train has no field train.stepz'),
     (lambda c: c.update(modle={}), "the config has no field 'modle' (did you mean 'model'?)"),
