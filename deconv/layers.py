@@ -104,7 +104,7 @@ class SpectralNorm(nn.Module):
       v.value = _unit(fixed @ u.value)
       u.value = _unit(v.value @ fixed)
     sigma = v.value @ matrix @ u.value
-    return (kernel / sigma).astype(kernel.dtype)
+    return (kernel.astype(jnp.float32) / sigma).astype(kernel.dtype)
 
 
 def _unit(x: jax.Array) -> jax.Array:

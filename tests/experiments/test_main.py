@@ -138,7 +138,7 @@ def test_finish_resume_longer_and_refuse_another_config(tmp_path):
     assert sampled.returncode == 0, sampled.stderr
     assert np.asarray(Image.open(image)).std() > 0
   assert 'kind' in error_of(run('sample', f'--workdir={workdir}', f'--out={tmp_path}/x.png', '--kind=film'))
-  assert 'choose one of grid, interpolation' in error_of(run('sample', f'--workdir={workdir}', '--kind=traversal'))
+  assert 'plane of two numbers' in error_of(run('sample', f'--workdir={workdir}', '--kind=manifold'))
   assert 'num' in error_of(run('sample', f'--workdir={workdir}', f'--out={tmp_path}/x.png', '--num=0'))
   (tmp_path / 'file.txt').write_text('')  # no folder can be made under it
   assert 'nowhere' in error_of(run('sample', f'--workdir={workdir}', f'--out={tmp_path}/file.txt/nowhere/x.png'))

@@ -320,7 +320,9 @@ def reference(game):
 @pytest.mark.parametrize('mode, per_call', [('jit', 1), ('pmap', 1), ('jit', 2), ('pmap', 4)])
 def test_devices_and_calls_change_nothing(game, mode, per_call):
   ours = run(make_options(**GAMES[game]), Parallel(ParallelOptions(mode)), per_call)
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), ours, reference(game))
+  # Parts are summed in another order, and Adam divides by the root of a gradient near 0.
+  atol = 2e-4 if game == 'accumulated' else 2e-5
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=atol), ours, reference(game))
 
 
 def test_a_state_without_memory_has_the_leaves_of_before():

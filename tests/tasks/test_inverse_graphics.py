@@ -83,7 +83,7 @@ def test_the_decoder_sees_one_value_of_a_clamped_latent(monkeypatch):
   seen = []
 
   def decode(params, z):
-    seen.append(np.asarray(z[0]))
+    seen.append(np.asarray(z).reshape(-1, z.shape[-1]))
     return jnp.zeros((*z.shape[:-1], 12, 12, 1))
 
   monkeypatch.setattr(task, 'decode', decode)

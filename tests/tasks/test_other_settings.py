@@ -22,6 +22,7 @@ COMMON = {
   'eval.evaluators': (),
 }
 TINY = {
+  'classification': ('cnn', {'data.image_size': 8, 'model.widths': (4,), 'model.hidden': (4,)}),
   'gan': ('dcgan', {'data.image_size': 8, 'model.width': 4, 'model.latent_size': 4}),
   'vae': (
     'vae_mlp',

@@ -144,7 +144,7 @@ def test_discriminator_sees_the_hole_alone(inpaint):
   task, state, batch = inpaint
   _, hole, targets = jax.jit(task.observe)(batch)
   disc = state.networks['disc']
-  judge = jax.jit(lambda images: task._judge(disc.params, disc.batch_stats, images, hole)[0])
+  judge = jax.jit(lambda images: task._judge(disc.params, {'batch_stats': disc.batch_stats}, images, hole)[0])
   other = jnp.where(hole > 0, targets, 0.7)
   np.testing.assert_array_equal(judge(targets), judge(other))
   assert np.abs(judge(targets) - judge(jnp.where(hole > 0, 0.7, targets))).max() > 1e-6
