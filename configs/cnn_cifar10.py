@@ -34,5 +34,5 @@ def get_config(variant=''):
   config.eval.every = 390 * 5  # five epochs
   config.samples.every = 390 * 5
   config.checkpoint.every = 390 * 5
-  smoke = {'data.source': 'digits', 'data.name': '', 'model.widths': (8, 8, 8)}
+  smoke = {'data.source': 'digits', 'data.name': '', 'model.widths': (8, 8, 8), 'optimizer.warmup_steps': 1}
   return base.finish(config, variant, smoke=smoke)
