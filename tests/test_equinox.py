@@ -56,13 +56,13 @@ def compare(name, case):
   check(run(ours, treedef), run(theirs, jax.tree.structure(params)), jax.tree.leaves(params), x)
 
 
-@settings(max_examples=200, **BOUNDED)
+@settings(max_examples=50, **BOUNDED)
 @given(cases(transposed=True))
 def test_transposed_convolutions_are_those_of_equinox(case):
   compare('ConvTranspose', case)
 
 
-@settings(max_examples=150, **BOUNDED)
+@settings(max_examples=50, **BOUNDED)
 @given(cases(transposed=False))
 def test_convolutions_are_those_of_equinox(case):
   compare('Conv', case)

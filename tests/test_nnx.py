@@ -25,13 +25,13 @@ def compare(name, case):
   check(run(ours), run(theirs), state, draw_array(np.random.default_rng(seed), *shape))
 
 
-@settings(max_examples=150, **BOUNDED)
+@settings(max_examples=50, **BOUNDED)
 @given(flax_cases(transposed=True))
 def test_transposed_convolutions_are_those_of_flax(case):
   compare('ConvTranspose', case)
 
 
-@settings(max_examples=120, **BOUNDED)
+@settings(max_examples=40, **BOUNDED)
 @given(flax_cases(transposed=False))
 def test_convolutions_are_those_of_flax(case):
   compare('Conv', case)

@@ -117,7 +117,7 @@ def check(ours, theirs, x, kernel):
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-4)
 
 
-@settings(max_examples=200, **BOUNDED)
+@settings(max_examples=110, **BOUNDED)
 @given(transposed_cases())
 def test_conv_transpose_and_both_gradients_equal_lax(case):
   x, kernel, options = case
@@ -145,7 +145,7 @@ def convolution_cases(draw):
   return x, draw_array(rng, *axes_of_kernel(numbers or PLAIN[n], window, c_in, groups * c_out)), options
 
 
-@settings(max_examples=200, **BOUNDED)
+@settings(max_examples=110, **BOUNDED)
 @given(convolution_cases())
 def test_conv_general_dilated_and_both_gradients_equal_lax(case):
   x, kernel, options = case
