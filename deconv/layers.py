@@ -18,7 +18,6 @@ import numpy as np
 from deconv import ops
 from deconv.errors import UserError, nearest
 from deconv.ops.arguments import Padding, of_rank, per_dim
-from deconv.rng import scaled_normal
 
 try:
   from flax import linen as nn
@@ -30,17 +29,15 @@ except ModuleNotFoundError as error:
 Initializer = Callable[..., jax.Array]
 
 
-def normal(stddev: float, mean: float = 0.0) -> Initializer:
-  """Initialises kernels from N(mean, stddev^2); with mean 0 by the values of flax.linen.initializers.normal.
+def normal(stddev: float) -> Initializer:
+  """Initialises kernels from N(0, stddev^2), with the values of flax.linen.initializers.normal.
 
-  The numbers are drawn in one dimension and reshaped: see deconv.rng.scaled_normal. On a CPU the compiler takes four
-  times as long for a draw in four dimensions, and a network has one draw per kernel.
+  The numbers are drawn in one dimension and reshaped. On a CPU the compiler takes four times as long for a draw in four
+  dimensions, and a network has one draw per kernel.
   """
 
   def init(key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
-    if dtype == jnp.float32:
-      return scaled_normal(key, float(stddev), math.prod(shape), float(mean)).reshape(shape)
-    return mean + stddev * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+    return stddev * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
   return init
 

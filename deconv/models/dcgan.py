@@ -50,7 +50,11 @@ def _doublings(height, width):
 
 def _gain(options):
   """The initialiser of the gain of a norm."""
-  return nn.initializers.ones if options.preset == 'paper' else layers.normal(0.02, mean=1.0)
+  return nn.initializers.ones if options.preset == 'paper' else _around_one
+
+
+def _around_one(key, shape, dtype=jnp.float32):
+  return 1 + layers.normal(0.02)(key, shape, dtype)
 
 
 class Generator(nn.Module):

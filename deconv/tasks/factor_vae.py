@@ -13,7 +13,6 @@ from deconv.models.latent_discriminator import LatentDiscriminator
 from deconv.objectives import disentanglement
 from deconv.rng import stream
 from deconv.tasks import vae
-from deconv.tasks.initial import on_host
 from deconv.tasks.state import NetworkState
 
 _LEAK = 0.2  # slope of the discriminator's LeakyReLU below zero (paper, appendix A)
@@ -44,7 +43,7 @@ class FactorVae(vae.Vae):
     state = super().init(key, batch)
     codes = jax.ShapeDtypeStruct((2, self.latent.size), jnp.float32)
 
-    @on_host
+    @jax.jit
     def create(key):
       return NetworkState.create(self.discriminator.lazy_init(stream(key, 'disc'), codes), self.disc_optimizer)
 

@@ -19,7 +19,6 @@ from deconv.objectives import segmentation as objectives
 from deconv.rng import noise_keys, stream
 from deconv.tasks import tiling
 from deconv.tasks.capabilities import PredictsClasses, TransformsPictures
-from deconv.tasks.initial import on_host
 from deconv.tasks.state import NetworkState, State
 from deconv.tasks.task import Task, weights_of
 
@@ -84,11 +83,11 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
     """Returns the State at step 0; the batch is not looked at."""
     images = jax.ShapeDtypeStruct((2, self.side, self.side, self.options.data.channels), jnp.float32)
 
-    @on_host  # lazy_init leaves the forward out of it
+    @jax.jit  # one small program instead of a hundred; lazy_init leaves the network's forward out of it
     def initialize(key):
       return self.network.lazy_init(stream(key, 'net'), images, train=False)
 
-    @on_host
+    @jax.jit
     def create(variables):
       return State(
         step=jnp.zeros((), jnp.int32),
