@@ -126,7 +126,7 @@ class Classification(Classifies, TransformsPictures, Task):
       return loss, (new.get('batch_stats', {}), {'loss': loss, 'accuracy': accuracy})
 
     grads, (stats, scalars) = jax.grad(loss_fn, has_aux=True)(net.params)
-    net = net.update(self.optimizer, grads, stats).average(self.options.train.ema_decay, state.step)
+    net = net.update(self.optimizer, grads, stats).average(self.options.train, state.step)
     return state.replace(step=state.step + 1, networks={'net': net}), scalars
 
   # Evaluation.

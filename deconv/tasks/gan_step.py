@@ -108,7 +108,7 @@ class GanStep:
       opponent = disc if order == 'disc_then_gen' else old
       gen, scalars = self._update_gen(gen, opponent, _at(batches, -1), 'latent', step, key, forward)
 
-    gen = gen.average(self.options.train.ema_decay, step, self.options.train.ema_start)
+    gen = gen.average(self.options.train, step)
     return State(step=step + 1, networks={'gen': gen, 'disc': disc}), {**scalars, **disc_scalars}
 
   # The discriminator.

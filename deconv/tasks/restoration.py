@@ -214,9 +214,7 @@ class Restoration(RestoresPictures, Reconstructs, TransformsPictures, Task):
 
     gradient, scalars = jax.grad(loss_fn, has_aux=True)(outputs)
     (grads,) = pull(gradient)
-    net = net.update(self.optimizer, grads, stats).average(
-      self.options.train.ema_decay, state.step, self.options.train.ema_start
-    )
+    net = net.update(self.optimizer, grads, stats).average(self.options.train, state.step)
     psnr = image_quality.psnr(self.composite(outputs, inputs, hole), targets, levels='clipped')
     scalars = {**scalars, **judged_scalars, 'psnr': jnp.mean(psnr)}
     return state.replace(step=state.step + 1, networks={'net': net, **rest}), scalars

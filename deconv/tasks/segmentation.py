@@ -151,9 +151,7 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
       return loss, (new.get('batch_stats', {}), {'loss': loss, **terms, 'pixel_accuracy': right})
 
     grads, (stats, scalars) = jax.grad(loss_fn, has_aux=True)(net.params)
-    net = net.update(self.optimizer, grads, stats).average(
-      self.options.train.ema_decay, state.step, self.options.train.ema_start
-    )
+    net = net.update(self.optimizer, grads, stats).average(self.options.train, state.step)
     return state.replace(step=state.step + 1, networks={'net': net}), scalars
 
   # Evaluation.

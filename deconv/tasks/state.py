@@ -84,23 +84,23 @@ class NetworkState:
       params = optax.apply_updates(self.params, updates)
     return self.replace(params=params, batch_stats=batch_stats, opt_state=opt_state)
 
-  def average(self, decay, step, start=0):
+  def average(self, train, step):
     """Returns the state with ema = d * ema + (1 - d) * current, statistics included; nothing where there is no ema.
 
-    d = min(decay, (1 + step) / (10 + step)), so that the random start is forgotten early in a short run (the rule of
-    tf.train.ExponentialMovingAverage's num_updates). In the first `start` steps d = 0 (Brock et al. 2019, appendix C).
+    d = min(ema_decay, (1 + step) / (10 + step)), so that the random start is forgotten early in a short run (the rule
+    of tf.train.ExponentialMovingAverage's num_updates). In the first `ema_start` steps d = 0 (Brock et al. 2019,
+    appendix C).
 
     Args:
-      decay: float in [0, 1).
+      train: deconv.options.run.TrainOptions; `ema_decay` and `ema_start` are used.
       step: int scalar, updates done before this one.
-      start: steps before the average begins.
     """
     if self.ema is None:
       return self
     step = jnp.asarray(step, jnp.float32)
-    decay = jnp.minimum(decay, (1 + step) / (10 + step))
-    if start:
-      decay = jnp.where(step < start, 0.0, decay)
+    decay = jnp.minimum(train.ema_decay, (1 + step) / (10 + step))
+    if train.ema_start:
+      decay = jnp.where(step < train.ema_start, 0.0, decay)
     current = {'params': self.params, 'batch_stats': self.batch_stats}
     new = jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, self.ema, current)
     return self.replace(ema=new)

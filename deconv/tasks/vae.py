@@ -184,9 +184,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
   def updated(self, state, grads, **networks):
     """Returns the state after one update of the autoencoder, with other networks as given."""
     vae = state.networks['vae']
-    vae = vae.update(self.optimizer, grads, vae.batch_stats).average(
-      self.options.train.ema_decay, state.step, self.options.train.ema_start
-    )
+    vae = vae.update(self.optimizer, grads, vae.batch_stats).average(self.options.train, state.step)
     return state.replace(step=state.step + 1, networks={**state.networks, 'vae': vae, **networks})
 
   def bound(self, params, batch, samples, change=lambda posterior: posterior):

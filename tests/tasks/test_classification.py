@@ -50,6 +50,16 @@ def test_it_learns_where_the_light_is():
   assert found['accuracy'] > 0.97 and found['cross_entropy'] < 0.2
 
 
+def test_the_average_begins_after_its_start():
+  task, batch = make_task(train={'ema_decay': 0.9, 'ema_start': 1}), make_batch(8)
+  state, step = task.init(KEY, batch), jax.jit(task.train_step)
+  for follows in (True, False):
+    state, _ = step(state, batch, KEY)
+    net = state.networks['net']
+    pairs = zip(jax.tree.leaves(net.ema['params']), jax.tree.leaves(net.params))
+    assert all(np.array_equal(a, b) for a, b in pairs) == follows
+
+
 def test_the_sums_are_those_of_scikit_learn():
   task, batch = make_task(), make_batch(7)
   state = task.init(KEY, batch)

@@ -8,6 +8,7 @@ import numpy as np
 
 from deconv.configs import base
 from deconv.data import to_signed
+from deconv.options.run import TrainOptions
 from deconv.rng import stream
 from deconv.tasks.state import NetworkState, State
 from deconv.tasks.task import Task
@@ -58,7 +59,7 @@ class TinyTask(Task):
     if self.poison_step is not None:
       loss = jnp.where(state.step == self.poison_step, jnp.nan, loss)
     stats = {'mean': 0.9 * net.batch_stats['mean'] + 0.1 * mean}
-    net = net.update(self.optimizer, grads, stats).average(0.9, state.step)
+    net = net.update(self.optimizer, grads, stats).average(TrainOptions(ema_decay=0.9), state.step)
     return State(step=state.step + 1, networks={'net': net}), {'loss': loss, 'spread': jnp.std(targets)}
 
   def eval_step(self, state, batch, key):
