@@ -4,7 +4,6 @@ import codecs
 import importlib.metadata
 import importlib.util
 import io
-import json
 import logging as python_logging
 import os
 import signal
@@ -22,6 +21,7 @@ from deconv.options import Experiment, fields_of, set_model
 from deconv.options.options import documentation, needs, parse
 from deconv.options.other_names import known_field, nearest_field
 from deconv.training import config_diff
+from deconv.training.saved_config import load_config
 
 # Where our files are, configs/ and experiments/ too.
 _DECONV = os.path.dirname(os.path.abspath(deconv.__file__))
@@ -282,24 +282,6 @@ def _fault(path, error):
 def check_fields(file, overrides):
   """Raises UserError if a config file is not there, or the overrides (`--config.a.b=value`) do not fit it."""
   _with_overrides(_load_file(file), ['', *overrides], flags.FlagValues())
-
-
-def load_config(workdir):
-  """Returns the deconv.options.Experiment of a run from its `config.json`; one of an older version is read too."""
-  path = os.path.join(workdir, 'config.json')
-  try:
-    with open(path, encoding='utf-8') as file:
-      fields = json.load(file)
-  except FileNotFoundError:
-    raise UserError(f"there is no run in '{workdir}': config.json is missing; give the --workdir of a run") from None
-  except (OSError, ValueError) as error:
-    raise UserError(
-      f"'{path}' cannot be read ({error}); copy it from a backup or start the run in a new folder"
-    ) from error
-  try:
-    return Experiment.from_config(fields)
-  except (UserError, TypeError, ValueError, AttributeError) as error:
-    raise UserError(f"'{path}' does not fit this version of deconv: {error}") from error
 
 
 def _config_of_workdir(argv):

@@ -23,6 +23,7 @@ import sys
 from deconv.errors import UserError, did_you_mean
 from deconv.experiments import command
 from deconv.training import config_diff
+from deconv.training.saved_config import load_config
 
 # The stamp of a number, in the order in which differences are named.
 STAMP = (
@@ -108,7 +109,7 @@ def read(folder, metrics=()):
   Raises:
     UserError: no run there, or it has not been measured.
   """
-  experiment = command.load_config(folder)
+  experiment = load_config(folder)
   where = os.path.join(folder, 'evaluation')
   paths = (
     [os.path.join(where, name) for name in os.listdir(where) if name.endswith('.json')] if os.path.isdir(where) else []

@@ -21,6 +21,7 @@ import numpy as np
 from deconv import atomic_files, plots
 from deconv.experiments import command
 from deconv.training import config_diff
+from deconv.training.saved_config import load_config
 
 _SHOWN = 64  # images of the picture of anomalies
 _WORKDIR = command.define_path('workdir', None, 'folder of a run')
@@ -38,7 +39,7 @@ def main(options):
   compilation_cache.enable(options.compilation_cache)
   if _REFERENCE.value:
     options = dataclasses.replace(options, eval=dataclasses.replace(options.eval, reference=_REFERENCE.value))
-  own = config_diff.to_plain(command.load_config(_WORKDIR.value))
+  own = config_diff.to_plain(load_config(_WORKDIR.value))
   overrides = config_diff.changed(own, config_diff.to_plain(options))
   run = experiment.prepare(options)
   _, state, step = restore.restore(options, _WORKDIR.value, _STEP.value, run.task)

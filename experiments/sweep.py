@@ -42,6 +42,7 @@ from deconv import atomic_files, plots
 from deconv.errors import UserError
 from deconv.experiments import command
 from deconv.training import writers
+from deconv.training.saved_config import load_config
 
 SHOWN = 6  # test images in the picture of predictions
 _KEYS = 'experiments', 'variants', 'seeds', 'metrics'
@@ -136,7 +137,7 @@ def parameters(workdir):
 
   from deconv.training import restore
 
-  _, state = restore.shapes(command.load_config(workdir))
+  _, state = restore.shapes(load_config(workdir))
   return sum(x.size for net in state.networks.values() for x in jax.tree.leaves(net.params))
 
 
@@ -256,7 +257,7 @@ def _predicts_classes(workdir):
   from deconv.tasks.capabilities import PredictsClasses
   from deconv.training import restore
 
-  task, _ = restore.shapes(command.load_config(workdir))
+  task, _ = restore.shapes(load_config(workdir))
   return isinstance(task, PredictsClasses)
 
 
@@ -267,7 +268,7 @@ def predictions(path, workdirs):
 
   items, predicted = None, {}
   for label, workdir in workdirs.items():
-    options = command.load_config(workdir)
+    options = load_config(workdir)
     if items is None:
       compilation_cache.enable(options.compilation_cache)
       test = data.open_source(options.data, split=options.data.eval_split)

@@ -25,6 +25,7 @@ import numpy as np
 
 from deconv import plots
 from deconv.experiments import command
+from deconv.training.saved_config import load_config
 
 SIDE = 290  # of a panel in pixels
 BETWEEN = 13  # pixels between two panels: 1,199 in all
@@ -57,7 +58,7 @@ def draw_strip(runs, out):
 def _panel(workdir, draw, label):
   from deconv.training import restore
 
-  options = command.load_config(workdir)
+  options = load_config(workdir)
   task, state, _ = restore.restore(options, workdir)
   return plots.caption(draw(task, state), label, LABEL_SIZE)
 

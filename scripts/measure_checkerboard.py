@@ -26,6 +26,7 @@ from deconv.experiments import command
 from deconv.metrics import checkerboard
 from deconv.options import DataOptions
 from deconv.options.models.gan import DcganOptions
+from deconv.training.saved_config import load_config
 from scripts import result_files
 from scripts.command_line import numbers, result_file, words
 
@@ -82,7 +83,7 @@ def _trained(options):
   from deconv.training import restore
 
   for workdir in options.workdir:
-    run = command.load_config(workdir)
+    run = load_config(workdir)
     task, state, step = restore.restore(run, workdir)
     if not isinstance(task, Generates):
       raise UserError(f"'{workdir}' is a run of task '{run.task}', which makes no samples; give a generative run")

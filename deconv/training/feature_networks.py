@@ -1,16 +1,15 @@
 """The feature network of `eval.features`, made of a file of weights or of a trained run."""
 
 import dataclasses
-import json
 import os
 
 import numpy as np
 
 from deconv.errors import UserError
 from deconv.metrics import features
-from deconv.options import Experiment
 from deconv.tasks.capabilities import Classifies
 from deconv.training import restore
+from deconv.training.saved_config import load_config
 
 
 def open_network(options):
@@ -32,16 +31,11 @@ def open_network(options):
 
 
 def _of_run(name, folder, options):
-  path = os.path.join(folder, 'config.json')
-  try:
-    with open(path, encoding='utf-8') as file:
-      experiment = Experiment.from_config(json.load(file))
-  except OSError:
+  if not os.path.isfile(os.path.join(folder, 'config.json')):
     raise UserError(
       f"eval.features={name}: there is no run in '{folder}'; train a classifier there, such as configs/cnn_mnist.py"
-    ) from None
-  except (ValueError, TypeError, AttributeError) as error:
-    raise UserError(f"eval.features={name}: '{path}' does not fit this version of deconv: {error}") from error
+    )
+  experiment = load_config(folder)
   # Which programs are compiled is set for the whole process, and the run has set it.
   experiment = dataclasses.replace(experiment, cpu_rule=options.cpu_rule, native=options.native)
   task, state, step = restore.restore(experiment, folder)

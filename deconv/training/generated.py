@@ -8,11 +8,10 @@ import numpy as np
 from deconv import data
 from deconv.data.feed.chosen import joined
 from deconv.errors import UserError
-from deconv.options import Experiment
 from deconv.rng import stream
 from deconv.tasks.capabilities import GeneratesClasses
 from deconv.training import restore
-from deconv.training.workdir import Workdir
+from deconv.training.saved_config import load_config
 
 
 def add(source, options):
@@ -30,7 +29,7 @@ def add(source, options):
   place, number = options.data.generated, options.data.generated_per_class
   if not os.path.isfile(os.path.join(place, 'config.json')):
     raise UserError(f"data.generated='{place}' is no folder of a run: train a GAN with labels there first")
-  theirs = Experiment.from_config(Workdir(place).config)
+  theirs = load_config(place)
   task, state, _ = restore.restore(theirs, place)
   classes = task.num_classes if isinstance(task, GeneratesClasses) else 0
   if not classes or classes != source.num_classes:

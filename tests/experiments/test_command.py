@@ -14,6 +14,7 @@ from deconv import options
 from deconv.configs import base
 from deconv.errors import UserError
 from deconv.experiments import command
+from deconv.training.saved_config import load_config
 from tests.experiments.run_experiment import ROOT, error_of, run
 
 DIGITS = '--config=configs/dcgan_digits.py'
@@ -188,7 +189,7 @@ def test_config_survives_its_json(tmp_path):
   with config.unlocked():
     config.data.background = (1, 2, 3)
   (tmp_path / 'config.json').write_text(config.to_json_best_effort())
-  loaded = command.load_config(str(tmp_path))
+  loaded = load_config(str(tmp_path))
   assert loaded == options.Experiment.from_config(config) and loaded.data.background == (1, 2, 3)
 
 
