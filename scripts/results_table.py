@@ -226,6 +226,18 @@ def _candidates(*names):
   return [field('ms', 'name'), *columns, fastest('PyTorch', 'seconds.pytorch', ())]
 
 
+def _reports(files, ours, ratio):
+  return Table(
+    files,
+    [
+      field('report', 'name'),
+      field('part', 'group'),
+      *(value(f'{name}, ms', f'seconds.{name}', 1, 1000) for name in ('lax', ours, 'torch')),
+      value(f'lax / {ours}', ratio, 1),
+    ],
+  )
+
+
 TABLES = {
   'headline': _Lines(('family', 'config', 'data', 'result', 'protocol'), _headline),
   'speed': _Lines(('how many times as fast ours is', 'as `lax` or Flax', 'as PyTorch'), _speed),
@@ -572,24 +584,8 @@ TABLES = {
       value('ours, ms', 'seconds.ours', 1, 1000),
     ],
   ),
-  'reports': Table(
-    ('reports',),
-    [
-      field('report', 'name'),
-      field('part', 'group'),
-      *(value(f'{name}, ms', f'seconds.{name}', 1, 1000) for name in ('lax', 'ours', 'torch')),
-      value('lax / ours', 'ratio.lax', 1),
-    ],
-  ),
-  'drop_in': Table(
-    ('reports-avx512', 'reports-avx512_bfloat16'),
-    [
-      field('report', 'name'),
-      field('part', 'group'),
-      *(value(f'{name}, ms', f'seconds.{name}', 1, 1000) for name in ('lax', 'drop-in', 'torch')),
-      value('lax / drop-in', 'ratio_drop_in.lax', 1),
-    ],
-  ),
+  'reports': _reports(('reports',), 'ours', 'ratio.lax'),
+  'drop_in': _reports(('reports-avx512', 'reports-avx512_bfloat16'), 'drop-in', 'ratio_drop_in.lax'),
   'reports_single_channel': Table(
     ('reports-single_channel',), [field('report', 'name'), field('part', 'group'), value('ms', 'seconds.ours', 0, 1000)]
   ),

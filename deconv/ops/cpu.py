@@ -206,30 +206,26 @@ def expand_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[st
 
 def reduce_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[str]:
   """Returns the names of the forms of REDUCE that give the right values."""
-  forms = [
-    *(['taps'] if _is_depthwise(g, c_small, c_large) else []),
-    'lax',
-    'columns',
-    'unfolded',
-    *onednn_forms(g, batch),
-  ]
-  if g.groups > 1:
-    forms.append('groups')
+  forms = _product_forms(g, batch, c_small, c_large)
   return [*forms, 'beside'] if convolutions.lies_beside(g) else forms
 
 
 def correlate_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[str]:
   """Returns the names of the forms of CORRELATE that give the right values."""
-  forms = [
+  forms = _product_forms(g, batch, c_small, c_large)
+  return [*forms, 'small'] if g.groups == 1 and max(g.strides) == 1 else forms
+
+
+def _product_forms(g: Geometry, batch: int, c_small: int, c_large: int) -> list[str]:
+  """What REDUCE and CORRELATE have in common."""
+  return [
     *(['taps'] if _is_depthwise(g, c_small, c_large) else []),
     'lax',
     'columns',
     'unfolded',
     *onednn_forms(g, batch),
+    *(['groups'] if g.groups > 1 else []),
   ]
-  if g.groups > 1:
-    forms.append('groups')
-  return [*forms, 'small'] if g.groups == 1 and max(g.strides) == 1 else forms
 
 
 def onednn_forms(g: Geometry, batch: int) -> list[str]:

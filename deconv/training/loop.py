@@ -373,15 +373,8 @@ def _evaluation(run, step):
 def _compare_rules(before, now, step):
   """Warns where a run goes on by other forms of the operators than those that it began with."""
   if step and before and now and before['fingerprint'] != now['fingerprint']:
-    logging.warning(
-      "Up to step %d this run computed its convolutions by the CPU rule '%s' (%s), and goes on by '%s' (%s): the same "
-      'sums in another order, so that the last digits differ from those of a run without the change.',
-      step,
-      before['name'],
-      before['fingerprint'],
-      now['name'],
-      now['fingerprint'],
-    )
+    before, now = ("'{name}' ({fingerprint})".format(**rule) for rule in (before, now))
+    _warn_of_other_digits(step, f'the CPU rule {before}', now)
 
 
 def _compare_native(earlier, now, step):
@@ -389,13 +382,18 @@ def _compare_native(earlier, now, step):
   before, after = earlier.get('native'), now['native']
   if step and now['devices']['platform'] == 'cpu' and before != after:
     said = ['oneDNN {onednn} (build {build})'.format(**used) if used else 'XLA alone' for used in (before, after)]
-    logging.warning(
-      'Up to step %d this run computed its convolutions by %s, and goes on by %s: the same sums in another order, so '
-      'that the last digits differ from those of a run without the change; DECONV_NATIVE=%s undoes it.',
-      step,
-      *said,
-      'on' if before else 'off',
-    )
+    _warn_of_other_digits(step, *said, f'; DECONV_NATIVE={"on" if before else "off"} undoes it')
+
+
+def _warn_of_other_digits(step, before, now, remedy=''):
+  logging.warning(
+    'Up to step %d this run computed its convolutions by %s, and goes on by %s: the same sums in another order, so '
+    'that the last digits differ from those of a run without the change%s.',
+    step,
+    before,
+    now,
+    remedy,
+  )
 
 
 def _earlier(run):
