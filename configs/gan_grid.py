@@ -26,10 +26,9 @@ def of_points(source):
   config.model.latent_size = 2
   config.model.hidden = 128
   config.model.depth = 3
-  config.model.leak = 0.0  # with LeakyReLU 0.2 twice as many samples lie between the Gaussians
+  config.model.leak = 0.0  # rectifiers
   config.model.output = 'linear'
-  # Without a penalty half of the Gaussians are lost. The weight is small, because the discriminator needs slopes of
-  # about 1 / 0.05 to see them.
+  # The weight is small, because the discriminator needs slopes of about 1 / 0.05 to see the Gaussians.
   config.objective.penalty = 'r1'
   config.objective.r1_weight = 0.3
   config.optimizer.learning_rate = 3e-3
