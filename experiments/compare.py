@@ -15,13 +15,13 @@ row in place of the table.
 import argparse
 import fnmatch
 import json
-import math
 import os
 import statistics
 import sys
 
 from deconv.errors import UserError, did_you_mean
 from deconv.experiments import command
+from deconv.metrics.intervals import half_width
 from deconv.training import config_diff
 from deconv.training.saved_config import load_config
 
@@ -230,15 +230,6 @@ def _beside_the_experiment(field):
   return field == 'seed' or any(
     fnmatch.fnmatchcase(field, pattern) for pattern in (*config_diff.OPERATIONAL, 'eval.*', *config_diff.OF_SPEED)
   )
-
-
-def half_width(values, level=0.95):
-  """Returns half the width of Student's interval of the mean, or None for one value."""
-  if len(values) < 2:
-    return None
-  from scipy import stats
-
-  return float(stats.t.ppf((1 + level) / 2, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values)))
 
 
 def table(rows, metrics):

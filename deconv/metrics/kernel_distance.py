@@ -5,11 +5,10 @@ of d features (Binkowski et al. 2018, section 4). The estimator is unbiased, so 
 negative as often as positive.
 """
 
-import math
-
 import numpy as np
 
 from deconv.errors import UserError
+from deconv.metrics.intervals import half_width
 
 _ENTRIES = 2**22  # of a block of the kernel matrix, which bounds the memory to 32 MiB
 
@@ -62,8 +61,6 @@ def interval(a, b, subset_size=1000, seed=0, level=0.95):
   Raises:
     UserError: fewer than two blocks.
   """
-  from scipy import stats
-
   a, b = _matrices(a, b)
   number = min(len(a), len(b)) // subset_size
   if number < 2:
@@ -74,9 +71,8 @@ def interval(a, b, subset_size=1000, seed=0, level=0.95):
   random = np.random.default_rng(seed)
   a, b = (x[random.permutation(len(x))[: number * subset_size]].reshape(number, subset_size, -1) for x in (a, b))
   values = [mmd2(*pair) for pair in zip(a, b)]
-  half = stats.t.ppf((1 + level) / 2, number - 1) * np.std(values, ddof=1) / math.sqrt(number)
-  mean = float(np.mean(values))
-  return mean - float(half), mean + float(half)
+  half, mean = half_width(values, level), float(np.mean(values))
+  return mean - half, mean + half
 
 
 def mmd2(a, b):
