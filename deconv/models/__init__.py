@@ -25,6 +25,8 @@ scores of coarser maps that deep supervision trains.
 CLASSIFIERS: builder(options, dtype=..., batch_norm_axis=...) returns one module: module.apply(variables, images in
 [-1, 1] (batch, height, width, channels), train=bool, rngs={'dropout': key}) -> (logits float32 (batch, num_classes),
 features float32 (batch, n)).
+
+SPARSE_CODERS: builder(options, image_shape=...) returns a DeconvolutionalNetwork, whose maps are inferred.
 """
 
 from deconv.models import (
@@ -35,6 +37,7 @@ from deconv.models import (
   dcgan28,
   dcign,
   deconvnet,
+  deconvolutional_network,
   fcn,
   gan28,
   linknet,
@@ -78,3 +81,5 @@ SEGMENTERS = {
 }
 
 CLASSIFIERS = {'cnn': classifier.build}
+
+SPARSE_CODERS = {'deconvolutional_network': deconvolutional_network.build}

@@ -186,3 +186,10 @@ class ClassificationEvalOptions(EvalOptions):
 
   EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_STATISTICS)
   evaluators: tuple[str, ...] = ('confusion',)
+
+
+@dataclasses.dataclass(frozen=True)
+class SparseCodingEvalOptions(EvalOptions):
+  """Sparse coding: see EvalOptions."""
+
+  EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_STATISTICS)

@@ -17,14 +17,16 @@ from deconv.options.evaluation import (
   InverseGraphicsEvalOptions,
   RestorationEvalOptions,
   SegmentationEvalOptions,
+  SparseCodingEvalOptions,
   VaeEvalOptions,
 )
-from deconv.options.models import autoencoders, classifiers, gan, restorers, segmenters
+from deconv.options.models import autoencoders, classifiers, gan, restorers, segmenters, sparse_coders
 from deconv.options.models.model import ModelOptions
 from deconv.options.objectives.classification import ClassificationObjective
 from deconv.options.objectives.gan import GanObjective
 from deconv.options.objectives.restoration import RestorationObjective
 from deconv.options.objectives.segmentation import SegmentationObjective
+from deconv.options.objectives.sparse_coding import SparseCodingObjective
 from deconv.options.objectives.vae import FactorVaeObjective, InverseGraphicsObjective, VaeObjective
 from deconv.options.optimizer import OptimizerOptions
 from deconv.options.options import Options, default, kinds
@@ -62,6 +64,7 @@ TASKS = {
     restorers.MODELS, RestorationObjective, RestorationEvalOptions, TurnOptions, DegradeOptions
   ),
   'segmentation': TaskSections(segmenters.MODELS, SegmentationObjective, SegmentationEvalOptions, AugmentOptions),
+  'sparse_coding': TaskSections(sparse_coders.MODELS, SparseCodingObjective, SparseCodingEvalOptions),
 }
 # The networks of all tasks.
 MODELS = {name: options for task in TASKS.values() for name, options in task.models.items()}

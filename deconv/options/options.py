@@ -55,6 +55,11 @@ class Options:
     """Minibatches that a training step takes from the data, where this section is the objective."""
     return 1
 
+  @property
+  def names_images(self) -> bool:
+    """Whether a batch of the training says which images it has, where this section is the objective."""
+    return False
+
   # What the checks of subclasses are made of.
 
   def _convert(self, fields: dict[str, Any]) -> None:

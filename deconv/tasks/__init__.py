@@ -10,6 +10,7 @@ from deconv.tasks.gan import Gan
 from deconv.tasks.inverse_graphics import InverseGraphics
 from deconv.tasks.restoration import Restoration
 from deconv.tasks.segmentation import Segmentation
+from deconv.tasks.sparse_coding import SparseCoding
 from deconv.tasks.vae import Vae
 
 TASKS = {
@@ -20,4 +21,5 @@ TASKS = {
   'classification': Classification,
   'restoration': Restoration,
   'segmentation': Segmentation,
+  'sparse_coding': SparseCoding,
 }

@@ -156,3 +156,21 @@ class RestoresPictures(abc.ABC):
   @abc.abstractmethod
   def predict_image(self, state, inputs):
     """Returns float32 (scale * h, scale * w, c), not clipped, of a degraded picture float32 (h, w, c') in [-1, 1]."""
+
+
+class InfersMaps(abc.ABC):
+  """Explains an image by sparse maps, which it finds by minimising an objective: also where pixels are missing."""
+
+  @abc.abstractmethod
+  def explain(self, state, images, weights=None):
+    """Infers the maps of images, batch by batch (host).
+
+    Args:
+      state: State.
+      images: float32 (n >= 1, height, width, channels) in [-1, 1], perhaps with noise.
+      weights: (n or 1, height, width, 1) from 0 to 1: 0 where a pixel is missing; None = 1 everywhere.
+
+    Returns:
+      ({layer: float32 (n, height, width, channels), what its maps stand for in pixels, not clipped},
+      {layer: float32 (n, height', width', maps)}), layers from the pixels up.
+    """

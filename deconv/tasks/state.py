@@ -42,7 +42,8 @@ class NetworkState:
     opt_state: state of the optax optimizer. The optimizer itself belongs to the task.
     ema: None, or {'params': ..., 'batch_stats': ...}, their exponential moving averages.
     memory: None, or what else is kept from step to step, by name: 'spectral', the vectors of
-      deconv.layers.SpectralNorm; 'logits', running means of a discriminator's logits.
+      deconv.layers.SpectralNorm; 'logits', running means of a discriminator's logits; 'maps', the sparse maps of every
+      training image.
   """
 
   params: Any

@@ -102,7 +102,13 @@ def prepare(config, make_task=None):
   if options.data.generated:
     source = generated.add(source, options)
   batches = data.TrainBatches(
-    source, options.images_per_step, options.seed, options.data, parallel.process_index, parallel.process_count
+    source,
+    options.images_per_step,
+    options.seed,
+    options.data,
+    parallel.process_index,
+    parallel.process_count,
+    names_images=options.objective.names_images,
   )
   total = options.train.total_steps(batches.steps_per_epoch)
   samples = options.samples

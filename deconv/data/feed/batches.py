@@ -24,13 +24,14 @@ class TrainBatches:
     options: DataOptions; `memory_limit_mb`, `workers`, `worker_kind`, `prefetch` and `flip` are used.
     process_index: which process this is.
     process_count: number of processes that share each batch.
+    names_images: whether batches have 'index', see `at`.
 
   Raises:
     UserError: fewer images than a batch, a batch that the processes cannot divide, or `vary` for a source without
       factors.
   """
 
-  def __init__(self, source, batch_size, seed, options, process_index=0, process_count=1):
+  def __init__(self, source, batch_size, seed, options, process_index=0, process_count=1, names_images=False):
     if batch_size < 1:
       raise UserError(f'the batch size is {batch_size}: it must be at least 1.')
     if len(source) < batch_size:
@@ -48,6 +49,7 @@ class TrainBatches:
     self.batch_size = batch_size
     self.seed = seed
     self.options = options
+    self._names_images = names_images
 
   @property
   def steps_per_epoch(self):
@@ -65,8 +67,12 @@ class TrainBatches:
 
   def at(self, step):
     """The local batch of any step: {'image': uint8 (local, h, w, c), 'label': int32 (local,), 'mask': uint8 (local, h,
-    w)}, the latter two where there are such; with `vary` also 'varies' int32 (local,), the factor that does."""
-    batch = self.source.take(self.indices(step)[self._local])
+    w)}, the latter two where there are such; with `vary` also 'varies' int32 (local,), the factor that does; with
+    `names_images` also 'index' int32 (local,), the number of each image in the source."""
+    indices = self.indices(step)[self._local]
+    batch = self.source.take(indices)
+    if self._names_images:
+      batch['index'] = np.asarray(indices, np.int32)
     if self.options.vary:
       batch['varies'] = np.full(len(batch['image']), self._varying(step)[1], np.int32)
     if self.options.flip:

@@ -1,0 +1,293 @@
+"""Finding the sparse maps of images, given the filters of a layer: three ways to minimise one objective.
+
+The objective of each image is `data_weight / 2 |reconstruct(z) - image|^2 + |z|^power`, the error weighted pixel by
+pixel, and with a layer above `anchor_weight / 2 |z - anchor|^2` besides. All but the penalty is a quadratic function
+1/2 <z, Q z> - <b, z> + c, the class `Quadratic`. Everything is batched; a step size or a product is that of one image.
+
+Shapes: images (batch, h, w, c); maps (batch, h + f - 1, w + f - 1, k); filters (f, f, k, c).
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from deconv import ops
+from deconv.objectives.sparse_coding import penalty, shrink
+
+# Conjugate gradients lose their way in products of TF32 or bfloat16, which accelerators would make of float32's.
+full_precision = functools.partial(jax.default_matmul_precision, 'highest')
+
+
+def reconstruct(maps, filters):
+  """Returns the sum over the maps of map convolved with filter, where it is whole: images (batch, h, w, c).
+
+  It is a transposed convolution whose border is cut, so that each pixel gets contributions of all f x f positions.
+  """
+  with full_precision():
+    return ops.conv_transpose(maps, filters, padding=filters.shape[0] - 1)
+
+
+def correlate(images, filters):
+  """Returns the adjoint of `reconstruct` in the maps: images (batch, h, w, c) -> (batch, h + f - 1, w + f - 1, k)."""
+  with full_precision():
+    return ops.conv(images, filters.swapaxes(2, 3), padding=filters.shape[0] - 1)
+
+
+def map_shape(image_shape, filters_shape):
+  """(h, w, c), (f, f, k, c) -> (h + f - 1, w + f - 1, k)."""
+  grown = filters_shape[0] - 1
+  return image_shape[0] + grown, image_shape[1] + grown, filters_shape[2]
+
+
+def inner(a, b):
+  """Inner product of each image: (batch, ...), (batch, ...) -> (batch, 1, 1, 1)."""
+  return jnp.sum(a * b, axis=(1, 2, 3), keepdims=True)
+
+
+def conjugate_gradients(operator, b, start, steps, product=inner):
+  """Solves operator(x) = b by so many iterations, from a start.
+
+  Args:
+    operator: linear, symmetric, positive semidefinite.
+    b, start: arrays of one shape.
+    steps: int.
+    product: the inner product by which steps are measured; by default that of each image.
+
+  Returns:
+    (x, its residual b - operator(x), the residual of the start).
+  """
+  first = b - operator(start)
+
+  def iterate(_, carry):
+    x, residual, direction, size = carry
+    image = operator(direction)
+    step = _ratio(size, product(direction, image))
+    x, residual = x + step * direction, residual - step * image
+    new = product(residual, residual)
+    return x, residual, residual + _ratio(new, size) * direction, new
+
+  x, residual, *_ = jax.lax.fori_loop(0, steps, iterate, (start, first, first, product(first, first)))
+  return x, residual, first
+
+
+def _ratio(a, b):
+  """a / b, and 0 where b is: what is solved already stays."""
+  return jnp.where(b > 0, a / jnp.where(b > 0, b, 1.0), 0.0)
+
+
+class Quadratic(NamedTuple):
+  """The part of the objective without the penalty: 1/2 <z, Q z> - <b, z> + constant.
+
+  Attributes:
+    filters: (f, f, k, c).
+    images: (batch, h, w, c).
+    weights: of the pixels, from 0 to 1: (batch or 1, h or 1, w or 1, c or 1).
+    data_weight: float.
+    anchor: None, or maps that the layer above expects.
+    anchor_weight: of the squared distance from there.
+  """
+
+  filters: Any
+  images: Any
+  weights: Any
+  data_weight: float
+  anchor: Any = None
+  anchor_weight: float = 0.0
+
+  def product(self, maps):
+    """Q z."""
+    image = self.weights * reconstruct(maps, self.filters)
+    found = self.data_weight * correlate(image, self.filters)
+    return found if self.anchor is None else found + self.anchor_weight * maps
+
+  @property
+  def linear(self):
+    """b."""
+    found = self.data_weight * correlate(self.weights * self.images, self.filters)
+    return found if self.anchor is None else found + self.anchor_weight * self.anchor
+
+  @property
+  def constant(self):
+    """c, (batch, 1, 1, 1)."""
+    found = self.data_weight / 2 * inner(self.weights * self.images, self.images)
+    return found if self.anchor is None else found + self.anchor_weight / 2 * inner(self.anchor, self.anchor)
+
+  def value(self, maps):
+    """1/2 <z, Q z> - <b, z> + c, (batch,); from differences, which lose no digits."""
+    error = reconstruct(maps, self.filters) - self.images
+    found = self.data_weight / 2 * inner(self.weights * error, error)
+    if self.anchor is not None:
+      found += self.anchor_weight / 2 * inner(maps - self.anchor, maps - self.anchor)
+    return found[:, 0, 0, 0]
+
+
+def infer(quadratic, start, power, options):
+  """Returns the maps of images by the algorithm of the options.
+
+  Args:
+    quadratic: Quadratic.
+    start: maps to begin with.
+    power: float, from above 0 to 1.
+    options: SparseCodingObjective; `inference` and its numbers are used.
+  """
+  if options.inference == 'continuation':
+    maps, _ = continuation(
+      quadratic,
+      start,
+      power,
+      beta_start=options.beta_start,
+      beta_factor=options.beta_factor,
+      beta_steps=options.beta_steps,
+      alternations=options.alternations,
+      cg_steps=options.cg_steps,
+    )
+    return maps
+  if options.inference == 'fista':
+    return fista(quadratic, start, power, options.iterations)
+  return admm(quadratic, start, power, options.iterations, options.rho)
+
+
+def continuation(quadratic, start, power, *, beta_start, beta_factor, beta_steps, alternations, cg_steps):
+  """Half-quadratic splitting with growing beta (Zeiler et al. 2010, section 3.1).
+
+  With an auxiliary variable w the objective is quadratic(z) + beta / 2 |z - w|^2 + |w|^power. At each beta w is set to
+  its exact minimiser, element by element, and z approaches its own by conjugate gradients; neither raises the
+  objective at that beta.
+
+  Args:
+    quadratic: Quadratic.
+    start: maps.
+    power: float.
+    beta_start, beta_factor, beta_steps: the values of beta.
+    alternations: steps for w and z at each beta.
+    cg_steps: iterations for each z.
+
+  Returns:
+    (maps: the w of the last z, whose zeros are exact; energies (beta_steps, alternations, 2, batch): the objective with
+    w after each step for w and each for z).
+  """
+  linear, constant = quadratic.linear, quadratic.constant[:, 0, 0, 0]
+
+  def at_beta(maps, beta):
+    def alternate(before, _):
+      w = shrink(before, beta, power)
+      b = linear + beta * w
+      after, residual, first = conjugate_gradients(lambda x: quadratic.product(x) + beta * x, b, before, cg_steps)
+      fixed = constant + beta / 2 * inner(w, w)[:, 0, 0, 0] + penalty(w, power)
+      # 1/2 <z, A z> - <b, z> is -1/2 <z, b + (b - A z)>, and the residuals b - A z are there.
+      energies = [fixed - 0.5 * inner(x, b + r)[:, 0, 0, 0] for x, r in ((before, first), (after, residual))]
+      return after, jnp.stack(energies)
+
+    return jax.lax.scan(alternate, maps, length=alternations)
+
+  betas = [beta_start * beta_factor**i for i in range(beta_steps)]
+  maps, energies = jax.lax.scan(at_beta, start, jnp.asarray(betas, jnp.float32))
+  return shrink(maps, jnp.float32(betas[-1]), power), energies
+
+
+def fista(quadratic, start, power, iterations):
+  """Accelerated proximal gradients (Beck & Teboulle 2009), their momentum restarted where it leads uphill (O'Donoghue &
+  Candes 2015).
+
+  Args:
+    quadratic: Quadratic.
+    start: maps.
+    power: float.
+    iterations: int.
+
+  Returns:
+    maps.
+  """
+  linear = quadratic.linear
+  curvature = quadratic.data_weight * jnp.max(_gram_norms(quadratic.filters, start.shape[1:3])) * _ROOM
+  curvature += quadratic.anchor_weight
+
+  def iterate(_, carry):
+    maps, ahead, momentum = carry
+    new = shrink(ahead - (quadratic.product(ahead) - linear) / curvature, curvature, power)
+    uphill = inner(ahead - new, new - maps) > 0
+    momentum = jnp.where(uphill, 1.0, momentum)
+    grown = (1 + jnp.sqrt(1 + 4 * momentum**2)) / 2
+    return new, new + (momentum - 1) / grown * (new - maps), grown
+
+  ones = jnp.ones((len(start), 1, 1, 1), jnp.float32)
+  return jax.lax.fori_loop(0, iterations, iterate, (start, start, ones))[0]
+
+
+_ROOM = 1.001  # rounding must not make a step too long
+
+
+def _transform(filters, size):
+  """Filters (f, f, k, c) -> their transforms (h', w' / 2 + 1, c, k) on the periodic grid of the maps."""
+  return jnp.fft.rfft2(filters, s=size, axes=(0, 1)).swapaxes(2, 3)
+
+
+def _gram(transforms):
+  """F F^H at each frequency: (h', w'', c, k) -> (h', w'', c, c)."""
+  return jnp.einsum('yxck,yxdk->yxcd', transforms, transforms.conj(), precision=jax.lax.Precision.HIGHEST)
+
+
+def _gram_norms(filters, size):
+  """The largest eigenvalue of F F^H at each frequency, that of the convolution without borders and weights."""
+  gram = _gram(_transform(filters, size))
+  return gram.real[..., 0, 0] if gram.shape[-1] == 1 else jnp.linalg.eigvalsh(gram)[..., -1]
+
+
+def admm(quadratic, start, power, iterations, rho):
+  """Alternating directions in the Fourier domain, borders and weights apart (Heide, Heidrich & Wetzstein 2015).
+
+  The maps live on a periodic grid of their own size, of which the image is a part. With v = F z, the periodic
+  reconstruction, and w = z, the step for z is diagonal over frequencies but for a system of c x c (Woodbury's
+  identity), that for v is of each pixel, and that for w is `shrink`.
+
+  Args:
+    quadratic: Quadratic.
+    start: maps.
+    power: float.
+    iterations: int.
+    rho: weight of |w - z|^2 / 2; that of |v - F z|^2 / 2 is the data weight.
+
+  Returns:
+    maps: w, whose zeros are exact.
+  """
+  size, data_weight = start.shape[1:3], quadratic.data_weight
+  border = ((0, 0), (size[0] - quadratic.images.shape[1], 0), (size[1] - quadratic.images.shape[2], 0), (0, 0))
+  images = jnp.pad(quadratic.images, border)
+  weights = jnp.pad(jnp.broadcast_to(quadratic.weights, quadratic.images.shape), border)
+  transforms, pull = _transform(quadratic.filters, size), rho + quadratic.anchor_weight
+  gram = _gram(transforms)
+  inverse = jnp.linalg.inv(gram + pull / data_weight * jnp.eye(gram.shape[-1], dtype=gram.dtype))
+  contract = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
+
+  def forward(maps):  # transforms of maps -> transforms of images
+    return contract('yxck,byxk->byxc', transforms, maps)
+
+  def adjoint(images):
+    return contract('yxck,byxc->byxk', transforms.conj(), images)
+
+  def iterate(_, carry):
+    w, v, dual_w, dual_v = carry
+    right = rho * (w - dual_w)
+    if quadratic.anchor is not None:
+      right += quadratic.anchor_weight * quadratic.anchor
+    right = _rfft(right) + data_weight * adjoint(_rfft(v - dual_v))
+    spectrum = (right - adjoint(contract('yxcd,byxd->byxc', inverse, forward(right)))) / pull
+    z = _irfft(spectrum, size)
+    image = _irfft(forward(spectrum), size)
+    v = (weights * images + image + dual_v) / (weights + 1)  # both with the data weight, which cancels
+    w = shrink(z + dual_w, jnp.float32(rho), power)
+    return w, v, dual_w + z - w, dual_v + image - v
+
+  image = _irfft(forward(_rfft(start)), size)
+  carry = start, image, jnp.zeros_like(start), jnp.zeros_like(image)
+  return jax.lax.fori_loop(0, iterations, iterate, carry)[0]
+
+
+def _rfft(x):
+  return jnp.fft.rfft2(x, axes=(1, 2))
+
+
+def _irfft(x, size):
+  return jnp.fft.irfft2(x, s=size, axes=(1, 2))

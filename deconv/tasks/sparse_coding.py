@@ -1,0 +1,223 @@
+"""Convolutional sparse coding: a deconvolutional network whose filters are learned one layer after the other.
+
+A batch has 'image' uint8 (batch, height, width, channels), and in training 'index' int32 (batch,), the numbers of the
+images in the source. A step infers the maps of its images in the layer that is being trained, from where the last epoch
+left them, and then improves that layer's filters. The maps of all training images are kept in the state
+(`NetworkState.memory`): they are the start of the next epoch and the images of the next layer, and a resumed run goes
+on from them.
+
+Pixels go from -1 to 1, and what the network sees has its contrast normalised (`objective.contrast`). Decibels compare
+in pixels: what the normalisation took out is put back to a reconstruction.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deconv import data, plots
+from deconv.data.transforms.contrast import normalize_contrast
+from deconv.errors import UserError
+from deconv.metrics import image_quality
+from deconv.models import SPARSE_CODERS
+from deconv.models.deconvolutional_network import filter_step
+from deconv.models.sparse_inference import infer, reconstruct
+from deconv.objectives.sparse_coding import objective as objective_of
+from deconv.rng import stream
+from deconv.tasks.capabilities import InfersMaps
+from deconv.tasks.state import NetworkState, State, compiled_fast
+from deconv.tasks.task import Task, means_of, weights_of
+
+_SHOWN = 6  # rows of the reconstructions
+_FILTER_SIDE = 48  # pixels of a filter in the pictures, at least
+
+
+class SparseCoding(InfersMaps, Task):
+  """Trains one network 'net'; a Task (deconv/tasks/task.py).
+
+  Attributes:
+    network: deconv.models.deconvolutional_network.DeconvolutionalNetwork.
+    objective: SparseCodingObjective.
+    starts: the step with which the training of each layer begins.
+  """
+
+  def __init__(self, options, make_optimizer, batch_norm_axis):
+    """Makes the network; see Task."""
+    super().__init__(options, make_optimizer, batch_norm_axis)
+    self.objective = options.objective
+    self.network = SPARSE_CODERS[options.model.name](options.model, image_shape=options.data.image_shape)
+    self.starts = (0, *np.cumsum(self.objective.layer_steps).tolist())
+    self._explain = jax.jit(self._explained)
+
+  def batch_shapes(self, batch_size):
+    """As of every Task, with 'index' int32 (batch,)."""
+    return {**super().batch_shapes(batch_size), 'index': jax.ShapeDtypeStruct((batch_size,), jnp.int32)}
+
+  def inspect_source(self, source):
+    """Counts the images (host).
+
+    Raises:
+      UserError: the source has another number of images than the objective says.
+    """
+    if len(source) != self.objective.num_images:
+      raise UserError(
+        f'objective.num_images={self.objective.num_images}, and {source.name} has {len(source)}; set it to '
+        f'{len(source)}: the maps of every training image are kept'
+      )
+
+  # State.
+
+  def init(self, key, batch):
+    """Returns the State at step 0, whose maps are 0; the batch is not looked at."""
+    del batch
+
+    @compiled_fast
+    def create(key):
+      maps = {
+        name: jnp.zeros((self.objective.num_images, *shape), jnp.float32)
+        for name, shape in self.network.map_shapes().items()
+      }
+      net = NetworkState(self.network.init(stream(key, 'net')), batch_stats={}, opt_state=(), memory={'maps': maps})
+      return State(step=jnp.zeros((), jnp.int32), networks={'net': net})
+
+    return create(key)
+
+  # Training.
+
+  def _gathered(self, x):
+    """The parts of all devices, where the batch is divided by hand."""
+    return x if self.data_axis is None else jax.lax.all_gather(x, self.data_axis, tiled=True)
+
+  def _total(self, x):
+    return x if self.data_axis is None else jax.lax.psum(x, self.data_axis)
+
+  def train_step(self, state, batch, key):
+    """Maps of a minibatch, then filters.
+
+    Args:
+      state: State.
+      batch: 'image', 'index'.
+      key: not used, nothing is drawn.
+
+    Returns:
+      (State, scalars): 'loss', the mean over images of the objective of the layer that is trained, with the filters
+        that the maps are for; 'psnr' (dB), what these maps stand for in pixels beside the images; 'nonzero', the share
+        of the maps that are not 0; 'layer', from 1.
+    """
+    del key
+    normalized = normalize_contrast(data.to_signed(batch['image']), self.objective.contrast)
+    branches = [
+      lambda net, layer=layer: self._train_layer(net, layer, batch, normalized) for layer in range(self.network.layers)
+    ]
+    layer = jnp.sum(state.step >= jnp.asarray(self.starts, jnp.int32), dtype=jnp.int32) - 1
+    net, scalars = jax.lax.switch(layer, branches, state.networks['net'])
+    scalars['layer'] = layer.astype(jnp.float32) + 1
+    return state.replace(step=state.step + 1, networks={'net': net}), scalars
+
+  def _train_layer(self, net, layer, batch, normalized):
+    """(NetworkState, scalars) of a step of one layer."""
+    name, (data_weight, power) = self.network.names[layer], self.objective.of_layer(layer)
+    maps, index = net.memory['maps'], batch['index']
+    below = maps[self.network.names[layer - 1]][index] if layer else normalized.values
+    quadratic = self.network.quadratic(net.params, layer, below, jnp.ones((1, 1, 1, 1)), self.objective)
+    found = infer(quadratic, maps[name][index], power, self.objective)
+    again = reconstruct(found, net.params[name])
+    pixels = normalized.restore(self.network.project(net.params, layer - 1, again) if layer else again)
+    signed = data.to_signed(batch['image'])
+    scalars = {
+      'loss': jnp.mean(objective_of(found, again, below, jnp.float32(1), data_weight, power)),
+      'psnr': jnp.mean(image_quality.psnr(pixels, signed, levels='clipped')),
+      'nonzero': jnp.mean((found != 0).astype(jnp.float32)),
+    }
+    filters, _ = filter_step(net.params[name], found, below, self.objective.filter_steps, self._total)
+    kept = maps[name].at[self._gathered(index)].set(self._gathered(found))
+    net = net.replace(params={**net.params, name: filters}, memory={**net.memory, 'maps': {**maps, name: kept}})
+    return net, scalars
+
+  # Inference.
+
+  def _explained(self, state, images, weights):
+    """As `explain`, of and to arrays of the device; 'maps' beside it."""
+    filters = state.networks['net'].params
+    normalized = normalize_contrast(images, self.objective.contrast, weights)
+    maps = self.network.explain(filters, normalized.values, weights, self.objective)
+    return {
+      name: normalized.restore(self.network.project(filters, layer, maps[name]))
+      for layer, name in enumerate(self.network.names)
+    }, maps
+
+  # Evaluation.
+
+  def eval_step(self, state, batch, key):
+    """Sums over the images: 'psnr' (dB) of what the top layer stands for, with several layers also that of each,
+    'psnr_layer1', ...; 'objective' of the first layer and 'nonzero', the share of its maps that are not 0; 'count'."""
+    del key
+    images = data.to_signed(batch['image'])
+    normalized = normalize_contrast(images, self.objective.contrast)
+    filters, weight = state.networks['net'].params, weights_of(batch)
+    everywhere = jnp.ones((1, 1, 1, 1), jnp.float32)
+    maps = self.network.explain(filters, normalized.values, everywhere, self.objective)
+    values = {}
+    for layer, name in enumerate(self.network.names):
+      pixels = normalized.restore(self.network.project(filters, layer, maps[name]))
+      values['psnr'] = image_quality.psnr(pixels, images, levels='clipped')
+      if self.network.layers > 1:
+        values[f'psnr_{name}'] = values['psnr']
+    first = self.network.names[0]
+    again = reconstruct(maps[first], filters[first])
+    values['objective'] = objective_of(
+      maps[first], again, normalized.values, jnp.float32(1), *self.objective.of_layer(0)
+    )
+    values['nonzero'] = jnp.mean((maps[first] != 0).astype(jnp.float32), axis=(1, 2, 3))
+    sums = {name: jnp.sum(jnp.where(weight > 0, value, 0.0)) for name, value in values.items()}
+    return {'count': jnp.sum(weight), **sums}
+
+  def summarize(self, sums):
+    """Returns the means over the images of the sums of `eval_step`."""
+    return means_of(sums)
+
+  def protocol(self, state):
+    """Returns what stands beside the numbers."""
+    del state
+    return {
+      **image_quality.protocol('rgb', 0),
+      'levels': 'clipped',
+      'contrast': self.objective.contrast,
+      'inference': self.objective.inference,
+      'data_weight': list(self.objective.data_weight),
+      'power': list(self.objective.power),
+    }
+
+  def explain(self, state, images, weights=None):
+    """Explains images by the sparse maps of each layer (host); see InfersMaps."""
+    size, parts = self.options.eval.batch_size, []
+    images = np.asarray(images, np.float32)
+    weights = np.ones_like(images[..., :1]) if weights is None else np.broadcast_to(weights, (*images.shape[:3], 1))
+    for i in range(0, len(images), size):
+      part, mask = images[i : i + size], weights[i : i + size]
+      padding = [(0, size - len(part) if len(images) > size else 0)] + [(0, 0)] * 3
+      found = self._explain(state, np.pad(part, padding), np.pad(mask, padding))  # one compiled shape
+      parts.append(jax.tree.map(lambda x, number=len(part): np.asarray(x)[:number], found))
+    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+
+  # Pictures.
+
+  def pictures(self, state, batch, key):
+    """Returns {'filters_layer1', ...: the filters of each layer in pixels, grey where they are 0; 'reconstructions':
+    rows of an image and what each layer makes of it}."""
+    del key
+    filters, drawn = state.networks['net'].params, {}
+    for layer, name in enumerate(self.network.names):
+      drawn[f'filters_{name}'] = _filter_grid(np.asarray(self.network.filters_in_pixels(filters, layer)))
+    shown = np.asarray(batch['image'][:_SHOWN])
+    again, _ = self.explain(state, data.to_signed(shown))
+    columns = np.stack([shown, *(data.to_uint8(again[name]) for name in self.network.names)], axis=1)
+    drawn['reconstructions'] = plots.image_grid(columns.reshape(-1, *shown.shape[1:]), columns=columns.shape[1])
+    return drawn
+
+
+def _filter_grid(filters):
+  """Filters (n, side, side, c) -> uint8 picture: 0 is grey, and the largest value of each filter black or white."""
+  largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
+  factor = -(-_FILTER_SIDE // filters.shape[1])
+  levels = data.to_uint8(filters / np.where(largest > 0, largest, 1))
+  return plots.image_grid(np.stack([plots.enlarge(image, factor) for image in levels]))
