@@ -100,8 +100,8 @@ class SparseCoding(InfersMaps, Task):
 
     Returns:
       (State, scalars): 'loss', the mean over images of the objective of the layer that is trained, with the filters
-        that the maps are for; 'psnr' (dB), what these maps stand for in pixels beside the images; 'nonzero', the share
-        of the maps that are not 0; 'layer', from 1.
+        that the maps are for; 'psnr' (dB), what these maps stand for in pixels beside the images; 'snr' (dB), the
+        same of the images that the network sees; 'nonzero', the share of the maps that are not 0; 'layer', from 1.
     """
     del key
     normalized = normalize_contrast(data.to_signed(batch['image']), self.objective.contrast)
@@ -121,11 +121,12 @@ class SparseCoding(InfersMaps, Task):
     quadratic = self.network.quadratic(net.params, layer, below, jnp.ones((1, 1, 1, 1)), self.objective)
     found = infer(quadratic, maps[name][index], power, self.objective)
     again = reconstruct(found, net.params[name])
-    pixels = normalized.restore(self.network.project(net.params, layer - 1, again) if layer else again)
-    signed = data.to_signed(batch['image'])
+    seen = self.network.project(net.params, layer - 1, again) if layer else again
+    psnr, snr = decibels(seen, normalized, batch['image'])
     scalars = {
       'loss': jnp.mean(objective_of(found, again, below, jnp.float32(1), data_weight, power)),
-      'psnr': jnp.mean(image_quality.psnr(pixels, signed, levels='clipped')),
+      'psnr': jnp.mean(psnr),
+      'snr': jnp.mean(snr),
       'nonzero': jnp.mean((found != 0).astype(jnp.float32)),
     }
     filters, _ = filter_step(net.params[name], found, below, self.objective.filter_steps, self._total)
@@ -148,20 +149,21 @@ class SparseCoding(InfersMaps, Task):
   # Evaluation.
 
   def eval_step(self, state, batch, key):
-    """Sums over the images: 'psnr' (dB) of what the top layer stands for, with several layers also that of each,
-    'psnr_layer1', ...; 'objective' of the first layer and 'nonzero', the share of its maps that are not 0; 'count'."""
+    """Sums over the images: 'psnr' and 'snr' (dB) of what the top layer stands for, with several layers also those
+    of each, 'psnr_layer1', ...; 'objective' of the first layer and 'nonzero', the share of its maps that are not 0;
+    'count'."""
     del key
-    images = data.to_signed(batch['image'])
-    normalized = normalize_contrast(images, self.objective.contrast)
+    normalized = normalize_contrast(data.to_signed(batch['image']), self.objective.contrast)
     filters, weight = state.networks['net'].params, weights_of(batch)
     everywhere = jnp.ones((1, 1, 1, 1), jnp.float32)
     maps = self.network.explain(filters, normalized.values, everywhere, self.objective)
     values = {}
     for layer, name in enumerate(self.network.names):
-      pixels = normalized.restore(self.network.project(filters, layer, maps[name]))
-      values['psnr'] = image_quality.psnr(pixels, images, levels='clipped')
+      again = self.network.project(filters, layer, maps[name])
+      found = dict(zip(('psnr', 'snr'), decibels(again, normalized, batch['image'])))
+      values.update(found)
       if self.network.layers > 1:
-        values[f'psnr_{name}'] = values['psnr']
+        values.update({f'{measure}_{name}': value for measure, value in found.items()})
     first = self.network.names[0]
     again = reconstruct(maps[first], filters[first])
     values['objective'] = objective_of(
@@ -213,6 +215,24 @@ class SparseCoding(InfersMaps, Task):
     columns = np.stack([shown, *(data.to_uint8(again[name]) for name in self.network.names)], axis=1)
     drawn['reconstructions'] = plots.image_grid(columns.reshape(-1, *shown.shape[1:]), columns=columns.shape[1])
     return drawn
+
+
+def decibels(again, normalized, images):
+  """Returns how close a reconstruction is, (psnr (batch,), snr (batch,)) in dB.
+
+  Args:
+    again: (batch, height, width, channels), the reconstruction of normalised images.
+    normalized: deconv.data.transforms.contrast.Normalized.
+    images: uint8, those that were normalised.
+
+  Returns:
+    The peak signal-to-noise ratio in pixels, mean and deviation of the image put back; and the power of the normalised
+    image over that of the error in it, the measure of Zeiler et al. (2010).
+  """
+  psnr = image_quality.psnr(normalized.restore(again), data.to_signed(images), levels='clipped')
+  error = jnp.sum(jnp.square(again - normalized.values), axis=(1, 2, 3))
+  power = jnp.sum(jnp.square(normalized.values), axis=(1, 2, 3))
+  return psnr, 10 * jnp.log10(jnp.maximum(power, 1e-10) / jnp.maximum(error, 1e-10))
 
 
 def _filter_grid(filters):

@@ -11,7 +11,7 @@ from deconv.models import dcign, vae, vgg
 from deconv.objectives import gan as gan_losses
 from deconv.objectives import likelihoods, regularizers
 from deconv.options import TASKS, DegradeOptions, Experiment, defaults, fields_of
-from deconv.options.models import autoencoders, classifiers, gan, model, restorers, segmenters
+from deconv.options.models import autoencoders, classifiers, gan, model, restorers, segmenters, sparse_coders
 from deconv.options.objectives import gan as gan_objective
 from deconv.options.objectives import vae as vae_objective
 from deconv.tasks import TASKS as CLASSES
@@ -29,6 +29,7 @@ def test_the_names_that_options_know_are_those_that_there_are():
   assert set(gan.MODELS) == set(models.MODELS) and set(autoencoders.MODELS) == set(models.AUTOENCODERS)
   assert set(restorers.MODELS) == set(models.RESTORERS) and set(segmenters.MODELS) == set(models.SEGMENTERS)
   assert set(classifiers.MODELS) == set(models.CLASSIFIERS)
+  assert set(sparse_coders.MODELS) == set(models.SPARSE_CODERS)
   assert set(model.UPSAMPLE_KINDS) == set(layers.KINDS)
   assert set(autoencoders.ACTIVATIONS) == set(vae.ACTIVATIONS)
   assert set(segmenters.PIXELS) == set(vgg.PIXELS)

@@ -73,6 +73,19 @@ TINY = {
       'augment.rotate_degrees': 10.0,
     },
   ),
+  'sparse_coding': (
+    'deconvolutional_network',
+    {
+      'data.image_size': 8,
+      'data.per_class': 1,
+      'model.maps': (2, 3),
+      'model.kernel_sizes': (3, 3),
+      'model.connectivity': ('full', 'singles_and_doubles'),
+      'objective.num_images': 10,
+      'objective.layer_steps': (1,),
+      'train.ema_decay': 0.0,
+    },
+  ),
 }
 
 
@@ -131,6 +144,8 @@ VARIANTS = [
       'objective.adversarial': 0.0,
     },
   ),
+  ('sparse_coding', {'objective.inference': 'fista', 'objective.power': (0.8,), 'objective.contrast': 'global'}),
+  ('sparse_coding', {'objective.inference': 'admm', 'objective.contrast': 'none'}),
   (
     'segmentation',
     {

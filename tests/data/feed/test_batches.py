@@ -53,6 +53,15 @@ def take(iterator, count):
     iterator.close()
 
 
+def test_a_batch_names_its_images_where_it_is_asked_to():
+  source = array_source(10)
+  batches = TrainBatches(source, 4, 0, SMALL, names_images=True)
+  for step in range(3):
+    batch = batches.at(step)
+    assert batch['index'].dtype == np.int32 and 'index' not in TrainBatches(source, 4, 0, SMALL).at(step)
+    np.testing.assert_array_equal(batch['index'], batch['label'])
+
+
 def test_content_and_types():
   batches = TrainBatches(array_source(10), 4, 0, SMALL)
   assert batches.steps_per_epoch == 2

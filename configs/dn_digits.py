@@ -1,0 +1,48 @@
+"""Convolutional sparse coding of two hundred of scikit-learn's handwritten digits: strokes, no download.
+
+  python -m experiments.main --config=configs/dn_digits.py --workdir=runs/dn_digits
+
+One layer of 16 filters of 7x7 pixels on images of 16x16, p = 1. `:two` learns a second layer of 32 maps on it.
+`:fista` and `:admm` find the maps by the other two algorithms.
+
+Cost: minutes on two cores.
+Not run.
+"""
+
+from deconv.configs import base
+
+
+def get_config(variant=''):
+  """Returns the config."""
+  config = base.get_config(model='deconvolutional_network', task='sparse_coding')
+  config.data.source = 'digits'
+  config.data.image_size = 16
+  config.data.per_class = 20
+  config.model.maps = (16,)
+  config.model.kernel_sizes = (7,)
+  config.model.connectivity = ('full',)
+  config.objective.num_images = 200
+  config.objective.contrast = 'global'
+  config.objective.data_weight = (5.0,)
+  config.train.batch_size = 50
+  config.train.epochs = 25.0
+  config.checkpoint.every = 50
+  config.samples.every = 50
+  config.samples.first = 4
+  config.log.every = 4
+  config.eval.batch_size = 60
+  return base.finish(
+    config,
+    variant,
+    variants={
+      'two': {
+        'model.maps': (16, 32),
+        'model.kernel_sizes': (7, 5),
+        'model.connectivity': ('full', 'random_doubles'),
+        'objective.layer_steps': (60,),
+      },
+      'fista': {'objective.inference': 'fista', 'objective.iterations': 20},
+      'admm': {'objective.inference': 'admm', 'objective.iterations': 20},
+    },
+    smoke={'data.per_class': 1, 'objective.num_images': 10, 'model.maps': (4,), 'model.kernel_sizes': (5,)},
+  )
