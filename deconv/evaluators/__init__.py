@@ -14,6 +14,7 @@ from deconv.evaluators import (
   modes,
   neighbours,
   prdc,
+  sparse_restoration,
   two_sample,
   whole_restoration,
   whole_segmentation,
@@ -36,4 +37,5 @@ EVALUATORS = {
   'whole_segmentation': whole_segmentation.EVALUATOR,
   'whole_restoration': whole_restoration.EVALUATOR,
   'confusion': confusion.EVALUATOR,
+  'sparse_restoration': sparse_restoration.EVALUATOR,
 }

@@ -175,9 +175,11 @@ def continuation(quadratic, start, power, *, beta_start, beta_factor, beta_steps
       w = shrink(before, beta, power)
       b = linear + beta * w
       after, residual, first = conjugate_gradients(lambda x: quadratic.product(x) + beta * x, b, before, cg_steps)
-      fixed = constant + beta / 2 * inner(w, w)[:, 0, 0, 0] + penalty(w, power)
-      # 1/2 <z, A z> - <b, z> is -1/2 <z, b + (b - A z)>, and the residuals b - A z are there.
-      energies = [fixed - 0.5 * inner(x, b + r)[:, 0, 0, 0] for x, r in ((before, first), (after, residual))]
+      # quadratic(z) + beta / 2 |z - w|^2 by the residuals r, which are there, and without the difference of large numbers.
+      energies = [
+        constant + (beta / 2 * inner(w - z, w) - 0.5 * inner(z, linear + r))[:, 0, 0, 0] + penalty(w, power)
+        for z, r in ((before, first), (after, residual))
+      ]
       return after, jnp.stack(energies)
 
     return jax.lax.scan(alternate, maps, length=alternations)

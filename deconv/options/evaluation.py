@@ -193,3 +193,4 @@ class SparseCodingEvalOptions(EvalOptions):
   """Sparse coding: see EvalOptions."""
 
   EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_STATISTICS)
+  evaluators: tuple[str, ...] = ('sparse_restoration',)

@@ -11,7 +11,7 @@ from deconv.models import sparse_inference as inference
 from deconv.objectives.sparse_coding import penalty
 
 RNG = np.random.default_rng(0)
-SIDE, WINDOW, MAPS = 9, 3, 4
+SIDE, WINDOW, MAPS = 8, 3, 3
 LAMBDA = 2.0
 
 
@@ -137,8 +137,8 @@ def test_the_continuation_never_rises_at_one_beta(power):
   quadratic = quadratic._replace(anchor=0.1 * jnp.ones_like(zeros_of(quadratic)), anchor_weight=0.5)
   maps, energies = slow_continuation(quadratic, zeros_of(quadratic), power)
   energies = np.asarray(energies).reshape(16, 2 * 20, 2)
-  change = np.diff(energies, axis=1)
-  assert np.all(change <= 2e-5 * energies[:, :1])
+  change, betas = np.diff(energies, axis=1), 0.5 * 1.6 ** np.arange(16)
+  assert np.all(change <= 2e-5 * energies[:, :1] + 2e-6 * betas[:, None, None])  # the last digits of float32
   assert np.all(energies[:, -1] < energies[:, 0])
   assert 0 < np.mean(np.asarray(maps) == 0) < 1  # zeros are exact
   final = quadratic.value(maps) + penalty(maps, power)

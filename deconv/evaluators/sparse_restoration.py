@@ -1,0 +1,80 @@
+"""What sparse maps know of images: noise that they do not explain, and pixels that they were not shown."""
+
+import jax
+import numpy as np
+
+from deconv import data, plots
+from deconv.data.transforms.contrast import WINDOW, normalize_contrast
+from deconv.evaluators.evaluator import Evaluator
+from deconv.metrics import image_quality
+from deconv.rng import stream
+from deconv.tasks.capabilities import InfersMaps
+
+SIGMA, HIDDEN = 25, 0.5  # noise in levels of 255; share of the pixels
+TRUST = (1.0, 1 / 3, 1 / 10, 1 / 30)  # weights of the data term that are tried on noisy images
+_IMAGES = 24  # that are looked at, at most
+_SHOWN = 6  # rows of the picture
+
+
+def measure(task, state, source, key, options):
+  """Explains held-out images with noise, and others of whose pixels half are missing.
+
+  Noise: the data term gets the largest weight of TRUST at which the residual of an image has the power of the noise, so
+  the noise level is known and the clean image is not looked at (Morozov's discrepancy principle); the smallest weight
+  where none does. Missing pixels: they are filled by the explanation, and the known ones stay.
+
+  Args:
+    task: a task that InfersMaps.
+    state: State.
+    source: Source of the evaluation split.
+    key: PRNG key of the noise and of the missing pixels.
+    options: not used.
+
+  Returns:
+    ({'noisy_psnr', 'denoised_psnr_LAYER' and 'inpainted_psnr_LAYER' of each layer, 'inpainted_psnr_mean', where the
+    Gaussian mean of the known pixels around fills: dB, means over images}, {'denoised': rows of truth, noisy image, and
+    what each layer makes of it}, protocol). Missing pixels are left out where the images are too small for the mean.
+  """
+  del options
+  number = min(_IMAGES, len(source))
+  truth = np.asarray(data.to_signed(source.take(np.arange(number))['image']))
+  noisy = truth + SIGMA / 127.5 * np.asarray(jax.random.normal(stream(key, 'noise'), truth.shape, 'float32'))
+  tried = [task.explain(state, noisy, np.full((1, 1, 1, 1), trust, np.float32))[0] for trust in TRUST]
+  denoised = {layer: _of_the_noise(noisy, [one[layer] for one in tried]) for layer in tried[0]}
+  numbers = {'noisy_psnr': _psnr(noisy, truth)}
+  numbers.update({f'denoised_psnr_{layer}': _psnr(images, truth) for layer, images in denoised.items()})
+
+  if min(truth.shape[1:3]) > WINDOW // 2:
+    shape = (*truth.shape[:3], 1)
+    known = np.asarray(jax.random.bernoulli(stream(key, 'hidden'), np.float32(1 - HIDDEN), shape), np.float32)
+    seen = truth * known
+    filled, _ = task.explain(state, seen, known)
+    filled['mean'] = np.broadcast_to(normalize_contrast(seen, 'local', known).mean, truth.shape)
+    for layer, images in filled.items():
+      numbers[f'inpainted_psnr_{layer}'] = _psnr(np.where(known > 0, truth, images), truth)
+
+  columns = np.stack([truth, noisy, *denoised.values()], axis=1)[:_SHOWN]
+  grid = plots.image_grid(data.to_uint8(columns).reshape(-1, *truth.shape[1:]), columns=columns.shape[1])
+  protocol = {
+    'restored': number,
+    'noise_sigma': SIGMA,
+    'noise_weights': [round(trust, 3) for trust in TRUST],
+    'noise_weight_by': 'discrepancy with the known noise level',
+    'missing_pixels': HIDDEN,
+  }
+  return numbers, {'denoised': grid}, protocol
+
+
+def _of_the_noise(noisy, tried):
+  """Of explanations in the order of TRUST, for each image the first whose residual has the power of the noise."""
+  power = np.stack([np.mean((noisy - one) ** 2, axis=(1, 2, 3)) for one in tried])
+  enough = power >= (SIGMA / 127.5) ** 2
+  first = np.where(enough.any(axis=0), enough.argmax(axis=0), len(tried) - 1)
+  return np.stack(tried)[first, np.arange(len(noisy))]
+
+
+def _psnr(images, targets):
+  return float(np.mean(image_quality.psnr(np.asarray(images, np.float32), targets, levels='clipped')))
+
+
+EVALUATOR = Evaluator(measure, needs=InfersMaps, split='eval')

@@ -1,0 +1,57 @@
+"""Denoising and inpainting by sparse maps: how the weight is chosen, and what is filled, with a task that one can
+reckon."""
+
+import jax
+import numpy as np
+import pytest
+
+from deconv.data import ArraySource, DataOptions
+from deconv.evaluators import EVALUATORS, sparse_restoration
+from deconv.tasks.capabilities import InfersMaps
+
+IMAGES = np.tile(np.linspace(60, 190, 16).astype(np.uint8)[:, None, None], (5, 1, 16, 1))
+
+
+class Smoother(InfersMaps):
+  """Its explanation is the row means where it is trusted little; what it sees with a weight of 1."""
+
+  def __init__(self):
+    self.seen = []
+
+  def explain(self, state, images, weights=None):
+    weights = np.broadcast_to(weights, (*images.shape[:3], 1))
+    self.seen.append((images, weights))
+    trust = weights.max()
+    if weights.min() == 0:  # missing pixels: the mean of the known ones of a row
+      rows = (images * weights).sum(axis=2, keepdims=True) / weights.sum(axis=2, keepdims=True)
+      return {'layer1': np.broadcast_to(rows, images.shape)}, {}
+    rows = np.broadcast_to(images.mean(axis=2, keepdims=True), images.shape)
+    return {'layer1': images if trust > 0.2 else rows}, {}
+
+
+@pytest.fixture(scope='module')
+def measured():
+  task = Smoother()
+  source = ArraySource('ramps', IMAGES, None, DataOptions(image_size=16))
+  return task, sparse_restoration.measure(task, None, source, jax.random.key(0), None)
+
+
+def test_the_weight_is_the_largest_that_leaves_the_noise(measured):
+  """The identity leaves no residual and is passed over; the row means leave the noise and are the truth nearly."""
+  _, (numbers, _, protocol) = measured
+  assert numbers['noisy_psnr'] == pytest.approx(20 * np.log10(255 / 25), abs=0.5)
+  assert numbers['denoised_psnr_layer1'] == pytest.approx(20 * np.log10(255 / 25 * 4), abs=1.0)  # 16 pixels a mean
+  assert protocol['noise_sigma'] == 25 and protocol['restored'] == 5
+
+
+def test_missing_pixels_are_filled_and_not_seen(measured):
+  task, (numbers, pictures, _) = measured
+  images, weights = task.seen[-1]
+  assert 0.4 < weights.mean() < 0.6 and np.all(images[weights[..., 0] == 0] == 0)
+  assert numbers['inpainted_psnr_layer1'] > 60  # rows are constant
+  assert 20 < numbers['inpainted_psnr_mean'] < 60
+  assert pictures['denoised'].shape == (5 * 18 + 2, 3 * 18 + 2, 1)
+
+
+def test_it_is_in_the_table():
+  assert EVALUATORS['sparse_restoration'].needs is InfersMaps and EVALUATORS['sparse_restoration'].split == 'eval'
