@@ -2,10 +2,10 @@
 
   python -m experiments.main --config=configs/dn_photos.py --workdir=runs/dn_photos
 
-Two layers of 9 and 45 maps learn from fourteen grey photographs of 100x100 pixels with normalised contrast, one layer
+Two layers of 9 and 45 maps learn from fourteen grey photographs of 64x64 pixels with normalised contrast, one layer
 after the other, and explain six others. `:paper` has the four layers and p = 0.8 of the paper, and filters that follow
 all images together. `:code` differs as the authors' code does: p = 1 in the upper layers, and filters that follow every
-single image, for 7, 1, 1 and 5 epochs. Both are random in the connections of layers 3 and 4.
+single image, for 7, 1, 1 and 5 epochs. Both are for images of 100x100, and random in the connections of layers 3 and 4.
 
 Cost: minutes on two cores; `:paper` and `:code` hours, estimated.
 Not run.
@@ -25,7 +25,7 @@ def get_config(variant=''):
   """Returns the config."""
   config = base.get_config(model='deconvolutional_network', task='sparse_coding')
   config.data.source = 'photos'
-  config.data.image_size = 100
+  config.data.image_size = 64
   config.model.maps = (9, 45)
   config.model.kernel_sizes = (7, 7)
   config.model.connectivity = ('full', 'singles_and_doubles')
@@ -45,6 +45,7 @@ def get_config(variant=''):
     variants={
       'paper': {
         **_FOUR_LAYERS,
+        'data.image_size': 100,
         'objective.data_weight': (1.0,),
         'objective.power': (0.8,),
         'objective.layer_steps': (5, 5, 5),
@@ -53,6 +54,7 @@ def get_config(variant=''):
       },
       'code': {
         **_FOUR_LAYERS,
+        'data.image_size': 100,
         'objective.data_weight': (1.0,),
         'objective.power': (0.8, 0.8, 1.0, 1.0),
         'objective.layer_steps': (7 * _IMAGES, _IMAGES, _IMAGES),

@@ -175,7 +175,7 @@ def continuation(quadratic, start, power, *, beta_start, beta_factor, beta_steps
       w = shrink(before, beta, power)
       b = linear + beta * w
       after, residual, first = conjugate_gradients(lambda x: quadratic.product(x) + beta * x, b, before, cg_steps)
-      # quadratic(z) + beta / 2 |z - w|^2 by the residuals r, which are there, and without the difference of large numbers.
+      # quadratic(z) + beta / 2 |z - w|^2 by the residuals r, without a difference of large numbers.
       energies = [
         constant + (beta / 2 * inner(w - z, w) - 0.5 * inner(z, linear + r))[:, 0, 0, 0] + penalty(w, power)
         for z, r in ((before, first), (after, residual))
