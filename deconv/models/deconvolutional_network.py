@@ -73,9 +73,7 @@ def filter_step(filters, maps, images, steps, total=lambda x: x):
   found, *_ = inference.conjugate_gradients(
     lambda f: gather(inference.reconstruct(maps, f)), gather(images), filters, steps, lambda a, b: jnp.sum(a * b)
   )
-  planes = normalize_planes(found)
-  lost = connected * jnp.all(found == 0, axis=(0, 1), keepdims=True)  # of maps that were all 0: keep what there was
-  return jnp.where(lost > 0, filters, planes), found
+  return normalize_planes(found), found
 
 
 class DeconvolutionalNetwork:

@@ -165,7 +165,7 @@ def continuation(quadratic, start, power, *, beta_start, beta_factor, beta_steps
     cg_steps: iterations for each z.
 
   Returns:
-    (maps: the w of the last z, whose zeros are exact; energies (beta_steps, alternations, 2, batch): the objective with
+    (maps: the w of the last z; energies (beta_steps, alternations, 2, batch): the objective with
     w after each step for w and each for z).
   """
   linear, constant = quadratic.linear, quadratic.constant[:, 0, 0, 0]

@@ -28,7 +28,7 @@ from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, means_of, weights_of
 
 _SHOWN = 6  # rows of the reconstructions
-_FILTER_SIDE = 48  # pixels of a filter in the pictures, at least
+_LEAST_SIDE = 48  # pixels of a filter or an image in the pictures
 
 
 class SparseCoding(InfersMaps, Task):
@@ -101,7 +101,8 @@ class SparseCoding(InfersMaps, Task):
     Returns:
       (State, scalars): 'loss', the mean over images of the objective of the layer that is trained, with the filters
         that the maps are for; 'psnr' (dB), what these maps stand for in pixels beside the images; 'snr' (dB), the
-        same of the images that the network sees; 'nonzero', the share of the maps that are not 0; 'layer', from 1.
+        same of the images that the network sees; 'nonzero', the share of the maps that is used, see `share_used`;
+        'layer', from 1.
     """
     del key
     normalized = normalize_contrast(data.to_signed(batch['image']), self.objective.contrast)
@@ -127,7 +128,7 @@ class SparseCoding(InfersMaps, Task):
       'loss': jnp.mean(objective_of(found, again, below, jnp.float32(1), data_weight, power)),
       'psnr': jnp.mean(psnr),
       'snr': jnp.mean(snr),
-      'nonzero': jnp.mean((found != 0).astype(jnp.float32)),
+      'nonzero': jnp.mean(share_used(found)),
     }
     filters, _ = filter_step(net.params[name], found, below, self.objective.filter_steps, self._total)
     kept = maps[name].at[self._gathered(index)].set(self._gathered(found))
@@ -150,7 +151,7 @@ class SparseCoding(InfersMaps, Task):
 
   def eval_step(self, state, batch, key):
     """Sums over the images: 'psnr' and 'snr' (dB) of what the top layer stands for, with several layers also those
-    of each, 'psnr_layer1', ...; 'objective' of the first layer and 'nonzero', the share of its maps that are not 0;
+    of each, 'psnr_layer1', ...; 'objective' of the first layer and 'nonzero', the share of its maps that is used;
     'count'."""
     del key
     normalized = normalize_contrast(data.to_signed(batch['image']), self.objective.contrast)
@@ -169,7 +170,7 @@ class SparseCoding(InfersMaps, Task):
     values['objective'] = objective_of(
       maps[first], again, normalized.values, jnp.float32(1), *self.objective.of_layer(0)
     )
-    values['nonzero'] = jnp.mean((maps[first] != 0).astype(jnp.float32), axis=(1, 2, 3))
+    values['nonzero'] = share_used(maps[first])
     sums = {name: jnp.sum(jnp.where(weight > 0, value, 0.0)) for name, value in values.items()}
     return {'count': jnp.sum(weight), **sums}
 
@@ -213,8 +214,14 @@ class SparseCoding(InfersMaps, Task):
     shown = np.asarray(batch['image'][:_SHOWN])
     again, _ = self.explain(state, data.to_signed(shown))
     columns = np.stack([shown, *(data.to_uint8(again[name]) for name in self.network.names)], axis=1)
-    drawn['reconstructions'] = plots.image_grid(columns.reshape(-1, *shown.shape[1:]), columns=columns.shape[1])
+    drawn['reconstructions'] = _grid(columns.reshape(-1, *shown.shape[1:]), columns.shape[1])
     return drawn
+
+
+def _grid(images, columns=None):
+  """Lays out uint8 images, enlarged where they are small."""
+  factor = -(-_LEAST_SIDE // images.shape[1])
+  return plots.image_grid(np.stack([plots.enlarge(image, factor) for image in images]), columns)
 
 
 def decibels(again, normalized, images):
@@ -235,9 +242,17 @@ def decibels(again, normalized, images):
   return psnr, 10 * jnp.log10(jnp.maximum(power, 1e-10) / jnp.maximum(error, 1e-10))
 
 
+def share_used(maps):
+  """Returns the share of the maps (batch, ...) that is above a thousandth of the largest of their image, (batch,).
+
+  Not of those that are other than 0: the continuation ends with many values of the size of 1 / beta.
+  """
+  size = jnp.abs(maps)
+  used = size > 1e-3 * jnp.max(size, axis=(1, 2, 3), keepdims=True)
+  return jnp.mean(used.astype(jnp.float32), axis=(1, 2, 3))
+
+
 def _filter_grid(filters):
   """Filters (n, side, side, c) -> uint8 picture: 0 is grey, and the largest value of each filter black or white."""
   largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
-  factor = -(-_FILTER_SIDE // filters.shape[1])
-  levels = data.to_uint8(filters / np.where(largest > 0, largest, 1))
-  return plots.image_grid(np.stack([plots.enlarge(image, factor) for image in levels]))
+  return _grid(data.to_uint8(filters / np.where(largest > 0, largest, 1)))
