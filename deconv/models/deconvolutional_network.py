@@ -100,7 +100,8 @@ class DeconvolutionalNetwork:
     ):
       own = stream(key, name)
       planes = jax.random.normal(stream(own, 'filters'), (side, side, maps, below), jnp.float32)
-      found[name] = normalize_planes(planes * connections(kind, maps, below, stream(own, 'connections')))
+      connected = connections(kind, maps, below, stream(own, 'connections'))
+      found[name] = normalize_planes(planes * connected[None, None])
       below = maps
     return found
 

@@ -260,7 +260,7 @@ def admm(quadratic, start, power, iterations, rho):
   weights = jnp.pad(jnp.broadcast_to(quadratic.weights, quadratic.images.shape), border)
   transforms, pull = _transform(quadratic.filters, size), rho + quadratic.anchor_weight
   gram = _gram(transforms)
-  inverse = jnp.linalg.inv(gram + pull / data_weight * jnp.eye(gram.shape[-1], dtype=gram.dtype))
+  inverse = jnp.linalg.inv(gram + pull / data_weight * jnp.eye(gram.shape[-1], dtype=gram.dtype)[None, None])
   contract = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 
   def forward(maps):  # transforms of maps -> transforms of images

@@ -23,7 +23,7 @@ from deconv.models.deconvolutional_network import filter_step
 from deconv.models.sparse_inference import infer, reconstruct
 from deconv.objectives.sparse_coding import objective as objective_of
 from deconv.rng import stream
-from deconv.tasks.capabilities import InfersMaps
+from deconv.tasks.capabilities import InfersMaps, TransformsPictures
 from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, means_of, weights_of
 
@@ -31,7 +31,7 @@ _SHOWN = 6  # rows of the reconstructions
 _LEAST_SIDE = 48  # pixels of a filter or an image in the pictures
 
 
-class SparseCoding(InfersMaps, Task):
+class SparseCoding(InfersMaps, TransformsPictures, Task):
   """Trains one network 'net'; a Task (deconv/tasks/task.py).
 
   Attributes:
@@ -119,7 +119,7 @@ class SparseCoding(InfersMaps, Task):
     name, (data_weight, power) = self.network.names[layer], self.objective.of_layer(layer)
     maps, index = net.memory['maps'], batch['index']
     below = maps[self.network.names[layer - 1]][index] if layer else normalized.values
-    quadratic = self.network.quadratic(net.params, layer, below, jnp.ones((1, 1, 1, 1)), self.objective)
+    quadratic = self.network.quadratic(net.params, layer, below, _everywhere(), self.objective)
     found = infer(quadratic, maps[name][index], power, self.objective)
     again = reconstruct(found, net.params[name])
     seen = self.network.project(net.params, layer - 1, again) if layer else again
@@ -156,8 +156,7 @@ class SparseCoding(InfersMaps, Task):
     del key
     normalized = normalize_contrast(data.to_signed(batch['image']), self.objective.contrast)
     filters, weight = state.networks['net'].params, weights_of(batch)
-    everywhere = jnp.ones((1, 1, 1, 1), jnp.float32)
-    maps = self.network.explain(filters, normalized.values, everywhere, self.objective)
+    maps = self.network.explain(filters, normalized.values, _everywhere(), self.objective)
     values = {}
     for layer, name in enumerate(self.network.names):
       again = self.network.project(filters, layer, maps[name])
@@ -202,6 +201,25 @@ class SparseCoding(InfersMaps, Task):
       parts.append(jax.tree.map(lambda x, number=len(part): np.asarray(x)[:number], found))
     return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
+  def transform_image(self, state, image):
+    """Explains a user's own picture, in its own size.
+
+    Args:
+      state: State.
+      image: uint8 or uint16 (height, width, 1 to 4), see deconv.data.read_picture.
+
+    Returns:
+      {'': what the top layer makes of it, with several layers also what each does, under its name}; uint8.
+    """
+    options = self.options.data
+    images = data.to_signed(data.opaque(image, options.channels, options.background))[None]
+    try:
+      again, _ = self.explain(state, images)
+    except ValueError as error:
+      raise UserError(f'the picture cannot be explained: {error}; give a larger one') from error
+    found = {name: data.to_uint8(again[name][0]) for name in self.network.names}
+    return {'': found[self.network.names[-1]], **(found if len(found) > 1 else {})}
+
   # Pictures.
 
   def pictures(self, state, batch, key):
@@ -222,6 +240,11 @@ def _grid(images, columns=None):
   """Lays out uint8 images, enlarged where they are small."""
   factor = -(-_LEAST_SIDE // images.shape[1])
   return plots.image_grid(np.stack([plots.enlarge(image, factor) for image in images]), columns)
+
+
+def _everywhere():
+  """The weights of images whose pixels are all known."""
+  return jnp.ones((1, 1, 1, 1), jnp.float32)
 
 
 def decibels(again, normalized, images):

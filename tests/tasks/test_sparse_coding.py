@@ -136,6 +136,15 @@ def test_pictures():
   assert drawn['filters_layer1'].max() == 255 or drawn['filters_layer1'].min() == 0
 
 
+def test_a_picture_of_ones_own():
+  task, batch = make_task(objective={'contrast': 'local'}), make_batch()
+  state = task.init(KEY, batch)
+  found = task.transform_image(state, RNG.integers(0, 256, (15, 20, 4)).astype(np.uint8))
+  assert set(found) == {'', 'layer1', 'layer2'} and found[''].shape == (15, 20, 1) and found[''].dtype == np.uint8
+  with pytest.raises(UserError, match='5x20 pixels are too few .* give a larger one'):
+    task.transform_image(state, np.zeros((5, 20, 1), np.uint8))
+
+
 def test_the_number_of_images_has_to_agree():
   images = make_batch(5)['image']
   source = ArraySource('edges', images, None, data.DataOptions(image_size=12))
