@@ -6,8 +6,6 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
-
 from deconv.models import SPARSE_CODERS, deconvolutional_network
 from deconv.models import sparse_inference as inference
 from deconv.objectives.sparse_coding import penalty
@@ -107,15 +105,15 @@ def test_refinement_lowers_the_joint_objective():
   network, filters = make()
   images = RNG.normal(size=(2, 8, 8, 1)).astype(np.float32)
   weights = (RNG.uniform(size=(2, 8, 8, 1)) < 0.8).astype(np.float32)
-  found = []
-  for refinements in (0, 1, 3):
+  explain, found = jax.jit(network.explain, static_argnums=3), []
+  for refinements in (0, 1):
     objective = SparseCodingObjective(
       data_weight=(8.0, 5.0), layer_steps=(1,), inference='fista', iterations=100, refinements=refinements
     )
-    maps = network.explain(filters, images, weights, objective)
+    maps = explain(filters, images, weights, objective)
     found.append(joint(network, filters, images, weights, maps, objective))
-  assert np.all(found[1] < 0.999 * found[0]) and np.all(found[2] <= found[1] * (1 + 1e-5))
-  again = network.explain(filters, np.where(weights > 0, images, 9.0), weights, objective)
+  assert np.all(found[1] < 0.999 * found[0])
+  again = explain(filters, np.where(weights > 0, images, 9.0), weights, objective)
   np.testing.assert_allclose(again['layer2'], maps['layer2'], atol=1e-4)  # missing pixels tell nothing
 
 
@@ -132,27 +130,28 @@ def closest(found, planted):
   return np.array(best)
 
 
-@pytest.mark.parametrize('power', [1.0])
-def test_a_planted_dictionary_is_found_again(power):
+def test_a_planted_dictionary_is_found_again():
   """Images are made of three filters of 3x3 at few places; the network learns filters of 5x5 from noise."""
   planted = np.array([[[1, 1, 1], [0, 0, 0], [-1, -1, -1]], [[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.eye(3)], np.float32)
   planted /= np.linalg.norm(planted, axis=(1, 2), keepdims=True)
-  maps = RNG.normal(size=(8, 26, 26, 3)) * (RNG.uniform(size=(8, 26, 26, 3)) < 0.02)
-  maps = np.asarray(maps * 3, np.float32)
-  images = inference.reconstruct(maps, jnp.asarray(np.moveaxis(planted, 0, 2)[..., None]))
-  options = DeconvolutionalNetworkOptions(maps=(4,), kernel_sizes=(5,))
+  rng = np.random.default_rng(0)
+  maps = rng.normal(size=(8, 26, 26, 3))
+  maps = 3 * (np.sign(maps) + maps) * (rng.uniform(size=maps.shape) < 0.015)
+  images = inference.reconstruct(maps.astype(np.float32), jnp.asarray(np.moveaxis(planted, 0, 2)[..., None]))
+  options = DeconvolutionalNetworkOptions(maps=(5,), kernel_sizes=(5,))
   network, filters = make(options, images.shape[1:])
-  objective = SparseCodingObjective(data_weight=(10.0,), inference='fista', iterations=15)
+  objective = SparseCodingObjective(inference='fista', iterations=10)
 
   @jax.jit
-  def epoch(filters, maps):
+  def epoch(_, carry):
+    filters, maps = carry
     quadratic = network.quadratic(filters, 0, images, jnp.ones((1, 1, 1, 1)), objective)
-    maps = inference.infer(quadratic, maps, power, objective)
-    return {'layer1': deconvolutional_network.filter_step(filters['layer1'], maps, images, 4)[0]}, maps
+    maps = inference.infer(quadratic, maps, 1.0, objective)
+    return {'layer1': deconvolutional_network.filter_step(filters['layer1'], maps, images, 2)[0]}, maps
 
-  start = closest(np.asarray(network.filters_in_pixels(filters, 0))[..., 0], planted)
-  found = jnp.zeros((8, *network.map_shapes()['layer1']), jnp.float32)
-  for _ in range(40):
-    filters, found = epoch(filters, found)
-  end = closest(np.asarray(network.filters_in_pixels(filters, 0))[..., 0], planted)
-  assert np.all(start < 0.9) and np.all(end > 0.97), (start, end)
+  def agreement(filters):
+    return closest(np.asarray(network.filters_in_pixels(filters, 0))[..., 0], planted)
+
+  maps = jnp.zeros((8, *network.map_shapes()['layer1']), jnp.float32)
+  learned, _ = jax.lax.fori_loop(0, 50, epoch, (filters, maps))
+  assert np.all(agreement(filters) < 0.8) and np.all(agreement(learned) > 0.98)
