@@ -6,6 +6,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from deconv.models import SPARSE_CODERS, deconvolutional_network
 from deconv.models import sparse_inference as inference
 from deconv.objectives.sparse_coding import penalty
