@@ -46,6 +46,19 @@ class Latent:
     """Length of all codes."""
     return sum(self.categorical) + self.continuous
 
+  @property
+  def moves(self):
+    """bool (size,) of the host: which numbers may change by a little; not those of a vector of zeros and a one."""
+    place = np.arange(self.size)
+    categorical = (place >= self.noise) & (place < self.noise + sum(self.categorical))
+    return ~categorical & (place < self.size - self.classes)
+
+  def within(self, latents):
+    """Returns latents (n, size) with what is uniform limited to [-1, 1]; normal numbers have no limit."""
+    free = (np.arange(self.size) < self.noise) & (self.distribution == 'normal')
+    limits = jnp.asarray(np.where(free, np.inf, 1.0), latents.dtype)
+    return jnp.clip(latents, -limits, limits)
+
   def sample(self, key, num, labels=None):
     """Returns float32 (num, size); labels int (num,), by default 0, 1, ... in turn."""
     if self.distribution == 'uniform':

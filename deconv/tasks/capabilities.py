@@ -63,6 +63,30 @@ class TraversesLatents(abc.ABC):
     """Returns float32 images (side * side, h, w, c) over the plane of two latents; UserError with another number."""
 
 
+class SearchesLatents(abc.ABC):
+  """Has latents among which one can be looked for whose image fits another (deconv/tasks/completion.py).
+
+  Attributes:
+    latent: deconv.models.latent.Latent.
+    num_classes: number of classes of the label in the latent; 0 = none.
+  """
+
+  num_classes: int
+
+  @abc.abstractmethod
+  def settled(self, state):
+    """Returns the State by whose statistics single images are made."""
+
+  @abc.abstractmethod
+  def image_of_each(self, state, latents):
+    """Returns float images (n, height, width, channels) in [-1, 1], each of its latent (n, latent) alone; traced."""
+
+  @abc.abstractmethod
+  def prior(self, state, images, labels):
+    """Returns (n,): how little like real ones images (n, height, width, channels) look; traced. `labels` int (n,), None
+    where there are no classes."""
+
+
 class Encodes(abc.ABC):
   """Has a code for each image."""
 

@@ -17,7 +17,7 @@ from deconv.errors import UserError
 from deconv.models import MODELS
 from deconv.objectives.gan import OBJECTIVES
 from deconv.rng import stream
-from deconv.tasks.capabilities import GeneratesClasses, TraversesLatents
+from deconv.tasks.capabilities import GeneratesClasses, SearchesLatents, TraversesLatents
 from deconv.tasks.gan_step import GanStep
 from deconv.tasks.generation import GeneratesFromLatents
 from deconv.tasks.state import NetworkState, State
@@ -26,7 +26,7 @@ from deconv.tasks.task import Task, means_of, weights_of
 _COLUMNS = 10  # of a picture of codes
 
 
-class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Task):
+class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, SearchesLatents, Task):
   """Trains a generator ('gen') and a discriminator ('disc').
 
   Attributes:
@@ -249,10 +249,20 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
 
   def images_of(self, state, latents):
     """Returns float32 images (n, height, width, channels) in [-1, 1], by the options use_ema and batch_stats."""
-    variables = state.networks['gen'].evaluated(self.options.eval.use_ema)
     if self.options.eval.batch_stats != 'batch':
-      return self.eval_generator.apply(variables, latents, train=False)
+      return self.image_of_each(state, latents)
+    variables = state.networks['gen'].evaluated(self.options.eval.use_ema)
     return self.eval_generator.apply(variables, latents, train=True, mutable=['batch_stats'])[0]
+
+  def image_of_each(self, state, latents):
+    """Returns the same by the running statistics, whatever the option, so that no image depends on the others."""
+    variables = state.networks['gen'].evaluated(self.options.eval.use_ema)
+    return self.eval_generator.apply(variables, latents, train=False)
+
+  def prior(self, state, images, labels):
+    """Returns (n,): the objective's prior of images, by the discriminator with its running statistics."""
+    disc = state.networks['disc']
+    return self.objective.prior(self._judge_still(disc, images, labels), self._running(disc))
 
   def generate(self, state, latents):
     """Returns the float32 images (n, height, width, channels) in [-1, 1] of latents, batch by batch.
@@ -260,9 +270,11 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
     With standing statistics (Brock et al. 2019, section 3.1) batch norm has the means of those of `standing_batches`
     batches of latents, always the same ones.
     """
-    if self.options.eval.batch_stats == 'standing':
-      state = self._with_standing(state)
-    return super().generate(state, latents)
+    return super().generate(self.settled(state), latents)
+
+  def settled(self, state):
+    """Returns the state with standing statistics, where samples are normalised by these."""
+    return self._with_standing(state) if self.options.eval.batch_stats == 'standing' else state
 
   @functools.cached_property
   def _with_standing(self):
