@@ -24,7 +24,7 @@ from deconv.options.completion import CompletionOptions
 from deconv.options.options import default, documentation, kinds
 
 _SHOWN = 16  # rows of the picture
-_SIDE = 64  # least side in pixels of an image in it
+_SIDE = 96  # least side in pixels of an image in it
 # What the fills are called where they are printed.
 _NAMES = {'': 'fill', '_blended': 'blended fill', '_mean': 'mean of the rest', '_biharmonic': 'biharmonic surface'}
 _WORKDIR = command.define_path('workdir', None, 'folder of a run')
@@ -226,7 +226,7 @@ def _picture(pixels, hole, fills, each):
     rows += [data.to_uint8(fills[name][i]) for name in ('', 'blended')]
     rows += [pixels[i]]
     psnr = [f'{each[name][i]:.1f} dB' for name in ('psnr_hole', 'psnr_hole_blended')]
-    names += ['hole', f'fill {psnr[0]}', f'blend {psnr[1]}', 'truth']
+    names += ['hole', f'fill {psnr[0]}', f'blended {psnr[1]}', 'truth']
   return plots.named_grid(np.stack(rows), names, columns=4, least=_SIDE)
 
 

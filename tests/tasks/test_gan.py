@@ -339,6 +339,20 @@ def test_sampling_options_choose_parameters_and_statistics(trained):
   assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(values) for b in values[:i])
 
 
+def test_an_image_of_a_search_depends_on_its_latent_alone(trained):
+  _, state, _ = trained
+  latents = dcgan_task().latent.sample(KEY, 4)
+  running = dcgan_task(ema_decay=0.9).generate(state, latents)
+  for stats in ('running', 'batch', 'standing'):
+    task = dcgan_task(ema_decay=0.9, batch_stats=stats)
+    settled = task.settled(state)
+    four, one = (task.image_of_each(settled, part) for part in (latents, latents[1:2]))
+    np.testing.assert_allclose(one[0], four[1], atol=1e-6)
+    np.testing.assert_allclose(four, task.generate(state, latents) if stats == 'standing' else running, atol=1e-6)
+    judged = task.prior(settled, four, None)
+    np.testing.assert_allclose(judged[1:2], task.prior(settled, one, None), atol=1e-6)
+
+
 def test_grid_has_fixed_latents(trained, images):
   task, state, _ = trained
   grid = task.pictures(state, images, KEY)['samples']
