@@ -63,6 +63,8 @@ def main(options):
 
   task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
   labels = _labels(task, labels)
+  tried = f'{search_options.restarts} latents for each of {len(pixels)} images'
+  print(f'searching from {tried}, {search_options.iterations} steps', flush=True)
   found = completion.search(
     task, state, pixels, hole, stream(key, 'completion'), search_options, labels, options.eval.batch_size
   )
@@ -132,10 +134,9 @@ def _check_task(options):
 
 def _own(image, options):
   """The user's picture: (uint8 (1, h, w, c), None, what it is)."""
-  pixels = _fitting(image, options, _IMAGE)
   from deconv import data
 
-  colours, alpha = data.split_alpha(pixels)
+  colours, alpha = data.split_alpha(_fitting(image, options, _IMAGE))
   channels = options.data.channels
   if alpha is not None or colours.shape[-1] != channels:
     kind = {1: 'grey', 3: 'RGB'}

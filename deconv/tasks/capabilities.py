@@ -63,7 +63,7 @@ class TraversesLatents(abc.ABC):
     """Returns float32 images (side * side, h, w, c) over the plane of two latents; UserError with another number."""
 
 
-class SearchesLatents(abc.ABC):
+class SearchesLatents(MakesImages):
   """Has latents among which one can be looked for whose image fits another (deconv/tasks/completion.py).
 
   Attributes:

@@ -131,15 +131,15 @@ def quality(fills, images, hole):
 
 def protocol(task, state, options):
   """Returns what stands beside these numbers."""
-  standing = task.options.eval.batch_stats == 'standing'
+  sampling = task.sampling_protocol(state)
   return {
     'restarts': options.restarts,
     'iterations': options.iterations,
     'learning_rate': options.learning_rate,
     'window': options.window,
     'prior_weight': options.prior_weight,
-    'ema': task.sampling_protocol(state)['ema'],
-    'batch_stats': 'standing' if standing else 'running',
+    'ema': sampling['ema'],
+    'batch_stats': sampling['batch_stats'] if sampling['batch_stats'] == 'standing' else 'running',
     'l1_hole_is': 'mean absolute error in the hole, 1 = from black to white',
     'psnr_hole_is': 'mean over images of the PSNR of the pixels in the hole of each, peak 255, clipped and rounded to '
     '256 levels',

@@ -80,7 +80,7 @@ def test_a_picture_of_ones_own(workdir, picture, tmp_path):
   assert report['metrics']['completion_psnr_hole_blended'] == pytest.approx(
     20 * np.log10(255 / np.sqrt(np.mean(error**2))), abs=1e-3
   )
-  said = dict(line.rsplit(maxsplit=2)[::2] for line in finished.stdout.splitlines() if line.startswith('  ')[:1])
+  said = dict(line.rsplit(maxsplit=2)[::2] for line in finished.stdout.splitlines() if line.startswith('  '))
   assert {'fill', 'blended fill', 'mean of the rest', 'biharmonic surface'} <= {name.strip() for name in said}
   assert report['protocol']['missing'] == 'mask.png' and report['protocol']['n'] == 1 and report['step'] == 2
 
@@ -149,17 +149,17 @@ def test_mistakes_are_one_sentence(workdir, tmp_path):
 
 
 def test_only_gans_of_images_can(tmp_path):
-  for module, sentence in (
-    (vae_digits, "a run of task 'vae' has no generator with"),
-    (gan_grid, 'points of the plane'),
+  for name, module, sentence in (
+    ('vae', vae_digits, "a run of task 'vae' has no generator with"),
+    ('grid', gan_grid, 'points of the plane'),
   ):
-    folder = tmp_path / sentence[:3]
+    folder = tmp_path / name
     folder.mkdir()
     options = experiment.Experiment.from_config(module.get_config('smoke'))
     (folder / 'config.json').write_text(json.dumps(options.to_dict()))
     with pytest.raises(UserError, match=sentence):
       complete_in_process(folder)
-  told = error_of(run('complete', f'--workdir={tmp_path / "a r"}', '--num=2', env={'XLA_FLAGS': QUICK_TO_COMPILE}))
+  told = error_of(run('complete', f'--workdir={tmp_path / "vae"}', '--num=2', env={'XLA_FLAGS': QUICK_TO_COMPILE}))
   assert told.startswith("a run of task 'vae'")
 
 
