@@ -75,7 +75,7 @@ def main(options):
   missing = os.path.basename(_MASK.value) if _MASK.value else f'{search_options.hole} {search_options.hole_share:g}'
   protocol = {
     **about,
-    'n': len(pixels),
+    'completed': len(pixels),
     'missing': missing,
     **completion.protocol(task, state, search_options),
     'completion_seed': _SEED.value,

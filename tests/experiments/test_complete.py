@@ -82,7 +82,7 @@ def test_a_picture_of_ones_own(workdir, picture, tmp_path):
   )
   said = dict(line.rsplit(maxsplit=2)[::2] for line in finished.stdout.splitlines() if line.startswith('  '))
   assert {'fill', 'blended fill', 'mean of the rest', 'biharmonic surface'} <= {name.strip() for name in said}
-  assert report['protocol']['missing'] == 'mask.png' and report['protocol']['n'] == 1 and report['step'] == 2
+  assert report['protocol']['missing'] == 'mask.png' and report['protocol']['completed'] == 1 and report['step'] == 2
 
 
 def test_held_out_images_and_seeds(workdir):
@@ -95,7 +95,7 @@ def test_held_out_images_and_seeds(workdir):
   assert files[0] == files[1] != files[2]
   report = json.loads(files[0])
   protocol = report['protocol']
-  assert (protocol['source'], protocol['split'], protocol['n']) == ('digits', 'test', 3)
+  assert (protocol['source'], protocol['split'], protocol['completed']) == ('digits', 'test', 3)
   assert protocol['missing'] == 'box 0.2' and protocol['ema'] is True and protocol['restarts'] == 2
   assert report['metrics']['completion_l1_hole'] == pytest.approx(np.mean(report['images']['l1_hole']), abs=1e-6)
   assert Image.open(workdir / 'completion' / '00000002.png').size[0] == 4 * (96 + 2) + 2
@@ -105,7 +105,7 @@ def test_a_conditional_gan_takes_the_label(conditional, tmp_path):
   out = tmp_path / 'out.png'
   complete_in_process(conditional, num=2, out=out)  # held-out images have their own
   complete_in_process(conditional, num=2, out=out, label=3)
-  assert json.loads((tmp_path / 'out.json').read_text())['protocol']['n'] == 2
+  assert json.loads((tmp_path / 'out.json').read_text())['protocol']['completed'] == 2
   Image.new('L', (28, 28), 90).save(tmp_path / 'own.png')
   image = tmp_path / 'own.png'
   complete_in_process(conditional, image=image, out=out, label=7)
