@@ -23,7 +23,7 @@ from deconv.experiments import command
 from deconv.options.completion import CompletionOptions
 from deconv.options.options import default, documentation, kinds
 
-_SHOWN = 16  # rows of the picture
+_SHOWN = 16  # images in the picture
 _SIDE = 96  # least side in pixels of an image in it
 # What the fills are called where they are printed.
 _NAMES = {'': 'fill', '_blended': 'blended fill', '_mean': 'mean of the rest', '_biharmonic': 'biharmonic surface'}
@@ -218,7 +218,8 @@ def _labels(task, labels):
 
 
 def _picture(pixels, hole, fills, each):
-  """Rows of hole, fill, blended fill and truth, with the PSNR in the hole."""
+  """Hole, fill, blended fill and truth of each image, with the PSNR in the hole; two images a row where there are more
+  than four."""
   from deconv import data
 
   rows, names = [], []
@@ -228,7 +229,7 @@ def _picture(pixels, hole, fills, each):
     rows += [pixels[i]]
     psnr = [f'{each[name][i]:.1f} dB' for name in ('psnr_hole', 'psnr_hole_blended')]
     names += ['hole', f'fill {psnr[0]}', f'blended {psnr[1]}', 'truth']
-  return plots.named_grid(np.stack(rows), names, columns=4, least=_SIDE)
+  return plots.named_grid(np.stack(rows), names, columns=4 if len(pixels) <= 4 else 8, least=_SIDE)
 
 
 def console():
