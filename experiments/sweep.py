@@ -110,9 +110,9 @@ def measured(workdir):
   """Returns what a run has measured.
 
   Returns:
-    {'metrics': {name: number} of the last evaluation, 'step': its step (None without one), 'history': {step: {name:
-    number}} of all evaluations, 'milliseconds': a step's median time (None where nothing was timed), 'parameters': how
-    many all networks have together}.
+    {'metrics': {name: number} of the last evaluation, with all samples, 'step': its step (None without one), 'history':
+    {step: {name: number}} of all evaluations, each with as many samples as the others, 'milliseconds': a step's median
+    time (None where nothing was timed), 'parameters': how many all networks have together}.
   """
   path = os.path.join(workdir, 'metrics.jsonl')
   with open(path, encoding='utf-8') as file:
@@ -123,7 +123,7 @@ def measured(workdir):
   speeds = [line['images_per_second'] for line in lines if line['split'] == 'train' and line.get('images_per_second')]
   last = max(history, default=None)
   return {
-    'metrics': history.get(last, {}),
+    'metrics': {**history, **writers.evaluations(path, 'final')}.get(last, {}),
     'step': last,
     'history': history,
     'milliseconds': 1000 * batch_size / statistics.median(speeds) if speeds else None,

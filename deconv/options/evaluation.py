@@ -12,7 +12,7 @@ def _without(*fields: str) -> dict[str, dict[str, tuple[str, ...]]]:
   return {field: {} for field in fields}
 
 
-_SAMPLES = ('num_samples',)
+_SAMPLES = ('num_samples', 'interim_samples')
 _JUDGING = (
   'features',
   'features_path',
@@ -44,6 +44,8 @@ class EvalOptions(Options):
     batch_size: images per batch.
     evaluators: what is measured in addition to the task's own metrics: keys of deconv.evaluators.EVALUATORS.
     num_samples: images that an evaluation generates; restoration: that it restores for fid, kid, prdc.
+    interim_samples: the same in the evaluations on the way, for fewer seconds; 0 = num_samples. At the end of the run
+      both are measured: metrics.jsonl has a line of split 'eval' of this number, as before, and one of split 'final'.
     use_ema: evaluate and sample with the averaged parameters, if there are any.
     importance_samples: vae: codes per image for the estimate of log p(x), the metric 'nll'; 0 = no estimate.
     importance_chunk: vae: codes that are decoded at once; memory grows with importance_chunk times batch_size.
@@ -82,6 +84,7 @@ class EvalOptions(Options):
   batch_size: int = 256
   evaluators: tuple[str, ...] = ()
   num_samples: int = 1000
+  interim_samples: int = 0
   use_ema: bool = True
   importance_samples: int = 0
   importance_chunk: int = 10
@@ -110,7 +113,7 @@ class EvalOptions(Options):
     self._at_least(
       every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0, standing_batches=1
     )
-    self._at_least(num_real=0, neighbours=1, kid_subsets=1, kid_subset_size=2, fid_points=0)
+    self._at_least(interim_samples=0, num_real=0, neighbours=1, kid_subsets=1, kid_subset_size=2, fid_points=0)
     self._share('tile_overlap')
     self._check_features()
     if not self.scales or min(self.scales) <= 0:
@@ -133,6 +136,13 @@ class EvalOptions(Options):
         f"the evaluator '{looking[0]}' looks through eval.features={kind}: set eval.features_path to the {what} "
         '(docs/judging.md says where it comes from), or choose eval.features=pixels'
       )
+
+  @property
+  def interim(self) -> 'EvalOptions':
+    """The options of the evaluations on the way."""
+    if self.interim_samples in (0, self.num_samples):
+      return self
+    return dataclasses.replace(self, num_samples=self.interim_samples, interim_samples=0)
 
   @property
   def looks(self) -> bool:

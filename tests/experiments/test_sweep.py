@@ -74,6 +74,16 @@ def test_the_last_evaluation_and_the_median_speed_are_read(tmp_path):
 
 
 @pytest.mark.usefixtures('no_networks')
+def test_the_numbers_are_those_of_all_samples(tmp_path):
+  write_run(tmp_path / 'run', 0.6, [50])
+  with open(tmp_path / 'run' / 'metrics.jsonl', 'a') as file:
+    file.write(json.dumps({'step': 40, 'split': 'final', 'miou': 0.7, 'seconds_eval': 1.5}) + '\n')
+  found = sweep.measured(str(tmp_path / 'run'))
+  assert found['metrics'] == {'miou': 0.7} and found['step'] == 40
+  assert {step: numbers['miou'] for step, numbers in found['history'].items()} == {20: 0.1, 40: 0.6}
+
+
+@pytest.mark.usefixtures('no_networks')
 def test_what_is_finished_is_not_run_again_and_the_table_has_mean_and_deviation(tmp_path, monkeypatch, capsys):
   values = {'0': 0.6, '1': 0.9}
   for seed, value in values.items():
