@@ -30,6 +30,7 @@ _JUDGING = (
 LOOKING = ('fid', 'kid', 'prdc', 'inception_score', 'memorisation')
 FEATURES = ('inception', 'lenet', 'pixels', 'classifier:DIR')
 RESIZERS = ('clean', 'legacy_pytorch', 'legacy_tensorflow')
+_LATENTS = ('truncation',)
 _IMPORTANCE = ('importance_samples', 'importance_chunk')
 _STATISTICS = ('batch_stats', 'standing_batches')
 _WHOLE_IMAGES = ('whole_images', 'tile_overlap', 'flips', 'quarter_turns', 'scales')
@@ -60,6 +61,8 @@ class EvalOptions(Options):
       ('batch'), or means over `standing_batches` batches of samples ('standing'; the losses of an evaluation then use
       the running ones).
     standing_batches: gan, standing: batches of samples that the statistics are of.
+    truncation: gan, vae: samples are of numbers z within this of 0, drawn again where they are farther: standard
+      deviations of a normal z, at most 1 of a uniform one (Brock et al. 2019, section 3.1); 0 = none.
     features: fid, kid, prdc, inception_score, memorisation: what images are compared by: inception | lenet | pixels |
       classifier:DIR, DIR the folder of a run of task 'classification'. Only inception's numbers are called fid and kid.
     features_path: for inception: its weights, .safetensors or .npz (docs/judging.md says where they come from); for
@@ -95,6 +98,7 @@ class EvalOptions(Options):
   scales: tuple[float, ...] = (1.0,)
   batch_stats: str = 'running'
   standing_batches: int = 16
+  truncation: float = 0.0
   features: str = 'inception'
   features_path: str = ''
   resizer: str = 'clean'
@@ -113,7 +117,9 @@ class EvalOptions(Options):
     self._at_least(
       every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0, standing_batches=1
     )
-    self._at_least(interim_samples=0, num_real=0, neighbours=1, kid_subsets=1, kid_subset_size=2, fid_points=0)
+    self._at_least(
+      interim_samples=0, truncation=0, num_real=0, neighbours=1, kid_subsets=1, kid_subset_size=2, fid_points=0
+    )
     self._share('tile_overlap')
     self._check_features()
     if not self.scales or min(self.scales) <= 0:
@@ -178,7 +184,7 @@ class InverseGraphicsEvalOptions(EvalOptions):
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_IMPORTANCE, 'scales', *_STATISTICS)
+  EFFECT: ClassVar = _without(*_LATENTS, *_IMPORTANCE, 'scales', *_STATISTICS)
   evaluators: tuple[str, ...] = ('whole_restoration',)
 
 
@@ -186,7 +192,7 @@ class RestorationEvalOptions(EvalOptions):
 class SegmentationEvalOptions(EvalOptions):
   """Segmentation: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, 'quarter_turns', *_STATISTICS)
+  EFFECT: ClassVar = _without(*_SAMPLES, *_LATENTS, *_JUDGING, *_IMPORTANCE, 'quarter_turns', *_STATISTICS)
   evaluators: tuple[str, ...] = ('whole_segmentation',)
 
 
@@ -194,5 +200,5 @@ class SegmentationEvalOptions(EvalOptions):
 class ClassificationEvalOptions(EvalOptions):
   """Classification: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_STATISTICS)
+  EFFECT: ClassVar = _without(*_SAMPLES, *_LATENTS, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_STATISTICS)
   evaluators: tuple[str, ...] = ('confusion',)

@@ -62,7 +62,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     decoder: Linen module, (batch, latent) -> (batch, h, w, outputs).
     likelihood: see deconv.objectives.likelihoods.
     regularizer: see deconv.objectives.regularizers; None = the importance-weighted bound of `objective.samples`.
-    latent: deconv.models.latent.Latent, standard normal.
+    latent, drawn: deconv.models.latent.Latent, standard normal; see GeneratesFromLatents.
     optimizer: optax transformation.
   """
 
@@ -78,6 +78,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     self.regularizer = self.make_regularizer()
     self.encoder, self.decoder = self.make_networks()
     self.latent = Latent(options.model.latent_size, 'normal')
+    self.drawn = self.latent.truncated(options.eval.truncation)
     self.optimizer = make_optimizer(1.0)
     self.forward_size = options.eval.batch_size
     self._reconstruct = jax.jit(self._reconstruction)
@@ -303,7 +304,11 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
 
   def sampling_protocol(self, state):
     """Returns how samples are made."""
-    return {'ema': state.networks['vae'].averaged(self.options.eval.use_ema), 'images': 'means of p(x|z)'}
+    return {
+      'ema': state.networks['vae'].averaged(self.options.eval.use_ema),
+      'images': 'means of p(x|z)',
+      'truncation': self.drawn.truncation,
+    }
 
   def score_images(self, state, batch, key):
     """Returns {'neg_elbo': float32 (batch,)}, nats: how badly the model explains each image, an anomaly score."""
@@ -351,7 +356,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     Returns:
       float32 images (min(rows, latents) * columns, height, width, channels), a row per latent.
     """
-    start = self.latent.sample(stream(key, 'latent'), 1)[0] if start is None else start
+    start = self.drawn.sample(stream(key, 'latent'), 1)[0] if start is None else start
     rows = min(rows, self.latent.size)
     codes = np.tile(np.asarray(start, np.float32), (rows, columns, 1))
     codes[np.arange(rows), :, np.arange(rows)] = np.linspace(-reach, reach, columns)

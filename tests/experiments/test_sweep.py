@@ -16,7 +16,7 @@ import pytest
 from deconv import plots
 from deconv.data.rendered import scenes
 from deconv.errors import UserError
-from deconv.experiments import command, sweep
+from deconv.experiments import command, compare, sweep
 
 ROOT = pathlib.Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / 'configs' / 'sweeps').glob('*.py'))
@@ -54,6 +54,7 @@ def test_every_sweep_fits_its_configs(path):
     for label in found['variants']:
       run = sweep.Run(found, 'out', experiment, label, 7)
       command.check_fields(run.config, run.overrides)
+      assert set(found['despite']) <= set(compare.STAMP)
       assert '--config.seed=7' in run.overrides
 
 
@@ -131,6 +132,30 @@ def test_report_has_what_is_there(tmp_path, capsys):
   assert sweep.main(arguments) == 0
   assert '| SegNet | 0.700 |' in capsys.readouterr().out
   assert list(json.loads((tmp_path / 'results.json').read_text())['scenes']) == ['SegNet']
+
+
+@pytest.mark.usefixtures('no_networks')
+def test_unlike_rows_do_not_stand_in_one_table(tmp_path, capsys):
+  """The refusal is that of experiments.compare; each of the sweep's experiments is a table of its own."""
+  arguments = [f'--sweep={DECODERS}', f'--out={tmp_path}', '--report']
+  for name, label, n in (('scenes', 'SegNet', 500), ('scenes', 'U-Net', 400), ('digit_scenes', 'U-Net', 297)):
+    folder = tmp_path / name / label / '0'
+    write_run(folder, 0.5, [10])
+    about = json.loads((folder / 'run.json').read_text())
+    about |= {'versions': {'jax': '1'}, 'evaluation': {'step': 40, 'protocol': {'split': 'test', 'n': n}}}
+    (folder / 'run.json').write_text(json.dumps(about))
+  with pytest.raises(UserError, match=r'differ in evaluated \(n 500 and 400 in .*U-Net/0\).*--despite=evaluated'):
+    sweep.main(arguments)
+  assert not (tmp_path / 'tables.md').exists() and '| SegNet' not in capsys.readouterr().out
+  assert sweep.main([*arguments, '--despite=evaluated']) == 0
+  assert '| SegNet | 0.500 |' in capsys.readouterr().out
+  with pytest.raises(UserError, match='a protocol has no field .evaluate.'):
+    sweep.main([*arguments, '--despite=evaluate'])
+  (tmp_path / 'knows.py').write_text(
+    'from deconv.configs.sweeps import segmentation_decoders\n'
+    'SWEEP = {**segmentation_decoders.SWEEP, "despite": ("evaluated",)}\n'
+  )
+  assert sweep.main([f'--sweep={tmp_path}/knows.py', *arguments[1:]]) == 0
 
 
 def test_a_run_that_fails_ends_the_sweep(tmp_path, capsys, monkeypatch):

@@ -418,8 +418,16 @@ def test_averaged_parameters_are_an_option(trained):
   other = make_task(eval={'use_ema': False})
   assert np.abs(task.sample(state, KEY, 4) - other.sample(state, KEY, 4)).max() > 1e-4
   assert task.protocol(state)['ema'] and not other.protocol(state)['ema']
-  assert task.sampling_protocol(state) == {'ema': True, 'images': 'means of p(x|z)'}
-  assert other.sampling_protocol(state) == {'ema': False, 'images': 'means of p(x|z)'}
+  assert task.sampling_protocol(state) == {'ema': True, 'images': 'means of p(x|z)', 'truncation': 0}
+  assert other.sampling_protocol(state) == {'ema': False, 'images': 'means of p(x|z)', 'truncation': 0}
+
+
+def test_truncated_samples(trained):
+  task, state, _ = trained
+  cut = make_task(eval={'truncation': 0.5})
+  latents = np.asarray(cut.drawn.sample(stream(KEY, 'latent'), 20))
+  assert np.abs(latents).max() <= 0.5 and cut.sampling_protocol(state)['truncation'] == 0.5
+  np.testing.assert_allclose(cut.sample(state, KEY, 20), task.generate(state, latents), atol=1e-6)
 
 
 def test_without_an_average_the_protocols_say_so():
