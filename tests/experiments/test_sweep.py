@@ -9,14 +9,17 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 from PIL import Image
 import pytest
 
 from deconv import plots
+from deconv.configs.sweeps import gan_upsampling
 from deconv.data.rendered import scenes
 from deconv.errors import UserError
 from deconv.experiments import command, compare, sweep
+from deconv.training import experiment
 
 ROOT = pathlib.Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / 'configs' / 'sweeps').glob('*.py'))
@@ -237,6 +240,24 @@ def test_a_signal_lets_the_runs_save_and_starts_no_more(tmp_path):
   assert process.wait(60) == signal.SIGINT
   assert sorted(path.name for path in tmp_path.glob('*.saved')) == ['run0.saved', 'run1.saved']
   assert len(list(tmp_path.glob('*.started'))) == 2
+
+
+@pytest.mark.parametrize('kind', gan_upsampling.KINDS)
+def test_every_kind_of_upsampling_trains_three_steps(kind):
+  """The runs of the sweep gan_upsampling, much smaller: one doubling, of other digits."""
+  run = sweep.Run({'common': {}, **gan_upsampling.SWEEP}, 'out', 'digits', kind, 3)
+  tiny = {'data.source': 'digits', 'data.image_size': 8, 'model.width': 2, 'model.latent_size': 4, 'train.steps': 3}
+  config = command.check_fields(run.config, [*run.overrides, *(f'--config.{name}={x}' for name, x in tiny.items())])
+  prepared = experiment.prepare(config)
+  task = prepared.task
+  assert config.model.upsample == kind and config.eval.features == 'lenet'
+  state = task.init(prepared.key, prepared.batches.at(0))
+  first, step = state.networks['gen'].params, jax.jit(task.train_step)
+  for i in range(3):
+    batch = {name: x[:8] for name, x in prepared.batches.at(i).items()}
+    state, scalars = step(state, batch, jax.random.key(i))
+  assert all(np.isfinite(value) for value in scalars.values())
+  jax.tree.map(lambda a, b: np.testing.assert_(np.abs(a - b).max() > 0), first, state.networks['gen'].params)
 
 
 def test_a_short_run_makes_table_and_picture(tmp_path, capsys):
