@@ -36,6 +36,7 @@ STAMP = (
   'reference',
   'n_real',
   'n_fake',
+  'judged',
   'made_of',
   'network',
   'network_hash',
@@ -181,6 +182,8 @@ def stamp_of(protocol, versions):
   """
   samples = protocol.get('samples', {})
   parts = {**samples, **{k: v for part in samples.values() if isinstance(part, dict) for k, v in part.items()}}
+  if 'protocol_version' in parts:  # older stamps do not say it
+    parts.setdefault('judged', 'reconstructions' if 'made_of' in parts else 'samples')
   parts['evaluated'] = {name: value for name, value in protocol.items() if name != 'samples'}
   parts['versions'] = versions
   return {name: parts[name] for name in STAMP if name in parts}

@@ -14,6 +14,7 @@ def _without(*fields: str) -> dict[str, dict[str, tuple[str, ...]]]:
 
 _SAMPLES = ('num_samples', 'interim_samples')
 _JUDGING = (
+  'judged',
   'features',
   'features_path',
   'resizer',
@@ -29,6 +30,7 @@ _JUDGING = (
 # Evaluators that look at images through `features`, and what that may be.
 LOOKING = ('fid', 'kid', 'prdc', 'inception_score', 'memorisation')
 FEATURES = ('inception', 'lenet', 'pixels', 'classifier:DIR')
+JUDGED = ('samples', 'reconstructions')
 RESIZERS = ('clean', 'legacy_pytorch', 'legacy_tensorflow')
 _LATENTS = ('truncation',)
 _IMPORTANCE = ('importance_samples', 'importance_chunk')
@@ -44,7 +46,7 @@ class EvalOptions(Options):
     every: steps between evaluations; 0 = only at the end.
     batch_size: images per batch.
     evaluators: what is measured in addition to the task's own metrics: keys of deconv.evaluators.EVALUATORS.
-    num_samples: images that an evaluation generates; restoration: that it restores for fid, kid, prdc.
+    num_samples: images that an evaluation generates, or makes again (see `judged`).
     interim_samples: the same in the evaluations on the way, for fewer seconds; 0 = num_samples. At the end of the run
       both are measured: metrics.jsonl has a line of split 'eval' of this number, as before, and one of split 'final'.
     use_ema: evaluate and sample with the averaged parameters, if there are any.
@@ -63,6 +65,8 @@ class EvalOptions(Options):
     standing_batches: gan, standing: batches of samples that the statistics are of.
     truncation: gan, vae: samples are of numbers z within this of 0, drawn again where they are farther: standard
       deviations of a normal z, at most 1 of a uniform one (Brock et al. 2019, section 3.1); 0 = none.
+    judged: fid, kid, prdc, inception_score, memorisation: which images: samples | reconstructions of images of the
+      evaluation split (restoration: what it restores of them).
     features: fid, kid, prdc, inception_score, memorisation: what images are compared by: inception | lenet | pixels |
       classifier:DIR, DIR the folder of a run of task 'classification'. Only inception's numbers are called fid and kid.
     features_path: for inception: its weights, .safetensors or .npz (docs/judging.md says where they come from); for
@@ -99,6 +103,7 @@ class EvalOptions(Options):
   batch_stats: str = 'running'
   standing_batches: int = 16
   truncation: float = 0.0
+  judged: str = 'samples'
   features: str = 'inception'
   features_path: str = ''
   resizer: str = 'clean'
@@ -113,7 +118,7 @@ class EvalOptions(Options):
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    self._one_of(batch_stats=('running', 'batch', 'standing'), resizer=RESIZERS)
+    self._one_of(batch_stats=('running', 'batch', 'standing'), resizer=RESIZERS, judged=JUDGED)
     self._at_least(
       every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0, standing_batches=1
     )
@@ -160,7 +165,10 @@ class EvalOptions(Options):
 class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
 
-  EFFECT: ClassVar = {**_without(*_IMPORTANCE, *_WHOLE_IMAGES), 'standing_batches': {'batch_stats': ('standing',)}}
+  EFFECT: ClassVar = {
+    **_without('judged', *_IMPORTANCE, *_WHOLE_IMAGES),
+    'standing_batches': {'batch_stats': ('standing',)},
+  }
   evaluators: tuple[str, ...] = ('neighbours', 'coverage')
 
 
@@ -184,7 +192,8 @@ class InverseGraphicsEvalOptions(EvalOptions):
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_LATENTS, *_IMPORTANCE, 'scales', *_STATISTICS)
+  EFFECT: ClassVar = _without('judged', *_LATENTS, *_IMPORTANCE, 'scales', *_STATISTICS)
+  judged: str = 'reconstructions'
   evaluators: tuple[str, ...] = ('whole_restoration',)
 
 

@@ -19,7 +19,7 @@ from deconv.configs.sweeps import gan_upsampling
 from deconv.data.rendered import scenes
 from deconv.errors import UserError
 from deconv.experiments import command, compare, sweep
-from deconv.training import experiment
+from deconv.training.experiment import prepare
 
 ROOT = pathlib.Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / 'configs' / 'sweeps').glob('*.py'))
@@ -248,7 +248,7 @@ def test_every_kind_of_upsampling_trains_three_steps(kind):
   run = sweep.Run({'common': {}, **gan_upsampling.SWEEP}, 'out', 'digits', kind, 3)
   tiny = {'data.source': 'digits', 'data.image_size': 8, 'model.width': 2, 'model.latent_size': 4, 'train.steps': 3}
   config = command.check_fields(run.config, [*run.overrides, *(f'--config.{name}={x}' for name, x in tiny.items())])
-  prepared = experiment.prepare(config)
+  prepared = prepare(config)
   task = prepared.task
   assert config.model.upsample == kind and config.eval.features == 'lenet'
   state = task.init(prepared.key, prepared.batches.at(0))

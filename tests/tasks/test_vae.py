@@ -16,6 +16,7 @@ from deconv.options import Experiment, ParallelOptions
 from deconv.options.objectives.vae import VaeObjective
 from deconv.rng import stream, streams
 from deconv.tasks import TASKS
+from deconv.tasks.capabilities import Reconstructs
 from deconv.tasks.vae import Vae
 from deconv.training.parallel import Parallel
 
@@ -420,6 +421,17 @@ def test_averaged_parameters_are_an_option(trained):
   assert task.protocol(state)['ema'] and not other.protocol(state)['ema']
   assert task.sampling_protocol(state) == {'ema': True, 'images': 'means of p(x|z)', 'truncation': 0}
   assert other.sampling_protocol(state) == {'ema': False, 'images': 'means of p(x|z)', 'truncation': 0}
+
+
+def test_images_made_again_are_the_reconstructions(trained):
+  """Seven images in batches of three, of the same noise whatever the size of a batch."""
+  task, state, _ = trained
+  few = make_task(eval={'batch_size': 3})
+  found = few.remake(state, IMAGES[:7], KEY)
+  pairs = task.reconstruct(state, IMAGES[:7], KEY).reshape(7, 2, 4, 4, 1)
+  np.testing.assert_allclose(found, pairs[:, 1], atol=1e-6)
+  assert found.dtype == np.float32 and np.abs(found - pairs[:, 0]).max() > 0.1
+  assert isinstance(task, Reconstructs) and 'truncation' not in task.remaking_protocol(state)
 
 
 def test_truncated_samples(trained):
