@@ -18,7 +18,7 @@ from deconv.models import CLASSIFIERS
 from deconv.objectives.classification import cross_entropy
 from deconv.rng import noise_keys, stream
 from deconv.tasks.capabilities import Classifies, TransformsPictures
-from deconv.tasks.state import NetworkState, State
+from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, weights_of
 
 _NAMED = 5  # classes that are named under a picture
@@ -75,7 +75,7 @@ class Classification(Classifies, TransformsPictures, Task):
     del batch
     images = jax.ShapeDtypeStruct((2, *self.options.data.image_shape), jnp.float32)
 
-    @jax.jit  # one small program instead of a hundred; lazy_init leaves the network's forward out of it
+    @compiled_fast  # lazy_init leaves the forward pass out of it
     def create(key):
       variables = self.network.lazy_init(stream(key, 'net'), images, train=False)
       return State(

@@ -13,7 +13,7 @@ from deconv.models.latent_discriminator import LatentDiscriminator
 from deconv.objectives import disentanglement
 from deconv.rng import stream
 from deconv.tasks import vae
-from deconv.tasks.state import NetworkState
+from deconv.tasks.state import NetworkState, compiled_fast
 
 _LEAK = 0.2  # slope of the discriminator's LeakyReLU below zero (paper, appendix A)
 
@@ -43,7 +43,7 @@ class FactorVae(vae.Vae):
     state = super().init(key, batch)
     codes = jax.ShapeDtypeStruct((2, self.latent.size), jnp.float32)
 
-    @jax.jit
+    @compiled_fast
     def create(key):
       return NetworkState.create(self.discriminator.lazy_init(stream(key, 'disc'), codes), self.disc_optimizer)
 

@@ -20,7 +20,7 @@ from deconv.rng import stream
 from deconv.tasks.capabilities import GeneratesClasses, TraversesLatents
 from deconv.tasks.gan_step import GanStep
 from deconv.tasks.generation import GeneratesFromLatents
-from deconv.tasks.state import NetworkState, State
+from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, means_of, weights_of
 
 _COLUMNS = 10  # of a picture of codes
@@ -94,7 +94,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
     latents = jax.ShapeDtypeStruct((2, self.latent.size), jnp.float32)
     labels = {'labels': jax.ShapeDtypeStruct((2,), jnp.int32)} if self.num_classes else {}
 
-    @jax.jit  # one small program instead of a hundred; lazy_init leaves the networks' forward out of it
+    @compiled_fast  # lazy_init leaves the forward pass out of it
     def create(key):
       gen = self.generator.lazy_init(stream(key, 'gen'), latents, train=False)
       disc = self.discriminator.lazy_init(stream(key, 'disc'), images, train=False, **labels)

@@ -33,7 +33,7 @@ from deconv.rng import noise_keys, stream, streams
 from deconv.tasks import whole_pictures
 from deconv.tasks.adversary import apart, update_discriminator
 from deconv.tasks.capabilities import Reconstructs, RestoresPictures, TransformsPictures
-from deconv.tasks.state import NetworkState, State
+from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, means_of, weights_of
 
 _SHOWN = 6  # rows of the pictures
@@ -112,7 +112,7 @@ class Restoration(RestoresPictures, Reconstructs, TransformsPictures, Task):
     small = self.side // self.scale
     images = jax.ShapeDtypeStruct((2, small, small, self.input_channels), jnp.float32)
 
-    @jax.jit  # one small program instead of a hundred; lazy_init leaves the network's forward out of it
+    @compiled_fast  # lazy_init leaves the forward pass out of it
     def create(key):
       networks = {
         'net': NetworkState.create(

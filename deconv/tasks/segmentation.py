@@ -19,7 +19,7 @@ from deconv.objectives import segmentation as objectives
 from deconv.rng import noise_keys, stream
 from deconv.tasks import tiling
 from deconv.tasks.capabilities import PredictsClasses, TransformsPictures
-from deconv.tasks.state import NetworkState, State
+from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, weights_of
 
 _SHOWN = 8  # rows of the pictures
@@ -83,11 +83,11 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
     """Returns the State at step 0; the batch is not looked at."""
     images = jax.ShapeDtypeStruct((2, self.side, self.side, self.options.data.channels), jnp.float32)
 
-    @jax.jit  # one small program instead of a hundred; lazy_init leaves the network's forward out of it
+    @compiled_fast  # lazy_init leaves the forward pass out of it
     def initialize(key):
       return self.network.lazy_init(stream(key, 'net'), images, train=False)
 
-    @jax.jit
+    @compiled_fast
     def create(variables):
       return State(
         step=jnp.zeros((), jnp.int32),

@@ -21,7 +21,7 @@ from deconv.objectives.regularizers import REGULARIZERS
 from deconv.rng import noise_keys, stream, streams
 from deconv.tasks.capabilities import Encodes, Reconstructs, ScoresImages, TraversesLatents
 from deconv.tasks.generation import GeneratesFromLatents
-from deconv.tasks.state import NetworkState, State
+from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, weights_of
 
 _ACTIVE = 0.01  # variance of a latent's mean over the data above which it is active (Burda et al. 2016, section 5.2)
@@ -109,7 +109,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Reconstructs, Encodes, ScoresI
     images = jax.ShapeDtypeStruct((2, *batch['image'].shape[1:]), jnp.float32)
     codes = jax.ShapeDtypeStruct((2, self.latent.size), jnp.float32)
 
-    @jax.jit  # one small program instead of a hundred; lazy_init leaves the networks' forward out of it
+    @compiled_fast  # lazy_init leaves the forward pass out of it
     def create(key):
       params = {
         'encoder': self.encoder.lazy_init(stream(key, 'encoder'), images)['params'],
