@@ -3,16 +3,12 @@
 import abc
 
 
-class MakesImages(abc.ABC):
-  """Makes images that are judged beside real ones: from nothing but a key (Generates) or from other images
-  (Reconstructs)."""
-
-  @abc.abstractmethod
-  def sampling_protocol(self, state):
-    """Returns {name: what JSON can hold}: how images are made, to stand beside numbers that are measured on them."""
+class MakesImages:
+  """Makes images that are judged beside real ones: from nothing but a key (Generates), from other images
+  (Reconstructs), or both."""
 
 
-class Generates(MakesImages):
+class Generates(MakesImages, abc.ABC):
   """Draws images from nothing but a key.
 
   Attributes:
@@ -24,17 +20,26 @@ class Generates(MakesImages):
     """Returns float32 images (num, height, width, channels) in [-1, 1]."""
 
   @abc.abstractmethod
+  def sampling_protocol(self, state):
+    """Returns {name: what JSON can hold}: how samples are made, to stand beside numbers that are measured on them."""
+
+  @abc.abstractmethod
   def interpolate(self, state, key, rows, columns):
     """Returns float32 images (rows * columns, height, width, channels): each row goes from one latent to another."""
 
 
-class Reconstructs(MakesImages):
+class Reconstructs(MakesImages, abc.ABC):
   """Makes images again, from their codes or from what a degradation has left of them."""
 
   @abc.abstractmethod
   def remake(self, state, images, key):
     """Returns float32 images (n, height, width, channels) in [-1, 1], each made again of a uint8 image of that shape
     (host)."""
+
+  @abc.abstractmethod
+  def remaking_protocol(self, state):
+    """Returns {name: what JSON can hold}: how images are made again, to stand beside numbers that are measured on
+    them."""
 
 
 class GeneratesClasses(Generates):

@@ -32,7 +32,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
   Attributes:
     generator, discriminator: Linen modules for the training step.
     eval_generator, eval_discriminator: the same with no mapped axis in their batch norm: sampling runs outside of pmap.
-    latent: deconv.models.latent.Latent.
+    latent, drawn: deconv.models.latent.Latent, see GeneratesFromLatents.
     objective: deconv.objectives.gan.Objective.
     optimizers: {'gen', 'disc'}: optax transformations.
   """
@@ -43,11 +43,12 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
     """Makes the networks; see Task.
 
     Raises:
-      UserError: an image size that the network cannot make.
+      UserError: an image size that the network cannot make, or a truncation without effect.
     """
     super().__init__(options, make_optimizer, batch_norm_axis)
     self.generator, self.discriminator, self.latent = self.make_networks(batch_norm_axis)
     self.eval_generator, self.eval_discriminator, _ = self.make_networks(None)
+    self.drawn = self.latent.truncated(options.eval.truncation)
     self.game = options.objective
     self.objective = OBJECTIVES[self.game.name].smoothed(self.game.label_smoothing)
     updates = () if self.game.disc_updates == 1 else (self.game.disc_updates,)
@@ -178,7 +179,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
     columns = max(1, num // classes) if classes else None
     labels = np.repeat(np.arange(classes), columns) if classes else None
     num = len(labels) if classes else num
-    images = self.generate(state, self.latent.sample(stream(key, 'latent'), num, labels))
+    images = self.generate(state, self.drawn.sample(stream(key, 'latent'), num, labels))
     pictures = {'samples': plots.image_grid(np.asarray(data.to_uint8(images)), columns)}
     if self.latent.codes:
       rows = len(self._turnable())
@@ -206,7 +207,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
       float32 images (min(rows, codes) * columns, height, width, channels), a row per code.
     """
     turnable = self._turnable()[:rows]
-    start = np.asarray(self.latent.sample(stream(key, 'latent'), 1))[0]
+    start = np.asarray(self.drawn.sample(stream(key, 'latent'), 1))[0]
     latents = np.tile(start, (len(turnable), columns, 1))
     reach = 2.0 if self.latent.codes or self.latent.distribution == 'normal' else 1.0
     for row, (place, values) in zip(latents, turnable):
@@ -229,7 +230,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
         f'a manifold shows the plane of two numbers, and this GAN has {len(numbers)}; set model.continuous_codes (or '
         'latent_size) to 2, or choose another kind of picture'
       )
-    start = np.asarray(self.latent.sample(jax.random.key(0), 1))[0]
+    start = np.asarray(self.drawn.sample(jax.random.key(0), 1))[0]
     latents = np.tile(start, (side, side, 1))
     reach = 2.0 if self.latent.codes or self.latent.distribution == 'normal' else 1.0
     line = np.linspace(-reach, reach, side)
@@ -245,7 +246,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
     if not 0 <= label < self.num_classes:
       there = f'has the classes 0 to {self.num_classes - 1}' if self.num_classes else 'knows no classes'
       raise UserError(f'label {label} does not exist: this GAN {there}; choose another label')
-    return self.generate(state, self.latent.sample(stream(key, 'latent'), num, np.full(num, label)))
+    return self.generate(state, self.drawn.sample(stream(key, 'latent'), num, np.full(num, label)))
 
   def images_of(self, state, latents):
     """Returns float32 images (n, height, width, channels) in [-1, 1], by the options use_ema and batch_stats."""
@@ -268,7 +269,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
     """Returns the float32 images (n, height, width, channels) in [-1, 1] of latents, batch by batch.
 
     With standing statistics (Brock et al. 2019, section 3.1) batch norm has the means of those of `standing_batches`
-    batches of latents, always the same ones.
+    batches of latents, always the same ones, truncated as those of the samples are.
     """
     return super().generate(self.settled(state), latents)
 
@@ -288,7 +289,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
       start = jax.tree_util.tree_map_with_path(fresh, variables['batch_stats'])
 
       def add(total, key):
-        latents = self.latent.sample(key, self.forward_size)
+        latents = self.drawn.sample(key, self.forward_size)
         _, new = self.eval_generator.apply(
           {**variables, 'batch_stats': start}, latents, train=True, mutable=['batch_stats']
         )
@@ -304,9 +305,11 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
     return lambda state: standing(state) if state.networks['gen'].batch_stats else state
 
   def sampling_protocol(self, state):
-    """Returns whether samples are of the averaged generator, what normalises them, and the size of their batches."""
+    """Returns whether samples are of the averaged generator, what normalises them, the size of their batches, and where
+    their latents are cut."""
     return {
       'ema': state.networks['gen'].averaged(self.options.eval.use_ema),
       'batch_stats': self.options.eval.batch_stats,
       'sample_batch_size': self.forward_size,
+      'truncation': self.drawn.truncation,
     }

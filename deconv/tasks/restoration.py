@@ -315,8 +315,8 @@ class Restoration(RestoresPictures, Reconstructs, TransformsPictures, Task):
       parts.append(np.asarray(self._restore(state, part))[: len(images) - i])
     return np.clip(np.concatenate(parts), -1, 1)
 
-  def sampling_protocol(self, state):
-    """Returns how images are remade."""
+  def remaking_protocol(self, state):
+    """Returns how images are made again."""
     return {'ema': state.networks['net'].averaged(self.options.eval.use_ema), 'images': 'restored'}
 
   # Pictures.
