@@ -136,7 +136,7 @@ def test_a_planted_dictionary_is_found_again():
   planted = np.array([[[1, 1, 1], [0, 0, 0], [-1, -1, -1]], [[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.eye(3)], np.float32)
   planted /= np.linalg.norm(planted, axis=(1, 2), keepdims=True)
   rng = np.random.default_rng(0)
-  maps = rng.normal(size=(8, 26, 26, 3))
+  maps = rng.normal(size=(6, 26, 26, 3))
   maps = 3 * (np.sign(maps) + maps) * (rng.uniform(size=maps.shape) < 0.015)
   images = inference.reconstruct(maps.astype(np.float32), jnp.asarray(np.moveaxis(planted, 0, 2)[..., None]))
   options = DeconvolutionalNetworkOptions(maps=(5,), kernel_sizes=(5,))
@@ -153,6 +153,6 @@ def test_a_planted_dictionary_is_found_again():
   def agreement(filters):
     return closest(np.asarray(network.filters_in_pixels(filters, 0))[..., 0], planted)
 
-  maps = jnp.zeros((8, *network.map_shapes()['layer1']), jnp.float32)
-  learned, _ = jax.lax.fori_loop(0, 50, epoch, (filters, maps))
+  maps = jnp.zeros((6, *network.map_shapes()['layer1']), jnp.float32)
+  learned, _ = jax.lax.fori_loop(0, 45, epoch, (filters, maps))
   assert np.all(agreement(filters) < 0.8) and np.all(agreement(learned) > 0.98)
