@@ -2,8 +2,8 @@
 
   python -m experiments.main --config=configs/dn_digits.py --workdir=runs/dn_digits
 
-One layer of 16 filters of 7x7 pixels on images of 16x16, p = 1. `:two` learns a second layer of 32 maps on it.
-`:fista` and `:admm` find the maps by the other two algorithms.
+One layer of 16 filters of 7x7 pixels on images of 16x16, p = 1. The maps are found by FISTA; `:continuation`
+and `:admm` do so by the other two algorithms. `:two` learns a second layer of 32 maps on it.
 
 Cost: minutes on two cores.
 Not run.
@@ -23,7 +23,10 @@ def get_config(variant=''):
   config.model.connectivity = ('full',)
   config.objective.num_images = 200
   config.objective.contrast = 'global'
-  config.objective.data_weight = (5.0,)
+  config.objective.data_weight = (2.0,)
+  config.objective.inference = 'fista'
+  config.objective.iterations = 10
+  config.objective.repeats = 5
   config.train.batch_size = 50
   config.train.epochs = 25.0
   config.checkpoint.every = 50
@@ -41,7 +44,7 @@ def get_config(variant=''):
         'model.connectivity': ('full', 'random_doubles'),
         'objective.layer_steps': (60,),
       },
-      'fista': {'objective.inference': 'fista', 'objective.iterations': 20},
+      'continuation': {'objective.inference': 'continuation', 'objective.iterations': 100},
       'admm': {'objective.inference': 'admm', 'objective.iterations': 20},
     },
     smoke={'data.per_class': 1, 'objective.num_images': 10, 'model.maps': (4,), 'model.kernel_sizes': (5,)},

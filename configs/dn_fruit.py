@@ -27,6 +27,7 @@ def get_config(variant=''):
   config.objective.data_weight = (1.0,)
   config.objective.inference = 'fista'
   config.objective.iterations = 20
+  config.objective.repeats = 5
   config.train.batch_size = 10
   config.train.steps = 100
   config.checkpoint.every = 25

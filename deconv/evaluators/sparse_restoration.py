@@ -74,7 +74,7 @@ def _of_the_noise(noisy, tried):
 
 
 def _psnr(images, targets):
-  return float(np.mean(image_quality.psnr(np.asarray(images, np.float32), targets, levels='clipped')))
+  return float(np.mean(image_quality.psnr(np.asarray(images, np.float32), targets)))
 
 
 EVALUATOR = Evaluator(measure, needs=InfersMaps, split='eval')

@@ -163,7 +163,10 @@ class DeconvolutionalNetwork:
     quadratic = self.quadratic(filters, layer, below, weights, objective)
     if anchor is not None:
       quadratic = quadratic._replace(anchor=anchor, anchor_weight=objective.of_layer(layer + 1)[0])
-    return inference.infer(quadratic, start, objective.of_layer(layer)[1], objective)
+    power = objective.of_layer(layer)[1]
+    return jax.lax.fori_loop(
+      0, objective.repeats, lambda _, maps: inference.infer(quadratic, maps, power, objective), start
+    )
 
   def quadratic(self, filters, layer, below, weights, objective):
     """Returns the inference.Quadratic of a layer: `below` are the images, or the maps of the layer below."""

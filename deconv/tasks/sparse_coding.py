@@ -181,10 +181,11 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
     """Returns what stands beside the numbers."""
     del state
     return {
-      **image_quality.protocol('rgb', 0),
-      'levels': 'clipped',
+      'psnr_is': image_quality.protocol('rgb', 0)['psnr_is'],
       'contrast': self.objective.contrast,
       'inference': self.objective.inference,
+      'repeats': self.objective.repeats,
+      'refinements': self.objective.refinements,
       'data_weight': list(self.objective.data_weight),
       'power': list(self.objective.power),
     }
@@ -259,7 +260,7 @@ def decibels(again, normalized, images):
     The peak signal-to-noise ratio in pixels, mean and deviation of the image put back; and the power of the normalised
     image over that of the error in it, the measure of Zeiler et al. (2010).
   """
-  psnr = image_quality.psnr(normalized.restore(again), data.to_signed(images), levels='clipped')
+  psnr = image_quality.psnr(normalized.restore(again), data.to_signed(images))
   error = jnp.sum(jnp.square(again - normalized.values), axis=(1, 2, 3))
   power = jnp.sum(jnp.square(normalized.values), axis=(1, 2, 3))
   return psnr, 10 * jnp.log10(jnp.maximum(power, 1e-10) / jnp.maximum(error, 1e-10))

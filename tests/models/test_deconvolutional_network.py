@@ -109,7 +109,7 @@ def test_refinement_lowers_the_joint_objective():
   explain, found = jax.jit(network.explain, static_argnums=3), []
   for refinements in (0, 1):
     objective = SparseCodingObjective(
-      data_weight=(8.0, 5.0), layer_steps=(1,), inference='fista', iterations=100, refinements=refinements
+      data_weight=(8.0, 5.0), layer_steps=(1,), inference='fista', iterations=50, repeats=2, refinements=refinements
     )
     maps = explain(filters, images, weights, objective)
     found.append(joint(network, filters, images, weights, maps, objective))

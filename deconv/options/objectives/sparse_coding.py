@@ -36,6 +36,8 @@ class SparseCodingObjective(Options):
     filter_steps: iterations of conjugate gradients in each step for the filters.
     layer_steps: training steps of each layer but the last, which has all that follow. A layer explains the maps of the
       layer below, whose training has ended.
+    repeats: a trained network infers the maps of other images by so many inferences in a row, each from where the last one
+      ended, as the epochs of a training do.
     refinements: a trained network infers the maps of other images from the pixels up, and then so many times from the
       top down: each layer again, beside what the layer above says of it.
 
@@ -67,12 +69,15 @@ class SparseCodingObjective(Options):
   rho: float = 1.0
   filter_steps: int = 2
   layer_steps: tuple[int, ...] = ()
+  repeats: int = 1
   refinements: int = 1
 
   def __post_init__(self) -> None:
     super().__post_init__()
     self._one_of(contrast=CONTRASTS, inference=INFERENCES)
-    self._at_least(num_images=1, beta_steps=1, alternations=1, cg_steps=1, iterations=1, filter_steps=1, refinements=0)
+    self._at_least(
+      num_images=1, beta_steps=1, alternations=1, cg_steps=1, iterations=1, filter_steps=1, repeats=1, refinements=0
+    )
     self._above_zero('beta_start', 'beta_factor', 'rho')
     if not self.data_weight or not min(self.data_weight) > 0:
       raise UserError(f'objective.data_weight={self.data_weight} must be numbers above 0; change it')
