@@ -3,9 +3,10 @@
   python -m experiments.main --config=configs/dn_photos.py --workdir=runs/dn_photos
 
 Two layers of 9 and 45 maps learn from fourteen grey photographs of 64x64 pixels with normalised contrast, one layer
-after the other, and explain six others; the maps are found by FISTA. `:paper` has the four layers, p = 0.8 and the growing
-beta of the paper, and filters that follow all images together. `:code` differs as the authors' code does: p = 1 in the upper layers, and filters that follow every
-single image, for 7, 1, 1 and 5 epochs. Both are for images of 100x100, and random in the connections of layers 3 and 4.
+after the other, and explain six others; the maps are found by FISTA. `:paper` has the four layers, p = 0.8 and the
+growing beta of the paper, and filters that follow all images together. `:code` differs as the authors' code does: p = 1
+in the upper layers, and filters that follow every single image, for 7, 1, 1 and 5 epochs. Both are for images of
+100x100, and random in the connections of layers 3 and 4.
 
 Cost: minutes on two cores; `:paper` and `:code` hours, estimated.
 Not run.
@@ -72,6 +73,5 @@ def get_config(variant=''):
       'model.kernel_sizes': (3, 3),
       'model.connectivity': ('full', 'singles_and_doubles'),
       'objective.layer_steps': (2,),
-      'objective.iterations': 5,
     },
   )

@@ -36,8 +36,8 @@ class SparseCodingObjective(Options):
     filter_steps: iterations of conjugate gradients in each step for the filters.
     layer_steps: training steps of each layer but the last, which has all that follow. A layer explains the maps of the
       layer below, whose training has ended.
-    repeats: a trained network infers the maps of other images by so many inferences in a row, each from where the last one
-      ended, as the epochs of a training do.
+    repeats: a trained network infers the maps of other images by so many inferences in a row, each from where the last
+      one ended, as the epochs of a training do.
     refinements: a trained network infers the maps of other images from the pixels up, and then so many times from the
       top down: each layer again, beside what the layer above says of it.
 
