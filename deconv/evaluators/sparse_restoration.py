@@ -11,17 +11,16 @@ from deconv.rng import stream
 from deconv.tasks.capabilities import InfersMaps
 
 SIGMA, HIDDEN = 25, 0.5  # noise in levels of 255; share of the pixels
-TRUST = (1.0, 1 / 3, 1 / 10, 1 / 30)  # weights of the data term that are tried on noisy images
+TRUST = (1.0, 1 / 2, 1 / 4, 1 / 8, 1 / 16)  # weights of the data term that are tried on noisy images
 _IMAGES = 24  # that are looked at, at most
-_SHOWN = 6  # rows of the picture
+_SHOWN, _LEAST_SIDE = 6, 48  # rows of the picture; pixels of an image in it
 
 
 def measure(task, state, source, key, options):
   """Explains held-out images with noise, and others of whose pixels half are missing.
 
-  Noise: the data term gets the largest weight of TRUST at which the residual of an image has the power of the noise, so
-  the noise level is known and the clean image is not looked at (Morozov's discrepancy principle); the smallest weight
-  where none does. Missing pixels: they are filled by the explanation, and the known ones stay.
+  Noise: the data term gets the weight of TRUST at which the residual of an image comes closest to the power of the
+  noise, so the noise level is known and the clean image is not looked at (Morozov's discrepancy principle). Missing pixels: they are filled by the explanation, and the known ones stay.
 
   Args:
     task: a task that InfersMaps.
@@ -54,7 +53,9 @@ def measure(task, state, source, key, options):
       numbers[f'inpainted_psnr_{layer}'] = _psnr(np.where(known > 0, truth, images), truth)
 
   columns = np.stack([truth, noisy, *denoised.values()], axis=1)[:_SHOWN]
-  grid = plots.image_grid(data.to_uint8(columns).reshape(-1, *truth.shape[1:]), columns=columns.shape[1])
+  shown = data.to_uint8(columns).reshape(-1, *truth.shape[1:])
+  factor = -(-_LEAST_SIDE // truth.shape[1])
+  grid = plots.image_grid(np.stack([plots.enlarge(image, factor) for image in shown]), columns=columns.shape[1])
   protocol = {
     'restored': number,
     'noise_sigma': SIGMA,
@@ -66,11 +67,10 @@ def measure(task, state, source, key, options):
 
 
 def _of_the_noise(noisy, tried):
-  """Of explanations in the order of TRUST, for each image the first whose residual has the power of the noise."""
+  """Of several explanations, for each image the one whose residual comes closest to the power of the noise."""
   power = np.stack([np.mean((noisy - one) ** 2, axis=(1, 2, 3)) for one in tried])
-  enough = power >= (SIGMA / 127.5) ** 2
-  first = np.where(enough.any(axis=0), enough.argmax(axis=0), len(tried) - 1)
-  return np.stack(tried)[first, np.arange(len(noisy))]
+  distance = np.abs(np.log(np.maximum(power, 1e-12)) - 2 * np.log(SIGMA / 127.5))
+  return np.stack(tried)[distance.argmin(axis=0), np.arange(len(noisy))]
 
 
 def _psnr(images, targets):
