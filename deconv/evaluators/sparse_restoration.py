@@ -20,7 +20,8 @@ def measure(task, state, source, key, options):
   """Explains held-out images with noise, and others of whose pixels half are missing.
 
   Noise: the data term gets the weight of TRUST at which the residual of an image comes closest to the power of the
-  noise, so the noise level is known and the clean image is not looked at (Morozov's discrepancy principle). Missing pixels: they are filled by the explanation, and the known ones stay.
+  noise, so the noise level is known and the clean image is not looked at (Morozov's discrepancy principle). Missing
+  pixels: they are filled by the explanation, and the known ones stay.
 
   Args:
     task: a task that InfersMaps.
