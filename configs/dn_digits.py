@@ -6,7 +6,7 @@ One layer of 16 filters of 7x7 pixels on images of 16x16, p = 1. The maps are fo
 and `:admm` do so by the other two algorithms. `:two` learns a second layer of 32 maps on it.
 
 Cost: minutes on two cores.
-Not run.
+Results: docs/results.md#sparse-coding. Its variants were not run.
 """
 
 from deconv.configs import base

@@ -293,6 +293,21 @@ TABLES = {
       value('parameters', 'parameters', 0),
     ],
   ),
+  'sparse_coding': Table(
+    ('dn_digits',),
+    [
+      config(),
+      _STEP,
+      value('PSNR, dB', 'psnr', 2),
+      value('SNR, dB', 'snr', 2),
+      value('objective', 'objective', 1),
+      value('maps used', 'nonzero', 3),
+      value('noisy, dB', 'noisy_psnr', 2),
+      value('denoised, dB', 'denoised_psnr_layer1', 2),
+      value('half missing: filled by means, dB', 'inpainted_psnr_mean', 2),
+      value('by the maps, dB', 'inpainted_psnr_layer1', 2),
+    ],
+  ),
   'autoencoders': Table(
     ('vae_mnist', 'vae_mnist-grey', 'iwae_mnist-vae', 'iwae_mnist', 'conv_vae_mnist', 'conv_vae_mnist-relu'),
     [config(), _STEP, value('−ELBO', 'neg_elbo', 1), value('−log p(x)', 'nll', 1, best=min)],
