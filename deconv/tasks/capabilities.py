@@ -1,6 +1,7 @@
 """What only some tasks can do: small interfaces that entry points and evaluators ask for by `isinstance`."""
 
 import abc
+from typing import Any, NamedTuple
 
 
 class MakesImages(abc.ABC):
@@ -156,3 +157,23 @@ class RestoresPictures(abc.ABC):
   @abc.abstractmethod
   def predict_image(self, state, inputs):
     """Returns float32 (scale * h, scale * w, c), not clipped, of a degraded picture float32 (h, w, c') in [-1, 1]."""
+
+
+class Looking(NamedTuple):
+  """A trained network that looks at images, as it is at evaluation.
+
+  Attributes:
+    run: function of float32 images (n, height, width, channels) in [-1, 1] that applies one Linen module to them.
+    variables: the module's, {'params': ..., ...}.
+  """
+
+  run: Any
+  variables: Any
+
+
+class LooksAtImages(abc.ABC):
+  """Has a network that takes images, so that one can ask what its units respond to; see deconv/visualization."""
+
+  @abc.abstractmethod
+  def looking(self, state):
+    """Returns the Looking of a state of this task."""
