@@ -35,7 +35,7 @@ _MADE = flags.DEFINE_bool('made', True, 'make images that excite the units')
 _SEED = flags.DEFINE_integer('seed', 0, 'seed of the noise that these begin with')
 
 _ACROSS = 4  # panels in a row of a sheet
-_SMALLEST = 24  # pixels that a crop is high at least, enlarged by whole factors
+_SMALLEST = 40  # pixels that a crop is high at least, enlarged by whole factors
 
 
 def main(options):

@@ -273,7 +273,7 @@ TABLES = {
     ],
   ),
   'points': Table(
-    ('gan_grid',),
+    ('gan_grid', 'gan_ring'),
     [
       config(),
       _STEP,
@@ -283,7 +283,7 @@ TABLES = {
     ],
   ),
   'classification': Table(
-    ('cnn_digits',),
+    ('cnn_digits', 'cnn_mnist'),
     [
       config(),
       _STEP,
@@ -408,6 +408,20 @@ TABLES = {
       value('PSNR, dB', 'whole_psnr_biharmonic', 1),
       value('mean of the surroundings: error', 'l1_hole_baseline', 3),
       value('PSNR, dB', 'whole_psnr_baseline', 1),
+    ],
+  ),
+  'completion': Table(
+    ('dcgan_digits-completion',),
+    [
+      config(),
+      value('fill: error', 'completion_l1_hole', 3),
+      value('PSNR, dB', 'completion_psnr_hole', 1),
+      value('blended: error', 'completion_l1_hole_blended', 3),
+      value('PSNR, dB', 'completion_psnr_hole_blended', 1),
+      value('biharmonic fill: error', 'completion_l1_hole_biharmonic', 3),
+      value('PSNR, dB', 'completion_psnr_hole_biharmonic', 1),
+      value('mean of the rest: error', 'completion_l1_hole_mean', 3),
+      value('PSNR, dB', 'completion_psnr_hole_mean', 1),
     ],
   ),
   'checkerboard': Table(

@@ -7,7 +7,7 @@ import optax
 from deconv.visualization import layers
 
 
-def maximise(looking, name, units, image_shape, key, *, steps=256, rate=0.05, variation=1.0, energy=0.1):
+def maximise(looking, name, units, image_shape, key, *, steps=256, rate=0.05, variation=20.0, energy=1.0):
   """Climbs to images that a layer's units respond to.
 
   The image is x = tanh(u), from noise of standard deviation 0.1. Adam climbs on the response in the middle of the
