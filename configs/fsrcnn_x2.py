@@ -67,6 +67,7 @@ def get_config(variant='', scale=2):
   config.train.steps = 100_000
   config.eval.every = 5000
   config.samples.every = 10_000
+  config.checkpoint.every = 2500
   return base.finish(
     config,
     variant,

@@ -80,6 +80,8 @@ def measure(task, state, source, key, options):
     'quarter_turns': options.quarter_turns,
     'whole_seconds': round(time.monotonic() - began, 1),
   }
+  if source.options.eval_path:
+    protocol['whole_fingerprint'] = source.content_fingerprint()
   if options.published_baseline:
     protocol['published_baseline'] = options.published_baseline
   return numbers, shown, protocol
