@@ -66,7 +66,7 @@ def test_mistakes_are_one_sentence(workdir, tmp_path):
 
 def test_weights_enlarge_a_picture_without_a_run(tmp_path):
   pytest.importorskip('safetensors')
-  task = build(colour='y', **SUPERRES)
+  task = build(colour='y', train__steps=1, **SUPERRES)
   exported.save(str(tmp_path / 'small.safetensors'), task.options, init(task), {})
   pixels = np.random.default_rng(0).integers(0, 256, (12, 9, 3)).astype(np.uint8)
   Image.fromarray(pixels).save(tmp_path / 'own.bmp')

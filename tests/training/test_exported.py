@@ -17,7 +17,7 @@ pytest.importorskip('safetensors')
 @pytest.fixture(scope='module')
 def trained():
   """(task, state whose average is not its parameters)."""
-  task = build(colour='y', train__ema_decay=0.9, data__path='/secret/t91', native='off', **SUPERRES)
+  task = build(colour='y', train__ema_decay=0.9, data__path='/secret/t91', **SUPERRES)
   state = lively(init(task))
   net = state.networks['net']
   average = jax.tree.map(lambda x: np.asarray(2 * x), {'params': net.params, 'batch_stats': net.batch_stats})
@@ -33,7 +33,8 @@ def folder(tmp_path, monkeypatch):
 def test_the_evaluated_network_comes_back(trained, folder):
   task, state = trained
   about = {'metrics': {'whole_psnr': 36.9}, 'protocol': {'n': 5}}
-  exported.save(str(folder / 'small.safetensors'), task.options, state, about)
+  options = dataclasses.replace(task.options, native='off', compilation_cache='/secret/cache')
+  exported.save(str(folder / 'small.safetensors'), options, state, about)
   assert exported.names() == ['small']
   path = exported.find('small')
   assert exported.find(path) == path
