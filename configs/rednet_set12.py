@@ -11,7 +11,7 @@ is clipped and rounded as the result is, and so higher.
 
 Published on Set12, sigma 25: BM3D 29.97 dB, DnCNN-S 30.44.
 
-Cost: a night on two cores, estimated.
+Cost: hours on two cores, estimated: a night.
 Not run to the end.
 """
 

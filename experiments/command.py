@@ -20,7 +20,7 @@ from deconv.errors import UserError, nearest
 from deconv.options import Experiment, fields_of, set_model
 from deconv.options.options import documentation, needs, parse
 from deconv.options.other_names import known_field, nearest_field
-from deconv.training import config_diff, exported
+from deconv.training import config_diff, weight_metadata
 from deconv.training.saved_config import load_config
 
 # Where our files are, configs/ and experiments/ too.
@@ -288,7 +288,7 @@ def check_fields(file, overrides):
 def _config_of_workdir(argv):
   workdir, weights = _peek(argv, 'workdir', 'weights')
   if weights and not workdir and 'weights' in flags.FLAGS:
-    return ml_collections.ConfigDict(exported.load_config(exported.find(weights)).to_dict())
+    return ml_collections.ConfigDict(weight_metadata.load_config(weight_metadata.find(weights)).to_dict())
   if not workdir:
     hint = ', or --weights=NAME' if 'weights' in flags.FLAGS else ''
     raise UserError(f'no run: give --workdir=DIR, the folder that experiments.main wrote{hint}')

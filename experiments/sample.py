@@ -25,6 +25,7 @@ import numpy as np
 from deconv import atomic_files, plots
 from deconv.errors import UserError
 from deconv.experiments import command
+from deconv.training import weight_metadata
 
 KINDS = 'grid', 'interpolation', 'traversal', 'manifold'
 
@@ -90,7 +91,7 @@ def _restored(options):
   if _WEIGHTS.value:
     from deconv.training import exported
 
-    return exported.restore(options, exported.find(_WEIGHTS.value))
+    return exported.restore(options, weight_metadata.find(_WEIGHTS.value))
   from deconv.training import restore
 
   return restore.restore(options, _WORKDIR.value, _STEP.value)

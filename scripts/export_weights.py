@@ -13,7 +13,7 @@ import os
 
 from deconv.errors import UserError
 from deconv.experiments import command
-from deconv.training import exported
+from deconv.training import exported, restore, writers
 from deconv.training.saved_config import load_config
 
 
@@ -27,8 +27,6 @@ def export(workdir, path):
   Raises:
     UserError: there is no run, it was never evaluated, or the checkpoint of its last evaluation is gone.
   """
-  from deconv.training import restore, writers
-
   options = load_config(workdir)
   history = writers.evaluations(os.path.join(workdir, 'metrics.jsonl'))
   if not history:

