@@ -287,7 +287,9 @@ def check_fields(file, overrides):
 
 def _config_of_workdir(argv):
   workdir, weights = _peek(argv, 'workdir', 'weights')
-  if weights and not workdir and 'weights' in flags.FLAGS:
+  if weights and 'weights' in flags.FLAGS:
+    if workdir:
+      raise UserError('--weights takes the place of a run: leave --workdir out')
     return ml_collections.ConfigDict(weight_metadata.load_config(weight_metadata.find(weights)).to_dict())
   if not workdir:
     hint = ', or --weights=NAME' if 'weights' in flags.FLAGS else ''
