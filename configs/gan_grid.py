@@ -6,7 +6,7 @@
 share of the samples that lie so near to one of them.
 
 Cost: minutes on two cores.
-Not run.
+Results: docs/results.md#gaussians.
 """
 
 from deconv.configs import base

@@ -272,6 +272,16 @@ TABLES = {
       value('held-out images: share closer', 'neighbour_closer_heldout', 2),
     ],
   ),
+  'points': Table(
+    ('gan_grid',),
+    [
+      config(),
+      _STEP,
+      value('Gaussians covered', 'modes', 0),
+      value('touched', 'modes_touched', 0),
+      value('good samples', 'good_samples', 3),
+    ],
+  ),
   'classification': Table(
     ('cnn_digits',),
     [
