@@ -3,7 +3,7 @@
   python -m experiments.main --config=configs/cnn_mnist.py --workdir=runs/cnn_mnist --config.data.path=DIR
 
 Cost: minutes on two cores.
-Not run.
+Results: docs/results.md#classification.
 """
 
 from deconv.configs import base

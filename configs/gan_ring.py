@@ -3,7 +3,7 @@
   python -m experiments.main --config=configs/gan_ring.py --workdir=runs/gan_ring
 
 Cost: minutes on two cores.
-Not run.
+Results: docs/results.md#gaussians.
 """
 
 from deconv.configs import base, gan_grid

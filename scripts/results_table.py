@@ -273,7 +273,7 @@ TABLES = {
     ],
   ),
   'points': Table(
-    ('gan_grid',),
+    ('gan_grid', 'gan_ring'),
     [
       config(),
       _STEP,
@@ -283,7 +283,7 @@ TABLES = {
     ],
   ),
   'classification': Table(
-    ('cnn_digits',),
+    ('cnn_digits', 'cnn_mnist'),
     [
       config(),
       _STEP,
