@@ -20,7 +20,7 @@ from deconv.errors import UserError, nearest
 from deconv.options import Experiment, fields_of, set_model
 from deconv.options.options import documentation, needs, parse
 from deconv.options.other_names import known_field, nearest_field
-from deconv.training import config_diff
+from deconv.training import config_diff, weight_metadata
 from deconv.training.saved_config import load_config
 
 # Where our files are, configs/ and experiments/ too.
@@ -34,7 +34,8 @@ def run(main, config_from='file'):
 
   Args:
     main: called with the checked deconv.options.Experiment; the docstring of its module begins `--help`.
-    config_from: 'file' for `--config=FILE.py[:VARIANT]`, 'workdir' for the `config.json` in `--workdir`. Both accept
+    config_from: 'file' for `--config=FILE.py[:VARIANT]`, 'workdir' for the `config.json` in `--workdir` (or what is in
+      `--weights`, where the entry point has this flag). Both accept
       `--config.section.field=value`.
   """
   experiments = []
@@ -289,9 +290,14 @@ def check_fields(file, overrides):
 
 
 def _config_of_workdir(argv):
-  (workdir,) = _peek(argv, 'workdir')
+  workdir, weights = _peek(argv, 'workdir', 'weights')
+  if weights and 'weights' in flags.FLAGS:
+    if workdir:
+      raise UserError('--weights takes the place of a run: leave --workdir out')
+    return ml_collections.ConfigDict(weight_metadata.load_config(weight_metadata.find(weights)).to_dict())
   if not workdir:
-    raise UserError('no run: give --workdir=DIR, the folder that experiments.main wrote')
+    hint = ', or --weights=NAME' if 'weights' in flags.FLAGS else ''
+    raise UserError(f'no run: give --workdir=DIR, the folder that experiments.main wrote{hint}')
   return ml_collections.ConfigDict(load_config(workdir).to_dict())
 
 

@@ -11,6 +11,9 @@ plot, or float32 (num, 1, 1, 2).
 
 `--image=FILE --out=FILE.png` instead runs a segmentation or restoration network on a picture of your own, of any size,
 or names its class by a classifier.
+
+`--weights=NAME` in place of `--workdir` takes trained weights that come with this library, or FILE.safetensors of
+scripts.export_weights: `--weights=fsrcnn_x2 --image=FILE --out=FILE.png` doubles a picture's resolution.
 """
 
 import math
@@ -22,10 +25,12 @@ import numpy as np
 from deconv import atomic_files, plots
 from deconv.errors import UserError
 from deconv.experiments import command
+from deconv.training import weight_metadata
 
 KINDS = 'grid', 'interpolation', 'traversal', 'manifold'
 
 _WORKDIR = command.define_path('workdir', None, 'folder of a run')
+_WEIGHTS = command.define_path('weights', None, 'name or file of trained weights, in place of a run')
 _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the newest')
 _NUM = flags.DEFINE_integer('num', 64, 'number of images')
 _OUT = command.define_path('out', None, 'file to write: .png, .gif or .npy; default: DIR/KIND_STEP.png')
@@ -45,21 +50,21 @@ _ENLARGE = flags.DEFINE_integer('enlarge', 1, 'side of the square that each pixe
 def main(options):
   num = _NUM.value
   _check()
-  print(f'drawing from {_WORKDIR.value}', flush=True)  # before the seconds in which JAX starts
+  print(f'drawing from {_WEIGHTS.value or _WORKDIR.value}', flush=True)  # before the seconds in which JAX starts
   import jax
 
   from deconv import data
-  from deconv.training import compilation_cache, evaluation, restore
+  from deconv.training import compilation_cache, evaluation
 
   compilation_cache.enable(options.compilation_cache)
   if _IMAGE.value:
     return _transform(options)
-  task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
+  task, state, step = _restored(options)
   columns = min(_COLUMNS.value, num)
   images, columns = _draw(task, state, jax.random.key(_SEED.value), num, columns)
   points = options.data.points
   images = np.asarray(images if points else data.to_uint8(images))
-  out = _OUT.value or os.path.join(_WORKDIR.value, f'{_KIND.value}_{step:08d}.png')
+  out = _OUT.value or _default_out(_KIND.value, step)
   shown = [plots.enlarge(image, _ENLARGE.value) for image in images]
   if points and out.endswith('.gif'):
     raise UserError(
@@ -79,6 +84,23 @@ def main(options):
   few = f', one row for each of {len(images) // columns} latents' if len(images) < num else ''
   how = evaluation.in_words(task.sampling_protocol(state))
   print(f'written: {out} ({len(images)} images of step {step}{few}, seed {_SEED.value}, {how})')
+
+
+def _restored(options):
+  """Returns (task, state, step) of the run or of the weights."""
+  if _WEIGHTS.value:
+    from deconv.training import exported
+
+    return exported.restore(options, weight_metadata.find(_WEIGHTS.value))
+  from deconv.training import restore
+
+  return restore.restore(options, _WORKDIR.value, _STEP.value)
+
+
+def _default_out(name, step):
+  if _WEIGHTS.value:
+    return f'{name}_{os.path.splitext(os.path.basename(_WEIGHTS.value))[0]}.png'
+  return os.path.join(_WORKDIR.value, f'{name}_{step:08d}.png')
 
 
 def _draw(task, state, key, num, columns):
@@ -110,14 +132,13 @@ def _transform(options):
   """Runs the network on the user's picture and writes what it makes of it."""
   from deconv import data
   from deconv.tasks.capabilities import TransformsPictures
-  from deconv.training import restore
 
   image = data.read_picture(_IMAGE.value, options.data)
-  task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
+  task, state, step = _restored(options)
   if not isinstance(task, TransformsPictures):
     raise UserError(f"a run of task '{options.task}' makes pictures of its own: leave --image out")
   name = os.path.splitext(os.path.basename(_IMAGE.value))[0]
-  out = _OUT.value or os.path.join(_WORKDIR.value, f'{name}_{step:08d}.png')
+  out = _OUT.value or _default_out(name, step)
   written = []
   for part, result in task.transform_image(state, image).items():
     written.append(os.path.splitext(out)[0] + f'_{part}.png' if part else out)
@@ -127,6 +148,8 @@ def _transform(options):
 
 def _check():
   """Mistakes are answered before JAX starts."""
+  if _WEIGHTS.value and _STEP.value is not None:
+    raise UserError(f'--step={_STEP.value} is of a run, and --weights are of one step: leave one of the two out')
   if _KIND.value not in KINDS:
     raise UserError(f'--kind={_KIND.value} does not exist: choose one of {", ".join(KINDS)}')
   for flag in (_NUM, _COLUMNS, _ENLARGE):

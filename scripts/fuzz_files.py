@@ -1,4 +1,4 @@
-"""Damages picture files of six formats in many ways and has all readers read them: no crash, no hang, bounded memory.
+"""Damages picture files of seven formats in many ways and has all readers read them: no crash, no hang, bounded memory.
 
   python -m scripts.fuzz_files [--files=10000] [--seed=0] [--seconds=20] [--memory_mb=512]
 
@@ -37,6 +37,7 @@ FORMATS = {
   'WEBP': ('RGB', 'RGBA'),
   'GIF': ('L', 'P'),
   'BMP': ('1', 'L', 'P', 'RGB'),
+  'PPM': ('1', 'L', 'RGB', 'I;16', 'F'),
   'TIFF': ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16', 'F'),
 }
 # Small, so that what a file says of its size is soon too much.

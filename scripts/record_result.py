@@ -25,6 +25,7 @@ from scripts import result_files
 _NOT_FOR_A_ROW = (
   'config.seed',
   'config.data.path',
+  'config.data.eval_path',
   'config.data.generated',
   *(f'config.{name}' for name in config_diff.OF_A_MACHINE),
 )
@@ -108,7 +109,9 @@ def read_run(workdir):
     'about': about,
     'command': ['python', '-m', 'experiments.main', f'--config={words["config"]}']
     + [
-      f'--{name}={value}' for name, value in words.items() if name.startswith('config.') and name != 'config.data.path'
+      f'--{name}={value}'
+      for name, value in words.items()
+      if name.startswith('config.') and name not in ('config.data.path', 'config.data.eval_path')
     ],
   }
 

@@ -54,8 +54,10 @@ def open_source(options, split=None):
     raise UserError(
       f"data.channels=2 is for points, the sources {' and '.join(_POINTS)}: set it to 1 or 3 for '{options.source}'."
     )
+  if split is not None and options.patch_scales:  # as `per_class`: what is evaluated stays as it is
+    options = dataclasses.replace(options, patch_scales=())
   of_patches = options.fit == 'patches'
-  whole = dataclasses.replace(options, fit='crop') if of_patches else options
+  whole = dataclasses.replace(options, fit='crop', patch_scales=()) if of_patches else options
   source = SOURCES[options.source](whole, options.split if split is None else split)
   if not len(source):
     raise UserError(

@@ -113,7 +113,7 @@ class Images:
     else:
       if not source.options.eval_split:
         raise UserError('images are made again of the evaluation split, and there is none: set data.eval_split')
-      self._originals = data.open_source(source.options, source.options.eval_split)
+      self._originals = data.open_source(source.options.held_out, source.options.eval_split)
       self._order = np.random.default_rng(samples.SEED).permutation(len(self._originals))
       self.number = min(self.number, len(self._originals))
       self.protocol = {

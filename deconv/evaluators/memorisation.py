@@ -34,7 +34,7 @@ def measure(task, state, source, key, options, network):
     return {}, {}, {}
   if options.reference:
     raise UserError('memorisation looks at the training images themselves: leave eval.reference empty')
-  unseen = data.open_source(source.options, source.options.eval_split)
+  unseen = data.open_source(source.options.held_out, source.options.eval_split)
   found = judged.judge(task, state, source, key, options, network)
   train = found.real.need_features()
   chosen = np.random.default_rng(samples.SEED).permutation(len(unseen))[:HELD_OUT_LIMIT]

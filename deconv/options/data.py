@@ -21,12 +21,16 @@ class DataOptions(Options):
     split: split that is trained on.
     eval_split: split that is evaluated on; '' = none. If the source does not have the default split, a warning says so
       and nothing is evaluated.
+    eval_path: folder or archive of the split that is evaluated on; '' = `path`. A folder without subfolders for splits
+      has the split 'all'.
     image_size: height and width of the images that the network sees, in pixels.
     fit: how an image becomes a square. 'crop' cuts out its centre. 'pad' scales its longer side to image_size and fills
       the rest with `background` (masks: with 255). 'patches' makes many squares of image_size on a grid, at the image's
       own resolution.
     patch_stride: for 'patches': largest distance from one patch to the next, in pixels; 0 = image_size, so that patches
       hardly overlap.
+    patch_scales: for 'patches': the images that are trained on are cut once more at each of these sizes, as shares of
+      their own size (bicubic, antialiased; SRCNN and FSRCNN: 0.9, 0.8, 0.7, 0.6).
     channels: 1 (grey) or 3 (RGB); 2 for the points of gaussian_ring and gaussian_grid, which are float32 images of one
       pixel, (x, y), and are not scaled.
     crop: side of the centre crop before the resize, in pixels; 0 = the largest square.
@@ -55,15 +59,18 @@ class DataOptions(Options):
   """
 
   SECTION: ClassVar[str] = 'data'
-  PATHS: ClassVar[tuple[str, ...]] = ('path', 'palette', 'generated')
+  PATHS: ClassVar[tuple[str, ...]] = ('path', 'eval_path', 'palette', 'generated')
+  EFFECT: ClassVar = {'patch_scales': {'fit': ('patches',)}}
   source: str = 'digits'
   path: str = ''
   name: str = ''
   split: str = 'train'
   eval_split: str = 'test'
+  eval_path: str = ''
   image_size: int = 32
   fit: str = 'crop'
   patch_stride: int = 0
+  patch_scales: tuple[float, ...] = ()
   channels: int = 1
   crop: int = 0
   background: tuple[int, ...] = (255, 255, 255)
@@ -101,6 +108,12 @@ class DataOptions(Options):
       raise UserError(
         f'data.crop={self.crop} cuts the image and data.fit={self.fit} keeps all of it: leave one of the two out.'
       )
+    if not all(0 < scale < 1 for scale in self.patch_scales) or len(set(self.patch_scales)) < len(self.patch_scales):
+      raise UserError(
+        f'data.patch_scales={self.patch_scales}: shares of the size must differ and be above 0 and below 1; change them'
+      )
+    if self.eval_path and not self.eval_split:
+      raise UserError(f"data.eval_path='{self.eval_path}' has no effect without data.eval_split; set it to all")
     if self.points and (self.image_size != 1 or self.flip):
       raise UserError('data.channels=2 is for points of the plane: set data.image_size to 1 and data.flip to False.')
     if bool(self.generated) != (self.generated_per_class > 0):
@@ -117,6 +130,11 @@ class DataOptions(Options):
         f"data.channels=2 is for points of the plane, which only task='gan' learns, not '{experiment.task}': set it to "
         '1 or 3.'
       )
+
+  @property
+  def held_out(self) -> 'DataOptions':
+    """The options by which `eval_split` is opened."""
+    return dataclasses.replace(self, path=self.eval_path) if self.eval_path else self
 
   @property
   def points(self) -> bool:

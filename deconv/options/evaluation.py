@@ -35,6 +35,7 @@ RESIZERS = ('clean', 'legacy_pytorch', 'legacy_tensorflow')
 _LATENTS = ('truncation',)
 _IMPORTANCE = ('importance_samples', 'importance_chunk')
 _STATISTICS = ('batch_stats', 'standing_batches')
+_PUBLISHED = ('published_baseline',)
 _WHOLE_IMAGES = ('whole_images', 'tile_overlap', 'flips', 'quarter_turns', 'scales')
 
 
@@ -59,6 +60,8 @@ class EvalOptions(Options):
     quarter_turns: restoration, whole images, --image: average the predictions for all quarter turns too. With `flips`
       this is the self-ensemble of eight (Lim et al. 2017).
     scales: segmentation, whole images: average the class probabilities at these multiples of the size.
+    published_baseline: restoration, whole images: PSNR that is known without a network, in dB: of bicubic enlargement,
+      or of the noisy pictures as they are. Where `self_tests` finds another one, no number is given. 0 = none is known.
     batch_stats: gan: batch norm of samples uses the running statistics ('running'), those of the batch of samples
       ('batch'), or means over `standing_batches` batches of samples ('standing'; the losses of an evaluation then use
       the running ones).
@@ -100,6 +103,7 @@ class EvalOptions(Options):
   flips: bool = False
   quarter_turns: bool = False
   scales: tuple[float, ...] = (1.0,)
+  published_baseline: float = 0.0
   batch_stats: str = 'running'
   standing_batches: int = 16
   truncation: float = 0.0
@@ -125,6 +129,7 @@ class EvalOptions(Options):
     self._at_least(
       interim_samples=0, truncation=0, num_real=0, neighbours=1, kid_subsets=1, kid_subset_size=2, fid_points=0
     )
+    self._at_least(published_baseline=0)
     self._share('tile_overlap')
     self._check_features()
     if not self.scales or min(self.scales) <= 0:
@@ -166,7 +171,7 @@ class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
 
   EFFECT: ClassVar = {
-    **_without('judged', *_IMPORTANCE, *_WHOLE_IMAGES),
+    **_without('judged', *_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED),
     'standing_batches': {'batch_stats': ('standing',)},
   }
   evaluators: tuple[str, ...] = ('neighbours', 'coverage')
@@ -176,7 +181,7 @@ class GanEvalOptions(EvalOptions):
 class VaeEvalOptions(EvalOptions):
   """Variational autoencoders: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, *_STATISTICS)
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, *_PUBLISHED, *_STATISTICS)
   evaluators: tuple[str, ...] = ('disentanglement',)
 
 
@@ -184,7 +189,7 @@ class VaeEvalOptions(EvalOptions):
 class InverseGraphicsEvalOptions(EvalOptions):
   """Inverse graphics: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, *_STATISTICS)
+  EFFECT: ClassVar = _without(*_WHOLE_IMAGES, *_PUBLISHED, *_STATISTICS)
   evaluators: tuple[str, ...] = ('factor_sweeps',)
 
 
@@ -201,7 +206,7 @@ class RestorationEvalOptions(EvalOptions):
 class SegmentationEvalOptions(EvalOptions):
   """Segmentation: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_LATENTS, *_JUDGING, *_IMPORTANCE, 'quarter_turns', *_STATISTICS)
+  EFFECT: ClassVar = _without(*_SAMPLES, *_LATENTS, *_JUDGING, *_IMPORTANCE, 'quarter_turns', *_PUBLISHED, *_STATISTICS)
   evaluators: tuple[str, ...] = ('whole_segmentation',)
 
 
@@ -209,7 +214,7 @@ class SegmentationEvalOptions(EvalOptions):
 class ClassificationEvalOptions(EvalOptions):
   """Classification: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_LATENTS, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_STATISTICS)
+  EFFECT: ClassVar = _without(*_SAMPLES, *_LATENTS, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED, *_STATISTICS)
   evaluators: tuple[str, ...] = ('confusion',)
 
 

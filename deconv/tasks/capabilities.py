@@ -1,6 +1,7 @@
 """What only some tasks can do: small interfaces that entry points and evaluators ask for by `isinstance`."""
 
 import abc
+from typing import Any, NamedTuple
 
 
 class MakesImages:
@@ -203,3 +204,23 @@ class InfersMaps(abc.ABC):
       ({layer: float32 (n, height, width, channels), what its maps stand for in pixels, not clipped},
       {layer: float32 (n, height', width', maps)}), layers from the pixels up.
     """
+
+
+class Looking(NamedTuple):
+  """A trained network that looks at images, as it is at evaluation.
+
+  Attributes:
+    run: function of float32 images (n, height, width, channels) in [-1, 1] that applies one Linen module to them.
+    variables: the module's, {'params': ..., ...}.
+  """
+
+  run: Any
+  variables: Any
+
+
+class LooksAtImages(abc.ABC):
+  """Has a network that takes images, so that one can ask what its units respond to; see deconv/visualization."""
+
+  @abc.abstractmethod
+  def looking(self, state):
+    """Returns the Looking of a state of this task."""

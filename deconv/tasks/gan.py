@@ -17,7 +17,7 @@ from deconv.errors import UserError
 from deconv.models import MODELS
 from deconv.objectives.gan import OBJECTIVES
 from deconv.rng import stream
-from deconv.tasks.capabilities import GeneratesClasses, SearchesLatents, TraversesLatents
+from deconv.tasks.capabilities import GeneratesClasses, Looking, LooksAtImages, SearchesLatents, TraversesLatents
 from deconv.tasks.gan_step import GanStep
 from deconv.tasks.generation import GeneratesFromLatents
 from deconv.tasks.state import NetworkState, State, compiled_fast
@@ -26,7 +26,7 @@ from deconv.tasks.task import Task, means_of, weights_of
 _COLUMNS = 10  # of a picture of codes
 
 
-class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, SearchesLatents, Task):
+class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, LooksAtImages, TraversesLatents, SearchesLatents, Task):
   """Trains a generator ('gen') and a discriminator ('disc').
 
   Attributes:
@@ -165,6 +165,16 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Sea
     """Logits (batch,) by the running statistics."""
     said = self.eval_discriminator.apply(disc.variables, images, train=False, **self.given(labels))
     return said[0] if isinstance(said, tuple) else said
+
+  def looking(self, state):
+    """See LooksAtImages: the discriminator; one that knows classes is told class 0."""
+    variables = state.networks['disc'].variables
+
+    def run(images):
+      labels = jnp.zeros(len(images), jnp.int32)
+      return self.eval_discriminator.apply(variables, images, train=False, **self.given(labels))
+
+    return Looking(run, variables)
 
   def summarize(self, sums):
     """Returns the means of the sums of `eval_step`: losses, and accuracies in [0, 1]."""

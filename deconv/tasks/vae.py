@@ -19,7 +19,7 @@ from deconv.objectives import elbo
 from deconv.objectives.likelihoods import LIKELIHOODS
 from deconv.objectives.regularizers import REGULARIZERS
 from deconv.rng import noise_keys, stream, streams
-from deconv.tasks.capabilities import Encodes, Reconstructs, ScoresImages, TraversesLatents
+from deconv.tasks.capabilities import Encodes, Looking, LooksAtImages, Reconstructs, ScoresImages, TraversesLatents
 from deconv.tasks.generation import GeneratesFromLatents
 from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, weights_of
@@ -54,7 +54,7 @@ class Bound(NamedTuple):
     return {'neg_elbo': distortion + rate, 'distortion': distortion, 'rate': rate}
 
 
-class Vae(GeneratesFromLatents, TraversesLatents, Reconstructs, Encodes, ScoresImages, Task):
+class Vae(GeneratesFromLatents, TraversesLatents, Reconstructs, Encodes, LooksAtImages, ScoresImages, Task):
   """Trains one network 'vae' with params {'encoder', 'decoder'}; a Task (deconv/tasks/task.py).
 
   Attributes:
@@ -121,6 +121,11 @@ class Vae(GeneratesFromLatents, TraversesLatents, Reconstructs, Encodes, ScoresI
       )
 
     return create(key)
+
+  def looking(self, state):
+    """See LooksAtImages: the encoder."""
+    variables = {'params': self._eval_params(state)['encoder']}
+    return Looking(lambda images: self.encoder.apply(variables, images), variables)
 
   def encode(self, params, inputs):
     """Images (batch, h, w, c) in [-1, 1] -> elbo.Posterior of (batch, latent)."""

@@ -17,6 +17,7 @@ OPERATIONAL = (
   'eval.features_path',
   'eval.reference_cache',
   'data.path',
+  'data.eval_path',
   'data.workers',
   'data.worker_kind',
   'data.prefetch',
@@ -29,7 +30,7 @@ OPERATIONAL = (
 # Fields that make a run faster or slower and nothing else.
 OF_SPEED = ('data.workers', 'data.worker_kind', 'data.prefetch', 'data.memory_limit_mb', 'compilation_cache')
 # Fields that each process of a run may have of its own.
-OF_A_MACHINE = ('data.path', *OF_SPEED)
+OF_A_MACHINE = ('data.path', 'data.eval_path', *OF_SPEED)
 # The length of a run is operational too, unless the learning rates of its steps depend on it.
 LENGTH = ('train.steps', 'train.epochs')
 

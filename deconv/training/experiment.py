@@ -141,7 +141,7 @@ def open_eval_source(options):
 
   Returns:
     data.Source; None where `eval_split` is '', and, with a warning, where the source has no split of the default name:
-    many folders of images have no test split.
+    many folders of images have no test split. A folder of its own (`eval_path`) is meant: there it is an error.
 
   Raises:
     UserError: anything else that keeps the split from being opened, a misspelt name too.
@@ -149,9 +149,9 @@ def open_eval_source(options):
   if not options.eval_split:
     return None
   try:
-    return data.open_source(options, split=options.eval_split)
+    return data.open_source(options.held_out, split=options.eval_split)
   except data.NoSuchSplit as error:
-    if options.eval_split != default(type(options), 'eval_split'):
+    if options.eval_path or options.eval_split != default(type(options), 'eval_split'):
       raise UserError(f"data.eval_split='{options.eval_split}': {error} Choose one of them, or '' for none.") from error
     logging.warning('No evaluation on held-out data: %s', error)
     return None

@@ -53,7 +53,9 @@ def test_every_config_is_there():
     'fsrcnn_x3',
     'fsrcnn_x4',
     'espcn_x3',
+    'srcnn_x3',
     'rednet_denoise_photos',
+    'rednet_set12',
     'inpaint_digits',
     'inpaint_celeba',
     'colorize_folder',
@@ -80,6 +82,30 @@ def test_evaluations_fit_together(name, variant):
 @pytest.mark.parametrize('name, variant', CASES)
 def test_smoke_steps_fit_together(name, variant):
   trace(get_config(name, f'{variant},smoke'))
+
+
+@pytest.mark.parametrize(
+  'name, baseline',
+  [
+    ('fsrcnn_x2', 33.66),
+    ('fsrcnn_x3', 30.39),
+    ('fsrcnn_x4', 28.42),
+    ('espcn_x3', 30.39),
+    ('srcnn_x3', 30.39),
+    ('rednet_set12', 20.17),
+  ],
+)
+def test_published_protocol(name, baseline):
+  """What is judged, whole, from another folder; the smoke run needs neither."""
+  config = get_config(name)
+  assert (config.data.source, config.data.eval_split, config.eval.published_baseline) == ('folder', 'all', baseline)
+  assert config.degrade.levels == 'raw' and config.eval.self_tests
+  if name == 'rednet_set12':
+    assert config.eval.whole_images == 12 and round(20 * np.log10(255 / config.degrade.noise_sigma), 2) == baseline
+  else:
+    assert config.eval.whole_images == 5 and config.objective.colour == 'y' and config.degrade.down == 'bicubic'
+    assert config.objective.shave == config.degrade.scale == int(name[-1])
+  assert get_config(name, 'smoke').eval.published_baseline == 0
 
 
 @pytest.mark.parametrize('scale', [2, 3, 4])

@@ -8,6 +8,7 @@ import pytest
 
 from deconv import data, plots
 from deconv.data import DataOptions, Source
+from deconv.errors import UserError
 from deconv.evaluators import EVALUATORS
 from deconv.evaluators.whole_restoration import classical, panel
 from deconv.ops.resample import downsample, upsample_bicubic
@@ -70,6 +71,7 @@ def test_numbers_are_the_means_over_the_pictures(superres):
   source = Pictures(images, eval_split='val')
   numbers, pictures, protocol = measure(task, state, source, whole_images=5, tile_overlap=0.5)
   assert source.read == [('full', 0), ('full', 1)]
+  assert protocol.pop('whole_seconds') >= 0
   assert protocol == {'split': 'val', 'whole_images': 2, 'tile_overlap': 0.5, 'flips': False, 'quarter_turns': False}
   assert json.loads(json.dumps(protocol)) == protocol
   found = []
@@ -129,6 +131,24 @@ def test_each_picture_has_its_own_noise_of_the_key(noisy):
   assert measure(task, state, Pictures([picture]), jax.random.key(1), whole_images=1)[0] != numbers
   twice = measure(task, state, Pictures([picture, picture]), whole_images=2)[0]
   assert twice['whole_psnr_baseline'] != numbers['whole_psnr_baseline']  # the second is not the first over again
+
+
+def test_another_baseline_than_the_published_one_gives_no_number(superres, noisy):
+  source = Pictures([smooth(1, 26, 1)[0]])
+  found = measure(*superres, source, whole_images=1)[0]['whole_psnr_baseline']
+  _, _, protocol = measure(*superres, source, whole_images=1, published_baseline=found + 0.009)
+  assert protocol['published_baseline'] == pytest.approx(found + 0.009)
+  with pytest.raises(UserError, match=r'the baseline has [\d.]+ dB .*eval.published_baseline=0'):
+    measure(*superres, source, whole_images=1, published_baseline=found - 0.011)
+  assert measure(*superres, source, whole_images=1, published_baseline=9.0, self_tests=False)[0]
+  pytest.importorskip('skimage')
+  task, state = noisy
+  white = Pictures([np.full((256, 256, 1), 255, np.uint8)])  # half of the noise is lost where it is clipped
+  numbers, _, _ = measure(task, state, white, whole_images=1, published_baseline=0.0)
+  assert numbers['whole_psnr_input'] == pytest.approx(20 * np.log10(255 / 25), abs=0.1)
+  assert numbers['whole_psnr_baseline'] > numbers['whole_psnr_input'] + 2
+  with pytest.raises(UserError, match='the baseline has 20'):
+    measure(task, state, white, whole_images=1, published_baseline=20.5)
 
 
 def test_a_network_of_one_size_gets_the_items():

@@ -7,8 +7,10 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from deconv.training import exported
 from tests.data.files import hostile
 from tests.experiments.run_experiment import error_of, run
+from tests.tasks.small_restorers import SUPERRES, build, init
 
 QUICK_TO_COMPILE = {'XLA_FLAGS': '--xla_backend_optimization_level=0'}
 
@@ -60,6 +62,23 @@ def test_mistakes_are_one_sentence(workdir, tmp_path):
   out = f'--out={tmp_path / "out.gif"}'
   assert 'must end in .png' in error_of(run('sample', f'--workdir={workdir}', '--image=a.png', out))
   assert '--image=FILE' in error_of(run('sample', f'--workdir={workdir}', '--num=1'))
+
+
+def test_weights_enlarge_a_picture_without_a_run(tmp_path):
+  pytest.importorskip('safetensors')
+  task = build(colour='y', train__steps=1, **SUPERRES)
+  exported.save(str(tmp_path / 'small.safetensors'), task.options, init(task), {})
+  pixels = np.random.default_rng(0).integers(0, 256, (12, 9, 3)).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'own.bmp')
+  weights, image = f'--weights={tmp_path / "small.safetensors"}', f'--image={tmp_path / "own.bmp"}'
+  finished = run('sample', weights, image, f'--out={tmp_path / "out.png"}', env=QUICK_TO_COMPILE)
+  assert finished.returncode == 0, finished.stderr
+  wanted = task.transform_image(init(task), pixels)['']
+  found = np.asarray(Image.open(tmp_path / 'out.png'))
+  np.testing.assert_allclose(found.astype(int), wanted, atol=1)
+  assert 'no weights' in error_of(run('sample', '--weights=no_such_network', image))
+  assert 'leave --workdir' in error_of(run('sample', weights, image, f'--workdir={tmp_path}'))
+  assert '--weights=NAME' in error_of(run('sample', image))
 
 
 def test_whole_images_are_evaluated_by_tiles(workdir):

@@ -33,7 +33,7 @@ def test_damaged_files_crash_nothing():
 def test_all_formats_are_drawn_and_damaged():
   random = np.random.RandomState(0)
   drawn = [fuzz_files.draw(random) for _ in range(60)]
-  assert {kind for _, kind, _ in drawn} == {'PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'TIFF'}
+  assert {kind for _, kind, _ in drawn} == {'PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'PPM', 'TIFF'}
   assert sum(fuzz_files.damage(data, random) != data for data, _, _ in drawn) > 50
   png = next(data for data, kind, _ in drawn if kind == 'PNG')
   assert fuzz_files._with_checksums(png[:29] + bytes(4) + png[33:]) == png  # the checksum of its head

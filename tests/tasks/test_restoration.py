@@ -168,7 +168,7 @@ def test_luminance_network_restores_matlabs_y():
   batch = {'image': smooth(2, 16, 3)}
   inputs, _, targets = jax.jit(task.observe)({**batch, **task.random_inputs(batch, KEY)})
   r, g, b = np.moveaxis(batch['image'] / 255.0, -1, 0)
-  wanted = 16 + 65.481 * r + 128.553 * g + 24.966 * b
+  wanted = np.round(16 + 65.481 * r + 128.553 * g + 24.966 * b)
   np.testing.assert_allclose((np.asarray(targets)[..., 0] + 1) * 127.5, wanted, atol=1e-3)
   assert inputs.shape == (2, 8, 8, 1) and task.channels == 1
 
@@ -328,7 +328,8 @@ def test_protocol_says_how_decibels_are_measured():
     task = build(**fields)
     protocol = task.protocol(jax.eval_shape(task.init, KEY, None))
     shave = 2 if task.scale == 2 else 0
-    assert protocol == {**image_quality.protocol('y' if task.objective.colour == 'y' else 'rgb', shave), **wanted}
+    quality = image_quality.protocol('y' if task.objective.colour == 'y' else 'rgb', shave)
+    assert protocol == {**quality, 'input_levels': 'raw', **wanted}
     assert json.loads(json.dumps(protocol)) == protocol
 
 

@@ -1,5 +1,7 @@
 """What a run is made of: the evaluation split is opened before the first step, evaluators fit their task."""
 
+import dataclasses
+
 import numpy as np
 from PIL import Image
 import pytest
@@ -64,6 +66,19 @@ def test_a_split_that_somebody_named_must_be_there(folder):
     experiment.open_eval_source(DataOptions(eval_split='tset'))
   with pytest.raises(UserError, match="data.eval_split='valid'"):
     experiment.open_eval_source(DataOptions(source='folder', path=str(folder), eval_split='valid'))
+
+
+def test_a_folder_of_its_own_is_evaluated_on(folder):
+  """All of it by the split `all`; without that split's name it is a mistake, for the folder was meant."""
+  (folder / 'judged').mkdir()
+  Image.fromarray(np.full((9, 7), 200, np.uint8)).save(folder / 'judged' / 'a.bmp')
+  options = DataOptions(source='folder', path=str(folder / 'no'), eval_path=str(folder / 'judged'), eval_split='all')
+  source = experiment.open_eval_source(options)
+  assert len(source) == 1 and source.load_full(0)['image'].shape == (9, 7, 1)
+  with pytest.raises(UserError, match="data.eval_split='test': .*it has all, train"):
+    experiment.open_eval_source(dataclasses.replace(options, eval_split='test'))
+  with pytest.raises(UserError, match='data.eval_path=.* has no effect without data.eval_split'):
+    dataclasses.replace(options, eval_split='')
 
 
 def test_everything_else_that_is_wrong_with_it_is_an_error(folder):

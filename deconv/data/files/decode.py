@@ -27,7 +27,7 @@ _EIGHT_BITS = np.round(np.arange(65536) / 257).astype(np.uint8)
 
 
 def decode(data, options):
-  """Decodes a PNG, JPEG or WebP file.
+  """Decodes a PNG, JPEG, WebP, BMP, PGM or PPM file.
 
   Args:
     data: bytes of the file: palette, grey, RGB, CMYK, 8 or 16 bits, with or without transparency.
@@ -100,6 +100,8 @@ def _open(data, options):
 
   with opened(data, options.max_pixels) as image:
     image.load()  # a truncated file shows itself here
+    if image.mode == 'F':  # a PFM: nobody knows where black and white lie
+      raise BrokenImage('its values are floating point numbers')
     image = ImageOps.exif_transpose(image)
     image = _opaque(image, options.background)
     return image.convert('L' if options.channels == 1 else 'RGB')

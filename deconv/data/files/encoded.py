@@ -1,8 +1,8 @@
-"""Sources whose images are encoded (PNG, JPEG, WebP) and decoded as they are read."""
+"""Sources whose images are encoded (PNG, JPEG, WebP, BMP, PGM, PPM) and decoded as they are read."""
 
 import numpy as np
 
-from deconv.data.files import decode
+from deconv.data.files import decode, trees
 from deconv.data.source import Source
 from deconv.errors import UserError
 
@@ -72,7 +72,7 @@ class EncodedSource(Source):
     index, reason = min(self.broken_since(0))
     raise UserError(
       f'none of the {len(self)} images in {self.place} can be decoded (the first is '
-      f'{self._title(index)}: {reason}): set --config.data.path to a set of PNG, JPEG or WebP images.'
+      f'{self._title(index)}: {reason}): set --config.data.path to a set of {trees.KINDS} images.'
     )
 
   def _decode(self, index):

@@ -79,7 +79,7 @@ class FileSource(encoded.EncodedSource):
 
 
 def open_folder(options, split):
-  """The source `folder`: every PNG, JPEG and WebP file below `options.path`; splits and labels as in `open_tree`."""
+  """The source `folder`: every file of trees.KINDS below `options.path`; splits and labels as in `open_tree`."""
   if not options.path:
     raise UserError("data source 'folder' needs --config.data.path=FOLDER, the folder of the images.")
   if os.path.isfile(options.path) and options.path.lower().endswith('.zip'):
@@ -106,7 +106,7 @@ def open_tree(name, tree, options, split):
   """
   names = tree.names()
   if not names:
-    raise UserError(f'there are no PNG, JPEG or WebP images in {tree.path}: set --config.data.path to where they are.')
+    raise UserError(f'there are no {trees.KINDS} images in {tree.path}: set --config.data.path to where they are.')
   paths = dict(zip(names, _without_shared([name.split('/') for name in names])))
   splits = {'all': list(paths)}
   for key, path in paths.items():

@@ -66,7 +66,7 @@ def _pairs(tree):
   if not images or not masks:
     missing = 'images' if not images else 'masks'
     raise UserError(
-      f"there is no folder '{missing}' with PNG, JPEG or WebP files in {tree.path}: put the images into "
+      f"there is no folder '{missing}' with {trees.KINDS} files in {tree.path}: put the images into "
       'the folder images, the masks into masks, and set --config.data.path to the folder of both.'
     )
   lonely = sorted(set(images) - set(masks))

@@ -10,9 +10,9 @@ import os
 import stat
 import warnings
 
-# Pillow tries all that it knows when it is not told otherwise, and has PostScript drawn by another program. GIF and BMP
-# are here since collections from the net hold them under other endings.
-FORMATS = 'PNG', 'JPEG', 'WEBP', 'GIF', 'BMP'
+# Pillow tries all that it knows when it is not told otherwise, and has PostScript drawn by another program. GIF is here
+# since collections from the net hold it under other endings. PPM is Pillow's name for PGM, PPM and PBM.
+FORMATS = 'PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'PPM'
 OWN_FORMATS = *FORMATS, 'TIFF'  # of a picture that the user names
 
 # Pillow's word on large pictures; ours is the limit that is asked for.

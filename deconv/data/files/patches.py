@@ -2,16 +2,20 @@
 
 import hashlib
 import itertools
+import math
 
 import numpy as np
 
-from deconv.data.files import decode
+from deconv.data.files import decode, trees
 from deconv.data.source import Source
 from deconv.errors import UserError
 
 
 class PatchSource(Source):
-  """The patches of a source's images, on a grid of each image that covers all of it; no pixel is resized.
+  """The patches of a source's images, on a grid of each image that covers all of it.
+
+  No pixel is resized, but for the copies of an image at `options.patch_scales`, whose sides are rounded up, as MATLAB's
+  imresize does; their patches follow those of the image itself.
 
   Rows and columns begin at the border, end at the border, and lie as evenly as whole pixels allow at most
   `options.patch_stride` apart. An image that is smaller than a patch is extended by its mirror. Images whose size
@@ -25,13 +29,17 @@ class PatchSource(Source):
   def __init__(self, source, options):
     super().__init__(f'patches of {source.name}', options, place=source.place)
     self._source = source
+    self._scales = (1.0, *options.patch_scales)
     side, stride = options.image_size, options.patch_stride or options.image_size
     places = []
     for index in range(source.num_full):
       size = self._size(index)
-      if size is not None:
-        places += itertools.product([index], *(_starts(length, side, stride) for length in size))
-    self._places = np.array(places, np.int32).reshape(-1, 3)
+      for number, scale in enumerate(self._scales if size is not None else ()):
+        starts = (_starts(length, side, stride) for length in _scaled(size, scale))
+        places += itertools.product([index], [number], *starts)
+    # Image, which of its scales, top, left; in this order.
+    self._places = np.array(places, np.int32).reshape(-1, 4)
+    self._copies = self._places[:, 0].astype(np.int64) * len(self._scales) + self._places[:, 1]
 
   def __len__(self):
     return len(self._places)
@@ -47,12 +55,12 @@ class PatchSource(Source):
       if not 0 <= index < len(self):
         raise IndexError(index)
       at = index
-      while self._number(at) != last:
+      while self._copies[at] != last:
         number = self._number(at)
         reason = self._source.broken.get(number)
         if reason is None:
           try:
-            image, last = self._extended(number), number
+            image, last = self._extended(at), self._copies[at]
             break
           except decode.BrokenImage as error:  # its head was not
             reason = str(error)
@@ -62,9 +70,9 @@ class PatchSource(Source):
         if self._number(at) == self._number(index):
           raise UserError(
             f'none of the images in {self.place} can be decoded ({reason}): set --config.data.path to a '
-            'set of PNG, JPEG or WebP images.'
+            f'set of {trees.KINDS} images.'
           )
-      _, top, left = self._places[at]
+      _, _, top, left = self._places[at]
       side = self.options.image_size
       items.append({'image': image[top : top + side, left : left + side]})
     return items
@@ -93,7 +101,7 @@ class PatchSource(Source):
     return self._of_patches(self._source.content_fingerprint())
 
   def _of_patches(self, fingerprint):
-    about = fingerprint, self.image_shape, self.options.patch_stride
+    about = fingerprint, self.image_shape, self.options.patch_stride, *self._scales[1:]
     return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
 
   def _size(self, index):
@@ -111,13 +119,30 @@ class PatchSource(Source):
     """The index behind the last patch of an image."""
     return int(np.searchsorted(self._places[:, 0], number, side='right'))
 
-  def _extended(self, number):
-    image, side = self.load_full(number)['image'], self.options.image_size
-    _, *last = self._places[self._end(number) - 1]
+  def _extended(self, index):
+    """The image that a patch is of, at its scale, and by its mirror at least as large as a patch."""
+    image, side = self.load_full(self._number(index))['image'], self.options.image_size
+    image = _resized(image, self._scales[self._places[index, 1]])
+    _, _, *last = self._places[np.searchsorted(self._copies, self._copies[index], side='right') - 1]
     if any(place and place + side > length for place, length in zip(last, image.shape)):
       raise decode.BrokenImage('it is smaller than its head says, or was when the source was opened')
     lacking = [max(0, side - length) for length in image.shape[:2]]
     return np.pad(image, [(0, lacking[0]), (0, lacking[1]), (0, 0)], mode='symmetric') if any(lacking) else image
+
+
+def _scaled(size, scale):
+  """(height, width) of an image of this size at a scale."""
+  return tuple(math.ceil(round(length * scale, 6)) for length in size)
+
+
+def _resized(image, scale):
+  from PIL import Image
+
+  if scale == 1:
+    return image
+  pixels = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+  size = _scaled(image.shape[:2], scale)
+  return np.asarray(pixels.resize(size[::-1], Image.Resampling.BICUBIC)).reshape(*size, image.shape[-1])
 
 
 def _starts(length, side, stride):

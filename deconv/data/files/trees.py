@@ -11,7 +11,8 @@ import zipfile
 from deconv.data.files import opening
 from deconv.errors import UserError
 
-_SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp')
+_SUFFIXES = ('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.pgm', '.ppm')
+KINDS = 'PNG, JPEG, WebP, BMP, PGM or PPM'  # the same for sentences
 # Bytes asked of an archive at once. Of bzip2 and LZMA they are compressed ones, which may become thousands of times as
 # many before the archive's own word on their number is looked at.
 _PIECE, _SMALL_PIECE = 2**20, 2**12

@@ -144,7 +144,7 @@ def test_nothing_but_broken_files(make, caplog):
 
 @pytest.mark.parametrize('files', [{}, {'a.txt': b'text', 'b.gif': b'GIF89a'}])
 def test_no_images_at_all(make, files):
-  with pytest.raises(UserError, match='no PNG, JPEG or WebP images .*data.path'):
+  with pytest.raises(UserError, match='no PNG, JPEG, WebP, BMP, PGM or PPM images .*data.path'):
     open_source(make(files))
 
 

@@ -65,6 +65,33 @@ def test_stride_makes_more_and_another_fingerprint(tmp_path):
   np.testing.assert_array_equal(dense[1]['image'], picture(32, 48)[:16, 8:24])
 
 
+def test_scaled_copies_follow_their_image(tmp_path):
+  """As Pillow's bicubic makes them, of sides that are rounded up; what is evaluated has none."""
+  folder(tmp_path, a=(21, 40), b=(16, 16))
+  plain, source = opened(tmp_path), opened(tmp_path, patch_scales=(0.9, 0.5))
+  sizes = [(21, 40), (19, 36), (11, 20)]
+  counts = [np.prod([len(patches._starts(side, 16, 16)) for side in size]) for size in sizes]
+  assert (len(plain), len(source)) == (counts[0] + 1, sum(counts) + 3) and source.num_full == 2
+  for number, size in enumerate(sizes):
+    whole = np.asarray(Image.fromarray(picture(21, 40)).resize(size[::-1], Image.Resampling.BICUBIC))
+    last = source[int(sum(counts[: number + 1])) - 1]['image']
+    whole = np.pad(whole, ((0, max(0, 16 - size[0])), (0, 0), (0, 0)), mode='symmetric')
+    np.testing.assert_array_equal(last, whole[-16:, -16:])
+  order = [len(source) - 3, 0, len(source) - 1, 3]
+  for index, item in zip(order, source.load(order)):
+    np.testing.assert_array_equal(item['image'], source[index]['image'])
+  assert source.fingerprint() != plain.fingerprint()
+  held_out = open_source(source.options, 'all')
+  assert len(held_out) == len(plain) and held_out.fingerprint() == plain.fingerprint()
+  (tmp_path / 'a.png').unlink()
+  np.testing.assert_array_equal(source[4]['image'], picture(16, 16, 1))  # the next image, at its own size
+  for scales in ((1.0,), (0.0,), (0.5, 0.5)):
+    with pytest.raises(UserError, match='data.patch_scales'):
+      DataOptions(fit='patches', patch_scales=scales)
+  with pytest.raises(UserError, match='data.patch_scales.* has no effect'):
+    DataOptions(patch_scales=(0.5,))
+
+
 @pytest.mark.parametrize('ending', ['jpg', 'png', 'webp'])
 def test_sizes_are_read_as_the_pixels_are_turned(tmp_path, ending):
   exif = Image.Exif()

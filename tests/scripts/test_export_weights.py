@@ -1,0 +1,37 @@
+"""The weights of a run: its last evaluation and that checkpoint, read and not typed."""
+
+import json
+
+import numpy as np
+import pytest
+
+from deconv.errors import UserError
+from deconv.experiments import command
+from deconv.training import exported, loop, restore, weight_metadata
+from scripts import export_weights
+
+pytest.importorskip('safetensors')
+
+
+def test_a_run_becomes_a_file(tmp_path, capsys):
+  config = command.load_module('configs/fsrcnn_x2.py', '').get_config('smoke')
+  changes = {'data.source': 'digits', 'data.fit': 'crop', 'data.image_size': 16, 'train.steps': 2, 'samples.every': 0}
+  config.update_from_flattened_dict({**changes, 'log.tensorboard': False})
+  workdir = str(tmp_path / 'run')
+  loop.train(config, workdir)
+  path = tmp_path / 'weights' / 'small.safetensors'
+  export_weights.main([f'--workdir={workdir}', '--name=small', f'--out={path}'])
+  assert f'written: {path}' in capsys.readouterr().out
+  metadata = weight_metadata.load_metadata(str(path))
+  lines = [json.loads(line) for line in (tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines()]
+  (measured,) = [line for line in lines if line['split'] == 'eval']
+  assert json.loads(metadata['metrics'])['psnr'] == measured['psnr'] and metadata['step'] == '2'
+  assert json.loads(metadata['protocol'])['baseline'] == 'bicubic' and json.loads(metadata['data_content'])
+  options = weight_metadata.load_config(str(path))
+  _, state, _ = exported.restore(options, str(path))
+  _, wanted, _ = restore.restore(options, workdir)
+  found, average = state.networks['net'].params['last'], wanted.networks['net'].ema['params']['last']
+  np.testing.assert_array_equal(found['kernel'], average['kernel'])
+  (tmp_path / 'run' / 'metrics.jsonl').write_text('')
+  with pytest.raises(UserError, match='was never evaluated'):
+    export_weights.export(workdir, str(path))
