@@ -222,5 +222,5 @@ class ClassificationEvalOptions(EvalOptions):
 class SparseCodingEvalOptions(EvalOptions):
   """Sparse coding: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_STATISTICS)
+  EFFECT: ClassVar = _without(*_SAMPLES, *_LATENTS, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED, *_STATISTICS)
   evaluators: tuple[str, ...] = ('sparse_restoration',)
