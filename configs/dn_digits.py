@@ -2,8 +2,8 @@
 
   python -m experiments.main --config=configs/dn_digits.py --workdir=runs/dn_digits
 
-One layer of 16 filters of 7x7 pixels on images of 16x16, p = 1. The maps are found by FISTA; `:continuation`
-and `:admm` do so by the other two algorithms. `:two` learns a second layer of 32 maps on it.
+One layer of 16 filters of 7x7 pixels on images of 16x16, p = 1. The maps are found by FISTA; `:continuation` and
+`:admm` do so by the other two algorithms. `:two` learns 32 maps on top of them.
 
 Cost: minutes on two cores.
 Results: docs/results.md#sparse-coding. Its variants were not run.

@@ -9,7 +9,7 @@ in the upper layers, and filters that follow every single image, for 7, 1, 1 and
 100x100, and random in the connections of layers 3 and 4.
 
 Cost: minutes on two cores; `:paper` and `:code` hours, estimated.
-Not run.
+Results: docs/results.md#sparse-coding. `:paper` and `:code` were not run.
 """
 
 from deconv.configs import base

@@ -63,8 +63,8 @@ TASKS = {
   'restoration': TaskSections(
     restorers.MODELS, RestorationObjective, RestorationEvalOptions, TurnOptions, DegradeOptions
   ),
-  'segmentation': TaskSections(segmenters.MODELS, SegmentationObjective, SegmentationEvalOptions, AugmentOptions),
   'sparse_coding': TaskSections(sparse_coders.MODELS, SparseCodingObjective, SparseCodingEvalOptions),
+  'segmentation': TaskSections(segmenters.MODELS, SegmentationObjective, SegmentationEvalOptions, AugmentOptions),
 }
 # The networks of all tasks.
 MODELS = {name: options for task in TASKS.values() for name, options in task.models.items()}

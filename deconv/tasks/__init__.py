@@ -20,6 +20,6 @@ TASKS = {
   'inverse_graphics': InverseGraphics,
   'classification': Classification,
   'restoration': Restoration,
-  'segmentation': Segmentation,
   'sparse_coding': SparseCoding,
+  'segmentation': Segmentation,
 }
