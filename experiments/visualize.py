@@ -45,9 +45,9 @@ def main(options):
   if not all(unit.isdigit() for unit in _UNITS.value):
     raise UserError(f'--units={",".join(_UNITS.value)} needs a number of units, or their numbers: --units=0,5,7')
   print(f'looking into {_WORKDIR.value}', flush=True)  # before the seconds in which JAX starts
+  from deconv.models import named_layers
   from deconv.tasks.capabilities import LooksAtImages
   from deconv.training import compilation_cache, experiment, restore
-  from deconv.visualization import layers
 
   compilation_cache.enable(options.compilation_cache)
   task, state, step = restore.restore(options, _WORKDIR.value, _STEP.value)
@@ -60,7 +60,7 @@ def main(options):
   source = experiment.open_eval_source(options.data) or data.open_source(options.data)
   images = [source[i]['image'] for i in range(min(_IMAGES.value, len(source)))]
   looking = task.looking(state)
-  shapes = layers.names(looking, options.data.image_shape)
+  shapes = named_layers.names(looking, options.data.image_shape)
   for name in _LAYER.value:
     if name not in shapes:
       raise UserError(
@@ -136,21 +136,22 @@ def _occlusion(task, looking, layer, images, folder):
   import jax.numpy as jnp
 
   from deconv import data
+  from deconv.models import named_layers
   from deconv.tasks.capabilities import Classifies
-  from deconv.visualization import layers, occlusion
+  from deconv.visualization import occlusion
 
   square = _SQUARE.value or max(1, images[0].shape[0] // 4)
   if square > min(images[0].shape[:2]):
     raise UserError(f'--square={square} is larger than the images, {images[0].shape[0]}x{images[0].shape[1]}')
   classifies, rows, records = isinstance(task, Classifies), [], []
   for number, image in enumerate(images):
-    first = layers.outputs(looking, data.to_signed(image[None]))[layer]
+    first = named_layers.outputs(looking, data.to_signed(image[None]))[layer]
     unit = int(first.reshape(-1, first.shape[-1]).max(axis=0).argmax())
     named = int(looking.run(data.to_signed(image[None]))[0].argmax()) if classifies else None
 
     @jax.jit
     def measure(x, unit=unit, named=named):
-      found = layers.outputs(looking, x)[layer]
+      found = named_layers.outputs(looking, x)[layer]
       # As in the paper's figure 7 (b): the sum over the map of the unit that responds most to the whole image.
       numbers = {'activation': found.reshape(len(x), -1, found.shape[-1])[..., unit].sum(axis=1)}
       if classifies:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from deconv.visualization import layers
+from deconv.models import named_layers
 
 
 def maximise(looking, name, units, image_shape, key, *, steps=256, rate=0.05, variation=20.0, energy=1.0):
@@ -30,7 +30,7 @@ def maximise(looking, name, units, image_shape, key, *, steps=256, rate=0.05, va
   start = 0.1 * jax.random.normal(key, (len(units), *image_shape))
 
   def respond(x):
-    found = layers.outputs(looking, x)[name]
+    found = named_layers.outputs(looking, x)[name]
     middle = found[:, found.shape[1] // 2, found.shape[2] // 2] if found.ndim == 4 else found
     return middle[jnp.arange(len(units)), units].astype(jnp.float32), jnp.std(found.astype(jnp.float32))
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv import data
-from deconv.visualization import backward, layers
+from deconv.models import named_layers
+from deconv.visualization import backward
 
 
 class Strongest(NamedTuple):
@@ -42,7 +43,7 @@ def strongest(looking, names, images, count=9, batch_size=64):
 
   @jax.jit
   def respond(batch):
-    found = layers.outputs(looking, data.to_signed(batch))
+    found = named_layers.outputs(looking, data.to_signed(batch))
     flat = {name: found[name].reshape(len(batch), -1, found[name].shape[-1]) for name in names}
     return {name: (x.max(axis=1).astype(jnp.float32), x.argmax(axis=1)) for name, x in flat.items()}
 
@@ -77,7 +78,7 @@ def projector(looking, name, rule):
   @jax.jit
   def project(images, units, places):
     def run(x):
-      return layers.outputs(looking, x)[name]
+      return named_layers.outputs(looking, x)[name]
 
     activations, back = jax.vjp(backward.with_rule(run, rule), data.to_signed(images))
     flat = activations.reshape(len(images), -1, activations.shape[-1])

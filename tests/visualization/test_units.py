@@ -6,8 +6,9 @@ import numpy as np
 
 from deconv import data
 from deconv import layers as deconv_layers
+from deconv.models import named_layers
 from deconv.tasks.capabilities import Looking
-from deconv.visualization import layers, units
+from deconv.visualization import units
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -33,7 +34,7 @@ def test_strongest_responses_are_those_of_a_search_by_hand():
   looking = make_looking()
   found = units.strongest(looking, ['conv1', 'conv2'], IMAGES, count=3, batch_size=4)
   for name, strongest in found.items():
-    output = np.asarray(layers.outputs(looking, data.to_signed(IMAGES))[name], np.float64)
+    output = np.asarray(named_layers.outputs(looking, data.to_signed(IMAGES))[name], np.float64)
     for unit in range(4):
       best = output[..., unit].reshape(len(IMAGES), -1)
       order = np.argsort(-best.max(axis=1))[:3]
@@ -66,7 +67,7 @@ def test_a_projection_explains_a_single_activation():
   looking = make_looking()
   images, unit, places = IMAGES[:2], np.array([1, 3]), np.array([7, 20])
   projections = units.projector(looking, 'conv0', 'gradient')(images, unit, places)
-  output = np.asarray(layers.outputs(looking, data.to_signed(images))['conv0'], np.float64)
+  output = np.asarray(named_layers.outputs(looking, data.to_signed(images))['conv0'], np.float64)
   kernel = np.asarray(looking.variables['params']['conv0']['kernel'], np.float64)
   for i in range(2):
     row, column = divmod(places[i], 13)

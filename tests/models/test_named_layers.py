@@ -4,8 +4,8 @@ from flax import linen as nn
 import jax
 import numpy as np
 
+from deconv.models import named_layers
 from deconv.tasks.capabilities import Looking
-from deconv.visualization import layers
 from tests.tasks.test_classification import make_task as make_classifier
 from tests.tasks.test_segmentation import make_task as make_segmenter
 
@@ -19,7 +19,7 @@ def looking_of(task, shape):
 
 def test_layers_of_a_classifier_in_their_order():
   looking = looking_of(make_classifier(model={'widths': (4, 6), 'batch_norm': False}), (8, 8, 1))
-  assert layers.names(looking, (8, 8, 1)) == {
+  assert named_layers.names(looking, (8, 8, 1)) == {
     'conv1_1': (8, 8, 4),
     'conv2_1': (4, 4, 6),
     'dense1': (8,),
@@ -29,7 +29,7 @@ def test_layers_of_a_classifier_in_their_order():
 
 def test_a_norm_stands_for_the_layer_before_it():
   looking = looking_of(make_classifier(model={'batch_norm': True}), (8, 8, 1))
-  assert list(layers.names(looking, (8, 8, 1))) == ['norm1_1', 'norm_dense1', 'logits']
+  assert list(named_layers.names(looking, (8, 8, 1))) == ['norm1_1', 'norm_dense1', 'logits']
 
 
 def test_outputs_are_those_of_the_modules():
@@ -39,13 +39,13 @@ def test_outputs_are_those_of_the_modules():
   _, known = task.eval_network.apply(
     looking.variables, images, train=False, capture_intermediates=True, mutable=['intermediates']
   )
-  for name, output in layers.outputs(looking, images).items():
+  for name, output in named_layers.outputs(looking, images).items():
     np.testing.assert_array_equal(output, known['intermediates'][name]['__call__'][0])
 
 
 def test_layers_inside_of_modules_have_the_path_as_their_name():
   looking = looking_of(make_segmenter(), (16, 16, 3))
-  names = list(layers.names(looking, (16, 16, 3)))
+  names = list(named_layers.names(looking, (16, 16, 3)))
   assert names[0] == 'encoder/conv1_1' and names[-1] == 'score' and len(names) == len(set(names))
 
 
@@ -59,4 +59,4 @@ def test_a_module_that_is_called_twice_has_two_names():
   images = np.zeros((2, 1, 2, 1), np.float32)
   variables = Twice().init(KEY, images)
   looking = Looking(lambda x: Twice().apply(variables, x), variables)
-  assert list(layers.names(looking, (1, 2, 1))) == ['dense', 'dense_again']
+  assert list(named_layers.names(looking, (1, 2, 1))) == ['dense', 'dense_again']
