@@ -32,6 +32,7 @@ _SMOKE = {
   'eval.every': 0,
   'eval.batch_size': 8,
   'eval.num_samples': 16,
+  'eval.interim_samples': 0,
   'samples.every': 2,
   'samples.every_epochs': 0.0,
   'samples.num': 4,

@@ -288,7 +288,8 @@ def segmentation_columns(images, masks, class_names):
 
 
 def save_metric_panels(path, rows, titles):
-  """Draws a panel per metric: a small dot for each seed, a bar at their mean.
+  """Draws a panel per metric: a small dot for each seed, a bar at their mean, and a line of one standard deviation of
+  the seeds to both sides of it.
 
   Args:
     path: of the PNG file.
@@ -312,7 +313,8 @@ def save_metric_panels(path, rows, titles):
     for y, runs in enumerate(rows.values()):
       values = [run[number] for run in runs]
       axes.plot(values, [y] * len(values), 'o', color='tab:blue', alpha=0.5, markersize=4)
-      axes.plot(statistics.mean(values), y, '|', color='black', markersize=14)
+      mean, deviation = statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None
+      axes.errorbar(mean, y, xerr=deviation, fmt='|', color='black', markersize=14, linewidth=1, capsize=3)
     axes.set_title(title, fontsize=9)
     axes.grid(axis='x', alpha=0.3)
     axes.tick_params(labelsize=8)

@@ -281,8 +281,12 @@ def _fault(path, error):
 
 
 def check_fields(file, overrides):
-  """Raises UserError if a config file is not there, or the overrides (`--config.a.b=value`) do not fit it."""
-  _with_overrides(_load_file(file), ['', *overrides], flags.FlagValues())
+  """Returns the Experiment of a config file and overrides (`--config.a.b=value`).
+
+  Raises:
+    UserError: the file is not there, or the overrides do not fit it.
+  """
+  return _with_overrides(_load_file(file), ['', *overrides], flags.FlagValues())[1]
 
 
 def _config_of_workdir(argv):

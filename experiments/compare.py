@@ -25,7 +25,8 @@ from deconv.metrics.intervals import half_width
 from deconv.training import config_diff
 from deconv.training.saved_config import load_config
 
-# The stamp of a number, in the order in which differences are named.
+# The stamp of a number, in the order in which differences are named. `evaluated` is the protocol of what the task
+# itself sums over the evaluation split.
 STAMP = (
   'protocol_version',
   'source',
@@ -35,6 +36,7 @@ STAMP = (
   'reference',
   'n_real',
   'n_fake',
+  'judged',
   'made_of',
   'network',
   'network_hash',
@@ -45,13 +47,16 @@ STAMP = (
   'kid_subset_size',
   'fid_points',
   'splits',
+  'evaluated',
   'ema',
   'batch_stats',
   'truncation',
   'versions',
 )
 # What some tasks have not: a VAE without batch norm agrees with a GAN in the rest.
-_OF_SOME_TASKS = ('ema', 'batch_stats', 'truncation')
+_OF_SOME_TASKS = ('ema', 'batch_stats')
+# What a stamp without the field means.
+_ABSENT = {'truncation': 0.0}
 # Fields that concern some metrics alone, by what is in their names.
 _OF_SOME_METRICS = {
   'neighbours': ('precision', 'recall', 'density', 'manifold'),
@@ -61,6 +66,25 @@ _OF_SOME_METRICS = {
   'fid_points': ('infinity',),
   'splits': ('inception_score',),
 }
+# What the names of numbers have in them that are measured on images that the task makes; the others are the task's own.
+_OF_SAMPLES = (
+  'fid',
+  'kid',
+  'precision',
+  'recall',
+  'density',
+  'coverage',
+  'inception_score',
+  'memori',
+  'ms_ssim',
+  'knn_error',
+  'two_sample',
+  'mode',
+  'good_samples',
+  'neighbour',
+  'checkerboard',
+  'phase_contrast',
+)
 # What is not a number of quality: left out where no metrics are asked for.
 _BESIDE = ('_std', '_low', '_high', '_halves', '_expected', '_error')
 
@@ -73,13 +97,7 @@ def main(argv=None):
   parser.add_argument('--json', action='store_true', help='an object a row')
   options = parser.parse_args(argv)
   with command.one_sentence():
-    despite = _words(options.despite)
-    unknown = [name for name in despite if name not in (*STAMP, 'seed')]
-    if unknown:
-      raise UserError(
-        f'--despite={options.despite}: a protocol has no field {unknown[0]!r}{did_you_mean(unknown[0], STAMP)}; it has '
-        f'{", ".join(STAMP)}'
-      )
+    despite = despite_of(options.despite)
     runs = [read(os.path.expanduser(folder), _words(options.metric)) for folder in options.workdir]
     metrics = _words(options.metric) or _common(runs)
     check_alike(runs, despite, metrics)
@@ -89,7 +107,23 @@ def main(argv=None):
         print(json.dumps(row))
     else:
       print(table(rows, metrics))
-      print(f'\nof all rows: {_in_words(shared(runs))}')
+      print(f'\nof all rows: {_in_words(shared(runs, metrics))}')
+
+
+def despite_of(text):
+  """Returns the fields of STAMP that the flag `--despite` names.
+
+  Raises:
+    UserError: a protocol has no such field.
+  """
+  despite = _words(text)
+  unknown = [name for name in despite if name not in (*STAMP, 'seed')]
+  if unknown:
+    raise UserError(
+      f'--despite={text}: a protocol has no field {unknown[0]!r}{did_you_mean(unknown[0], STAMP)}; it has '
+      f'{", ".join(STAMP)}'
+    )
+  return despite
 
 
 def _words(text):
@@ -120,14 +154,11 @@ def read(folder, metrics=()):
     try:
       with open(path, encoding='utf-8') as file:
         report = json.load(file)
-      found, protocol = report['metrics'], report['protocol'].get('samples', {})
+      found, stamp = report['metrics'], stamp_of(report['protocol'], report.get('versions', 'unknown'))
     except (OSError, ValueError, KeyError, AttributeError) as error:
       raise UserError(f"'{path}' cannot be read ({error!r}): remove it, or measure the run again") from error
-    stamps = {**protocol, **{k: v for part in protocol.values() if isinstance(part, dict) for k, v in part.items()}}
     lacking = [name for name in metrics if name not in found]
-    if 'protocol_version' in stamps and not lacking:
-      stamp = {name: stamps[name] for name in STAMP if name in stamps}
-      stamp['versions'] = report.get('versions', 'unknown')
+    if 'protocol_version' in stamp and not lacking:
       return {
         'folder': folder,
         'config': config_diff.flatten(experiment.to_dict()),
@@ -142,11 +173,27 @@ def read(folder, metrics=()):
   )
 
 
+def stamp_of(protocol, versions):
+  """Returns {field of STAMP: value} of the numbers of an evaluation.
+
+  Args:
+    protocol: of the evaluation, as run.json and DIR/evaluation/*.json hold it.
+    versions: of the libraries that computed them.
+  """
+  samples = protocol.get('samples', {})
+  parts = {**samples, **{k: v for part in samples.values() if isinstance(part, dict) for k, v in part.items()}}
+  if 'protocol_version' in parts:  # older stamps do not say it
+    parts.setdefault('judged', 'reconstructions' if 'made_of' in parts else 'samples')
+  parts['evaluated'] = {name: value for name, value in protocol.items() if name != 'samples'}
+  parts['versions'] = versions
+  return {name: parts[name] for name in STAMP if name in parts}
+
+
 def check_alike(runs, despite=(), metrics=None):
   """Refuses runs whose numbers do not mean the same.
 
   Args:
-    runs: of `read`.
+    runs: of `read`; 'folder' and 'stamp' of each are looked at.
     despite: fields of STAMP that may differ.
     metrics: what is compared; None = anything.
 
@@ -161,7 +208,7 @@ def check_alike(runs, despite=(), metrics=None):
         name in despite or not any(there) or (name in _OF_SOME_TASKS and not all(there)) or not _concerns(name, metrics)
       ):
         continue
-      one, other = (each['stamp'].get(name) for each in (first, run))
+      one, other = (each['stamp'].get(name, _ABSENT.get(name)) for each in (first, run))
       if one != other and name not in differing:
         differing[name] = f'{name} ({_difference(one, other)} in {run["folder"]})'
   if differing:
@@ -172,8 +219,14 @@ def check_alike(runs, despite=(), metrics=None):
 
 
 def _concerns(field, metrics):
+  if field == 'evaluated':
+    return metrics is None or not all(_is_of_samples(name) for name in metrics)
   words = _OF_SOME_METRICS.get(field)
   return metrics is None or words is None or any(word in metric for word in words for metric in metrics)
+
+
+def _is_of_samples(metric):
+  return any(word in metric for word in _OF_SAMPLES)
 
 
 def _difference(one, other):
@@ -244,18 +297,20 @@ def table(rows, metrics):
   return '\n'.join(lines)
 
 
-def shared(runs):
-  """Returns {field of STAMP: value} in which all runs agree, versions left out."""
+def shared(runs, metrics=None):
+  """Returns {field of STAMP: value} in which all runs agree and which concern the metrics, versions left out."""
   first = runs[0]['stamp']
   return {
     name: value
     for name, value in first.items()
-    if name != 'versions' and all(run['stamp'].get(name) == value for run in runs)
+    if name != 'versions' and _concerns(name, metrics) and all(run['stamp'].get(name) == value for run in runs)
   }
 
 
 def _in_words(stamp):
-  return ', '.join(f'{name} {value}' for name, value in stamp.items())
+  plain = [f'{name} {value}' for name, value in stamp.items() if not isinstance(value, dict)]
+  nested = [f'{name}: {_in_words(value)}' for name, value in stamp.items() if isinstance(value, dict)]
+  return '; '.join([', '.join(plain), *nested])
 
 
 def console():

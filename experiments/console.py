@@ -1,5 +1,5 @@
-"""The commands that an installation brings: deconv-train, deconv-evaluate, deconv-sample, deconv-sweep and
-deconv-compare.
+"""The commands that an installation brings: deconv-train, deconv-evaluate, deconv-sample, deconv-complete,
+deconv-visualize, deconv-sweep and deconv-compare.
 
 Each is `python -m experiments.NAME` from any folder. They come with every installation, also with one of the operators
 alone, so a library that is not there is named here.
@@ -22,6 +22,16 @@ def evaluate():
 def sample():
   """deconv-sample."""
   _start('sample')
+
+
+def complete():
+  """deconv-complete."""
+  _start('complete')
+
+
+def visualize():
+  """deconv-visualize."""
+  _start('visualize')
 
 
 def sweep():

@@ -45,7 +45,7 @@ def main(options):
   _, state, step = restore.restore(options, _WORKDIR.value, _STEP.value, run.task)
   print(f'at step {step}', *(f'with {name}={value}' for name, value in overrides.items()), sep=', ', flush=True)
   measuring, state = evaluation.Evaluation(run), run.parallel.put_state(state)
-  metrics, images, protocol = measuring.measure(state)
+  metrics, images, protocol, seconds = measuring.measure(state)
 
   folder, stem = os.path.join(_WORKDIR.value, 'evaluation'), _stem(step, overrides)
   scores, source = measuring.score_images(state) if isinstance(run.task, ScoresImages) else (None, None)
@@ -61,6 +61,7 @@ def main(options):
     'overrides': overrides,
     'metrics': metrics,
     'protocol': protocol,
+    'seconds': {name: round(value, 3) for name, value in seconds.items()},
     'versions': provenance.versions(),
     'images_seen': step * options.train.batch_size,
   }
@@ -69,6 +70,7 @@ def main(options):
   for name, value in sorted(metrics.items()):
     print(f'  {name:28s} {value:.6g}')
   print(f'  protocol: {evaluation.in_words({"seed": options.seed, **protocol})}')
+  print('  seconds: ' + ', '.join(f'{name} {value:.3g}' for name, value in seconds.items()))
   print(
     f'written: {path}'
     + (f', {stem}_images.csv' if scores is not None else '')

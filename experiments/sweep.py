@@ -25,6 +25,10 @@ A sweep is a Python file with a dict SWEEP:
   seeds: tuple of int
   metrics: {name in metrics.jsonl: its column}, of the last evaluation
   common: optional, {field: value, ...} for all runs
+  despite: optional, fields of the protocol of a number in which variants differ on purpose
+
+A table stands only where all its rows agree in the protocol of the numbers: by the rule of `experiments.compare`, which
+names the fields that differ. `--despite=FIELD,...` says that you know.
 
 In a value that is a text, {seed} is the seed of the run: so a run can read the folder of another run of the same seed.
 """
@@ -40,7 +44,7 @@ import time
 
 from deconv import atomic_files, plots
 from deconv.errors import UserError
-from deconv.experiments import command
+from deconv.experiments import command, compare
 from deconv.training import writers
 from deconv.training.saved_config import load_config
 
@@ -61,7 +65,7 @@ def load(path):
   without = [name for name, fields in sweep['experiments'].items() if 'config' not in fields]
   if without:
     raise UserError(f"'{path}': the experiment '{without[0]}' does not say which 'config' it is of")
-  return {'common': {}, **sweep}
+  return {'common': {}, 'despite': (), **sweep}
 
 
 def workdir_of(out, experiment, label, seed):
@@ -110,9 +114,9 @@ def measured(workdir):
   """Returns what a run has measured.
 
   Returns:
-    {'metrics': {name: number} of the last evaluation, 'step': its step (None without one), 'history': {step: {name:
-    number}} of all evaluations, 'milliseconds': a step's median time (None where nothing was timed), 'parameters': how
-    many all networks have together}.
+    {'metrics': {name: number} of the last evaluation, with all samples, 'step': its step (None without one), 'history':
+    {step: {name: number}} of all evaluations, each with as many samples as the others, 'milliseconds': a step's median
+    time (None where nothing was timed), 'parameters': how many all networks have together}.
   """
   path = os.path.join(workdir, 'metrics.jsonl')
   with open(path, encoding='utf-8') as file:
@@ -123,12 +127,20 @@ def measured(workdir):
   speeds = [line['images_per_second'] for line in lines if line['split'] == 'train' and line.get('images_per_second')]
   last = max(history, default=None)
   return {
-    'metrics': history.get(last, {}),
+    'metrics': {**history, **writers.evaluations(path, 'final')}.get(last, {}),
     'step': last,
     'history': history,
     'milliseconds': 1000 * batch_size / statistics.median(speeds) if speeds else None,
     'parameters': parameters(workdir),
   }
+
+
+def stamped(workdir):
+  """Returns {'folder', 'stamp'} of a finished run, for the rule of experiments.compare."""
+  with open(os.path.join(workdir, 'run.json'), encoding='utf-8') as file:
+    record = json.load(file)
+  protocol = record.get('evaluation', {}).get('protocol', {})
+  return {'folder': workdir, 'stamp': compare.stamp_of(protocol, record.get('versions', 'unknown'))}
 
 
 def parameters(workdir):
@@ -285,8 +297,18 @@ def predictions(path, workdirs):
   )
 
 
-def report(sweep, out, runs):
-  """Prints and writes what is there of the finished ones among the runs."""
+def report(sweep, out, runs, despite=()):
+  """Prints and writes what is there of the finished ones among the runs.
+
+  Args:
+    sweep: dict, see `load`.
+    out: folder of the sweep.
+    runs: Run of each.
+    despite: fields of the protocol that may differ, besides those of the sweep.
+
+  Raises:
+    UserError: none is finished, or the numbers of one table do not mean the same; nothing is written then.
+  """
   found, tables = {}, []
   for run in runs:
     if run.finished:
@@ -294,6 +316,9 @@ def report(sweep, out, runs):
       rows.setdefault(run.label, {})[run.seed] = {**run.read(sweep['metrics']), 'workdir': run.workdir}
   if not found:
     raise UserError(f"nothing is finished in '{out}' yet: call without --report to train")
+  for rows in found.values():
+    alike = [stamped(run['workdir']) for seeds in rows.values() for run in seeds.values()]
+    compare.check_alike(alike, (*sweep['despite'], *despite), list(sweep['metrics']))
   for experiment, rows in found.items():
     values = {label: list(seeds.values()) for label, seeds in rows.items()}
     tables.append(f'{experiment}\n\n{table(values, sweep["metrics"])}\n')
@@ -315,8 +340,9 @@ def main(argv=None):
   parser.add_argument('--seeds', help='comma-separated; default: those of the sweep')
   parser.add_argument('--only', help='comma-separated labels of variants; default: all')
   parser.add_argument('--report', action='store_true', help='train nothing')
+  parser.add_argument('--despite', default='', help='fields of the protocol that may differ, comma-separated')
   options, overrides = parser.parse_known_args(argv)
-  sweep = load(options.sweep)
+  sweep, despite = load(options.sweep), compare.despite_of(options.despite)
   runs = _runs(sweep, options, overrides)
   if not options.report:
     missing = [run for run in runs if not run.finished]
@@ -330,7 +356,7 @@ def main(argv=None):
       return 128 + jobs.stopped
     if jobs.failed:
       return max(abs(status) for _, status in jobs.failed) or 1
-  report(sweep, options.out, runs)
+  report(sweep, options.out, runs, despite)
   return 0
 
 

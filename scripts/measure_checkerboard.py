@@ -9,10 +9,12 @@
 At initialisation: the generator of 32x32 grey images with uniform codes, batch norm by the statistics of the batch,
 several random parameters each; the reference are scikit-learn's handwritten digits, resized to the same size. Decibels
 are those of deconv.metrics.checkerboard: power at the frequencies k / stride over their neighbourhood, 0 for white
-noise. Stride 2 is the last layer's pattern, 4 that of the last two. Takes about five minutes on two cores.
+noise. Stride 2 is the last layer's pattern, 4 that of the last two. Takes about five minutes on two cores. Of a trained
+run the evaluator `checkerboard` measures the same beside other numbers; the sweep gan_upsampling compares the kinds.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 
@@ -31,7 +33,6 @@ from scripts import result_files
 from scripts.command_line import numbers, result_file, words
 
 SIZE, WIDTH = 32, 32  # of the images in pixels; channels next to the image
-COLUMNS = ('checkerboard_db', 'checkerboard_excess_db', 'checkerboard_rms', 'phase_contrast')
 
 
 def main(argv=None):
@@ -79,6 +80,8 @@ def _trained(options):
   """Yields (name, seed, images, reference) of trained generators."""
   import jax
 
+  from deconv import data
+  from deconv.evaluators.checkerboard import images_of
   from deconv.tasks.capabilities import Generates
   from deconv.training import restore
 
@@ -87,9 +90,9 @@ def _trained(options):
     task, state, step = restore.restore(run, workdir)
     if not isinstance(task, Generates):
       raise UserError(f"'{workdir}' is a run of task '{run.task}', which makes no samples; give a generative run")
-    reference = _real(options.num, run.data)
-    images = np.asarray(task.sample(state, jax.random.key(run.seed), options.num))
-    yield f'{run.model.upsample} after {step} steps', run.seed, images, reference
+    given = dataclasses.replace(run.eval, num_samples=options.num)
+    images, reference, _ = images_of(task, state, data.open_source(run.data), jax.random.key(run.seed), given)
+    yield f'{run.model.upsample} after {step} steps', run.seed, images, reference[: options.num]
 
 
 def _real(num, options):
@@ -105,8 +108,7 @@ def _report(rows, options):
   results, real = {}, {}
   for name, seed, images, reference in rows:
     for stride in options.strides:
-      result = checkerboard.checkerboard(images, stride, reference)
-      result['phase_contrast'] = checkerboard.phase_contrast(images, stride)
+      result = checkerboard.measure(images, stride, reference)
       real[stride] = result['checkerboard_real_db']
       results.setdefault((name, stride), []).append(result)
       if options.json:
@@ -121,7 +123,7 @@ def _report(rows, options):
     return
   print('| upsample | stride | dB | dB above real | rms in [-1, 1] | phase contrast |\n|---|---|---|---|---|---|')
   for (name, stride), found in results.items():
-    cells = [np.array([result[column] for result in found]) for column in COLUMNS]
+    cells = [np.array([result[column] for result in found]) for column in checkerboard.MEASURED]
     print(
       f'| {name} | {stride} | '
       + ' | '.join(
@@ -144,7 +146,9 @@ def _save(results, real, options):
       name,
       {
         'stride': stride,
-        **{column: result_files.spread([float(result[column]) for result in found]) for column in COLUMNS},
+        **{
+          column: result_files.spread([float(result[column]) for result in found]) for column in checkerboard.MEASURED
+        },
       },
     )
     for (name, stride), found in results.items()

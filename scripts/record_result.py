@@ -5,7 +5,8 @@
 DIR is the --workdir of `experiments.main`, or the --out of `experiments.sweep`. Runs that differ in their seed alone
 become one row with mean and standard deviation. The numbers are those of the last evaluation. `experiments.evaluate`
 can measure the same step again, with more samples or other evaluators: then its numbers and its protocol stand in
-their place. Seconds from the command to the end are written for a run that was never interrupted.
+their place. Those of `experiments.complete` on held-out images are added. Seconds from the command to the end are
+written for a run that was never interrupted.
 
 All runs of a file come from one machine and one version of the code; the schema is in results/README.md.
 """
@@ -78,6 +79,10 @@ def read_run(workdir):
   if again:
     metrics.update(again['metrics'])
     protocol.update(again['protocol'])
+  completed = _read_json(os.path.join(workdir, 'completion', f'{step:08d}.json'))
+  if completed:
+    metrics.update(completed['metrics'])
+    protocol['completion'] = completed['protocol']
   values = {name: found[name] for name in ('parameters', 'milliseconds')}
   if not about['earlier']:
     values |= {name: about.get(name) for name in ('first_step_seconds', 'finished_seconds')}

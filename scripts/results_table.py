@@ -410,6 +410,20 @@ TABLES = {
       value('PSNR, dB', 'whole_psnr_baseline', 1),
     ],
   ),
+  'completion': Table(
+    ('dcgan_digits-completion',),
+    [
+      config(),
+      value('fill: error', 'completion_l1_hole', 3),
+      value('PSNR, dB', 'completion_psnr_hole', 1),
+      value('blended: error', 'completion_l1_hole_blended', 3),
+      value('PSNR, dB', 'completion_psnr_hole_blended', 1),
+      value('biharmonic fill: error', 'completion_l1_hole_biharmonic', 3),
+      value('PSNR, dB', 'completion_psnr_hole_biharmonic', 1),
+      value('mean of the rest: error', 'completion_l1_hole_mean', 3),
+      value('PSNR, dB', 'completion_psnr_hole_mean', 1),
+    ],
+  ),
   'checkerboard': Table(
     ('checkerboard', 'checkerboard_trained'),
     [

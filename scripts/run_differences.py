@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import orbax.checkpoint as ocp
 
-# What a clock, an interruption or another place changes.
-TIMES = ('images_per_second', 'data_wait')
+from deconv.training.writers import is_time
+
+# What an interruption or another place changes.
 HISTORY = (
   'started',
   'command',
@@ -56,7 +57,7 @@ def differences(folder, other):
 def lines(path):
   """Returns the lines of a metrics.jsonl as dicts, without the times in them."""
   with open(path, encoding='utf-8') as file:
-    return [{name: value for name, value in json.loads(line).items() if name not in TIMES} for line in file]
+    return [{name: value for name, value in json.loads(line).items() if not is_time(name)} for line in file]
 
 
 def _files(folder):

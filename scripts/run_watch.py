@@ -133,5 +133,6 @@ def _last_steps(file):
     except ValueError:  # the first one is cut
       continue
     if line:
-      last[line['split']] = max(last[line['split']], line['step'])
+      split = 'train' if line['split'] == 'train' else 'eval'
+      last[split] = max(last[split], line['step'])
   return last['train'], last['eval']

@@ -241,6 +241,8 @@ _PHRASES = {
   'num_samples': '{:,} samples',
   'num_reference': '{:,} reference images',
   'num_heldout': '{:,} held-out images',
+  'completed': '{:,} completed images',
+  'missing': 'missing: {}',
   'batch_stats': '{} batch statistics',
   'dtype': '{}',
   'freed_memory': 'freed memory {}',

@@ -27,6 +27,7 @@ LAYERS = [
   ('options', 'ops'),
   ('layers', 'linen', 'nnx', 'equinox'),
   ('models', 'objectives', 'metrics', 'data', 'plots'),
+  'visualization',
   'tasks',
   'evaluators',
   'training',

@@ -1,6 +1,7 @@
 """What is measured beyond a step's sums: EVALUATORS maps a name in `config.eval.evaluators` to an Evaluator."""
 
 from deconv.evaluators import (
+  checkerboard,
   confusion,
   coverage,
   disentanglement,
@@ -28,6 +29,7 @@ EVALUATORS = {
   'prdc': prdc.EVALUATOR,
   'inception_score': inception_score.EVALUATOR,
   'diversity': diversity.EVALUATOR,
+  'checkerboard': checkerboard.EVALUATOR,
   'memorisation': memorisation.EVALUATOR,
   'modes': modes.EVALUATOR,
   'two_sample': two_sample.EVALUATOR,

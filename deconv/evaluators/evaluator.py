@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from deconv.tasks.capabilities import MakesImages
+
 
 class Evaluator(NamedTuple):
   """A measurement beyond a step's sums; runs on the host of process 0, on a state on one device.
@@ -22,3 +24,8 @@ class Evaluator(NamedTuple):
   needs: type
   split: str = 'train'
   looks: bool = False
+
+  @property
+  def counts_samples(self):
+    """Whether the numbers depend on `eval.num_samples`, the number of images that the task makes."""
+    return issubclass(self.needs, MakesImages)

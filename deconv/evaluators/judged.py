@@ -13,7 +13,7 @@ from deconv import data
 from deconv.errors import UserError
 from deconv.evaluators import reference, samples
 from deconv.metrics import frechet
-from deconv.tasks.capabilities import Generates
+from deconv.tasks.capabilities import Generates, Reconstructs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ _memory = samples.Memory()
 
 
 def judge(task, state, source, key, options, network):
-  """Draws samples and looks at them and at the real images through a network; the last result is remembered.
+  """Makes images and looks at them and at the real images through a network; the last result is remembered.
 
   Args:
     task: a Task that Generates or Reconstructs.
@@ -79,16 +79,16 @@ def _judge(task, state, source, key, options, network):
     'size': 'x'.join(map(str, source.image_shape)),
     **network.protocol(),
     **real.protocol,
-    **task.sampling_protocol(state),
+    **images.protocol,
     'step': int(state.step),
     'seed': samples.SEED,
-    **images.protocol,
   }
   return Judged(real, features, logits, moments, protocol)
 
 
 class Images:
-  """The images that are judged, reference.CHUNK at a time: samples, or images of the evaluation split made again.
+  """The images that are judged, reference.CHUNK at a time: by `eval.judged` samples, or images of the evaluation split
+  made again.
 
   Args:
     task: a Task that Generates or Reconstructs.
@@ -96,24 +96,31 @@ class Images:
 
   Attributes:
     number: how many there are.
-    protocol: {name: what JSON can hold}, of images made again.
+    protocol: {name: what JSON can hold}: what they are, and how they are made.
 
   Raises:
-    UserError: a task that makes images again, without an evaluation split.
+    UserError: a task that cannot make them, or that makes images again, without an evaluation split.
   """
 
   def __init__(self, task, state, source, key, options):
     self._task, self._state, self._key = task, state, key
-    self._originals, self.number, self.protocol = None, options.num_samples, {}
-    if not isinstance(task, Generates):
+    self._originals, self.number = None, options.num_samples
+    needs = of_judged(options)
+    if not isinstance(task, needs):
+      raise UserError(f"eval.judged='{options.judged}' needs a task that {needs.__name__}; choose another value")
+    if needs is Generates:
+      self.protocol = {'judged': options.judged, **task.sampling_protocol(state)}
+    else:
       if not source.options.eval_split:
         raise UserError('images are made again of the evaluation split, and there is none: set data.eval_split')
       self._originals = data.open_source(source.options.held_out, source.options.eval_split)
       self._order = np.random.default_rng(samples.SEED).permutation(len(self._originals))
       self.number = min(self.number, len(self._originals))
       self.protocol = {
+        'judged': options.judged,
         'made_of': source.options.eval_split,
         'made_of_fingerprint': self._originals.content_fingerprint(),
+        **task.remaking_protocol(state),
       }
 
   def chunk(self, i):
@@ -134,6 +141,11 @@ class Images:
       made = self.chunk(i)
       found.update({int(index): made[index % reference.CHUNK] for index in indices if index // reference.CHUNK == i})
     return np.stack([found[int(index)] for index in indices])
+
+
+def of_judged(options):
+  """Returns the class of deconv.tasks.capabilities that `eval.judged` needs (options: deconv.options.EvalOptions)."""
+  return Generates if options.judged == 'samples' else Reconstructs
 
 
 def check(condition, name, found, wanted):

@@ -16,6 +16,25 @@ import numpy as np
 
 _FLOOR = 1e-10  # of the mean power: bounds ratios where a spectrum is empty; rounding in float64 is far below
 
+# What `measure` returns, in the order of the tables.
+MEASURED = ('checkerboard_db', 'checkerboard_excess_db', 'checkerboard_rms', 'phase_contrast')
+
+
+def measure(images, stride, reference):
+  """Returns {name of MEASURED: number} of both functions below, and 'checkerboard_real_db'.
+
+  Args:
+    images, stride, reference: see `checkerboard`.
+
+  Raises:
+    ValueError: see `checkerboard`.
+  """
+  found = checkerboard(images, stride, reference)
+  return {
+    **{name: found[name] for name in (*MEASURED[:3], 'checkerboard_real_db')},
+    'phase_contrast': phase_contrast(images, stride),
+  }
+
 
 def checkerboard(images, stride=2, reference=None):
   """Measures the energy at the frequencies of a stride against their neighbourhood in the spectrum.

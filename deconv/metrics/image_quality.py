@@ -49,6 +49,34 @@ def psnr(images, targets, *, colour='rgb', shave=0, levels='rounded'):
   return -10 * jnp.log10(jnp.maximum(error / 255.0**2, 10 ** (-LIMIT_DB / 10)))
 
 
+def l1_hole(images, targets, hole):
+  """Mean absolute error in a hole, as a share of the way from black to white.
+
+  Args:
+    images: (b, h, w, c) floats, clipped to [-1, 1].
+    targets: the same, in [-1, 1].
+    hole: (b, h, w, 1), above 0 where it is missing.
+
+  Returns:
+    float32 (b,); 0 where nothing is missing.
+  """
+  return _mean_in_hole(jnp.abs(jnp.clip(images, -1, 1) - targets), hole) / 2
+
+
+def psnr_hole(images, targets, hole, levels='rounded'):
+  """As `psnr`, of the pixels in the hole (b, h, w, 1) alone: float32 (b,), decibels."""
+  images, targets = _comparable(images, targets, 'rgb', 0, levels)
+  error = _mean_in_hole(jnp.square(images - targets), hole)
+  return -10 * jnp.log10(jnp.maximum(error / 255.0**2, 10 ** (-LIMIT_DB / 10)))
+
+
+def _mean_in_hole(errors, hole):
+  missing = jnp.asarray(hole) > 0
+  total = jnp.sum(errors * missing.astype(jnp.float32), axis=(1, 2, 3))
+  values = jnp.sum(missing, axis=(1, 2, 3), dtype=jnp.int32) * errors.shape[-1]
+  return total / jnp.maximum(values, 1).astype(jnp.float32)
+
+
 def ssim(images, targets, *, colour='rgb', shave=0, levels='rounded'):
   """Structural similarity (Wang et al. 2004): Gaussian window of 11x11 and sigma 1.5, K1 = 0.01, K2 = 0.03, peak 255.
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconv.errors import UserError
 from deconv.rng import stream
 
 
@@ -22,6 +23,7 @@ class Latent:
     classes: number of classes of the label; 0 = none.
     categorical: numbers of values of the categorical codes.
     continuous: number of continuous codes.
+    truncation: the largest absolute value that a number of z may have; 0 = any. See `truncated`.
   """
 
   size: int
@@ -29,6 +31,7 @@ class Latent:
   classes: int = 0
   categorical: tuple[int, ...] = ()
   continuous: int = 0
+  truncation: float = 0.0
 
   @classmethod
   def of(cls, options, distribution):
@@ -46,12 +49,47 @@ class Latent:
     """Length of all codes."""
     return sum(self.categorical) + self.continuous
 
+  @property
+  def moves(self):
+    """bool (size,) of the host: which numbers may change by a little; not those of a vector of zeros and a one."""
+    place = np.arange(self.size)
+    categorical = (place >= self.noise) & (place < self.noise + sum(self.categorical))
+    return ~categorical & (place < self.size - self.classes)
+
+  def within(self, latents):
+    """Returns latents (n, size) with what is uniform limited to [-1, 1]; normal numbers have no limit."""
+    free = (np.arange(self.size) < self.noise) & (self.distribution == 'normal')
+    limits = jnp.asarray(np.where(free, np.inf, 1.0), latents.dtype)
+    return jnp.clip(latents, -limits, limits)
+
+  def truncated(self, threshold):
+    """Returns the latent whose numbers of z are drawn again until they are within a threshold of 0: fewer kinds of
+    images, each nearer to what training has seen most of (the truncation trick; Brock et al. 2019, section 3.1).
+
+    Codes and labels stay as they are.
+
+    Args:
+      threshold: for normal numbers in standard deviations; 0 = no truncation.
+
+    Raises:
+      UserError: a threshold that uniform numbers, which are in [-1, 1], never pass.
+    """
+    if self.distribution == 'uniform' and threshold >= 1:
+      raise UserError(
+        f'eval.truncation={threshold:g} has no effect on this network, whose z is uniform in [-1, 1]; give less than '
+        '1, or 0 for no truncation'
+      )
+    return dataclasses.replace(self, truncation=threshold)
+
   def sample(self, key, num, labels=None):
     """Returns float32 (num, size); labels int (num,), by default 0, 1, ... in turn."""
+    shape, most = (num, self.noise), self.truncation
     if self.distribution == 'uniform':
-      z = jax.random.uniform(key, (num, self.noise), jnp.float32, minval=-1.0, maxval=1.0)
+      z = jax.random.uniform(key, shape, jnp.float32, minval=-(most or 1.0), maxval=most or 1.0)
+    elif most:
+      z = jax.random.truncated_normal(key, -most, most, shape, jnp.float32)
     else:
-      z = jax.random.normal(key, (num, self.noise), jnp.float32)
+      z = jax.random.normal(key, shape, jnp.float32)
     parts = [z]
     for i, values in enumerate(self.categorical):
       drawn = jax.random.randint(stream(key, f'categorical_{i}'), (num,), 0, values)

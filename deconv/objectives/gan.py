@@ -33,6 +33,7 @@ class Objective(NamedTuple):
     has_labels: whether `disc` compares with a label of the reals, which may be smoothed.
     constants: losses of a discriminator that says the same of every image (but for one of scores without a zero), and
       of one that is past the margins of a hinge everywhere: where a training sits still.
+    probabilities: whether the sigmoid of a logit is the probability that the image is real.
   """
 
   disc: Callable
@@ -41,6 +42,7 @@ class Objective(NamedTuple):
   boundary: float | None = 0.0
   has_labels: bool = False
   constants: tuple[float, ...] = ()
+  probabilities: bool = False
 
   def disc_loss(self, real, fake, means):
     """Returns the discriminator's loss (batch,) of logits (batch,), whose means over the whole batch are given."""
@@ -52,6 +54,16 @@ class Objective(NamedTuple):
       return self.gen(fake)
     real, fake = self.centred(real, fake, means)
     return self.gen(fake, real)
+
+  def prior(self, fake, means):
+    """Returns how little like a real image each generated one looks (batch,), for a search of the latent.
+
+    log(1 - D(G(z))) where D is a probability (Yeh et al. 2017, section 3.2), else the generator's loss, in which the
+    mean of the reals takes the place of the reals.
+    """
+    if self.probabilities:
+      return minimax(fake)
+    return self.gen_loss(jnp.full_like(fake, means[0]), fake, means)
 
   def centred(self, real, fake, means):
     """Returns the logits that the losses take; `means` are those of the reals and of the generated images."""
@@ -138,8 +150,8 @@ def relativistic_least_squares(real_logits, fake_logits):
 _BLIND = 2 * math.log(2)  # cross entropy of probabilities of 1/2
 
 OBJECTIVES = {
-  'non_saturating': Objective(cross_entropy, non_saturating, has_labels=True, constants=(_BLIND,)),
-  'minimax': Objective(cross_entropy, minimax, has_labels=True, constants=(_BLIND,)),
+  'non_saturating': Objective(cross_entropy, non_saturating, has_labels=True, constants=(_BLIND,), probabilities=True),
+  'minimax': Objective(cross_entropy, minimax, has_labels=True, constants=(_BLIND,), probabilities=True),
   'wasserstein': Objective(wasserstein_disc, wasserstein_gen, boundary=None, constants=(0.0,)),
   'lsgan': Objective(least_squares_disc, least_squares_gen, boundary=0.5, has_labels=True, constants=(0.25,)),
   'hinge': Objective(hinge_disc, wasserstein_gen, constants=(0.0, 2.0)),

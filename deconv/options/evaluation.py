@@ -12,8 +12,9 @@ def _without(*fields: str) -> dict[str, dict[str, tuple[str, ...]]]:
   return {field: {} for field in fields}
 
 
-_SAMPLES = ('num_samples',)
+_SAMPLES = ('num_samples', 'interim_samples')
 _JUDGING = (
+  'judged',
   'features',
   'features_path',
   'resizer',
@@ -29,7 +30,9 @@ _JUDGING = (
 # Evaluators that look at images through `features`, and what that may be.
 LOOKING = ('fid', 'kid', 'prdc', 'inception_score', 'memorisation')
 FEATURES = ('inception', 'lenet', 'pixels', 'classifier:DIR')
+JUDGED = ('samples', 'reconstructions')
 RESIZERS = ('clean', 'legacy_pytorch', 'legacy_tensorflow')
+_LATENTS = ('truncation',)
 _IMPORTANCE = ('importance_samples', 'importance_chunk')
 _STATISTICS = ('batch_stats', 'standing_batches')
 _PUBLISHED = ('published_baseline',)
@@ -44,7 +47,9 @@ class EvalOptions(Options):
     every: steps between evaluations; 0 = only at the end.
     batch_size: images per batch.
     evaluators: what is measured in addition to the task's own metrics: keys of deconv.evaluators.EVALUATORS.
-    num_samples: images that an evaluation generates; restoration: that it restores for fid, kid, prdc.
+    num_samples: images that an evaluation generates, or makes again (see `judged`).
+    interim_samples: the same in the evaluations on the way, for fewer seconds; 0 = num_samples. At the end of the run
+      both are measured: metrics.jsonl has a line of split 'eval' of this number, as before, and one of split 'final'.
     use_ema: evaluate and sample with the averaged parameters, if there are any.
     importance_samples: vae: codes per image for the estimate of log p(x), the metric 'nll'; 0 = no estimate.
     importance_chunk: vae: codes that are decoded at once; memory grows with importance_chunk times batch_size.
@@ -61,6 +66,10 @@ class EvalOptions(Options):
       ('batch'), or means over `standing_batches` batches of samples ('standing'; the losses of an evaluation then use
       the running ones).
     standing_batches: gan, standing: batches of samples that the statistics are of.
+    truncation: gan, vae: samples are of numbers z within this of 0, drawn again where they are farther: standard
+      deviations of a normal z, at most 1 of a uniform one (Brock et al. 2019, section 3.1); 0 = none.
+    judged: fid, kid, prdc, inception_score, memorisation: which images: samples | reconstructions of images of the
+      evaluation split (restoration: what it restores of them).
     features: fid, kid, prdc, inception_score, memorisation: what images are compared by: inception | lenet | pixels |
       classifier:DIR, DIR the folder of a run of task 'classification'. Only inception's numbers are called fid and kid.
     features_path: for inception: its weights, .safetensors or .npz (docs/judging.md says where they come from); for
@@ -85,6 +94,7 @@ class EvalOptions(Options):
   batch_size: int = 256
   evaluators: tuple[str, ...] = ()
   num_samples: int = 1000
+  interim_samples: int = 0
   use_ema: bool = True
   importance_samples: int = 0
   importance_chunk: int = 10
@@ -96,6 +106,8 @@ class EvalOptions(Options):
   published_baseline: float = 0.0
   batch_stats: str = 'running'
   standing_batches: int = 16
+  truncation: float = 0.0
+  judged: str = 'samples'
   features: str = 'inception'
   features_path: str = ''
   resizer: str = 'clean'
@@ -110,12 +122,14 @@ class EvalOptions(Options):
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    self._one_of(batch_stats=('running', 'batch', 'standing'), resizer=RESIZERS)
+    self._one_of(batch_stats=('running', 'batch', 'standing'), resizer=RESIZERS, judged=JUDGED)
     self._at_least(
       every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0, standing_batches=1
     )
+    self._at_least(
+      interim_samples=0, truncation=0, num_real=0, neighbours=1, kid_subsets=1, kid_subset_size=2, fid_points=0
+    )
     self._at_least(published_baseline=0)
-    self._at_least(num_real=0, neighbours=1, kid_subsets=1, kid_subset_size=2, fid_points=0)
     self._share('tile_overlap')
     self._check_features()
     if not self.scales or min(self.scales) <= 0:
@@ -140,6 +154,13 @@ class EvalOptions(Options):
       )
 
   @property
+  def interim(self) -> 'EvalOptions':
+    """The options of the evaluations on the way."""
+    if self.interim_samples in (0, self.num_samples):
+      return self
+    return dataclasses.replace(self, num_samples=self.interim_samples, interim_samples=0)
+
+  @property
   def looks(self) -> bool:
     """Whether an evaluator needs the feature network."""
     return any(name in LOOKING for name in self.evaluators)
@@ -150,7 +171,7 @@ class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
 
   EFFECT: ClassVar = {
-    **_without(*_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED),
+    **_without('judged', *_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED),
     'standing_batches': {'batch_stats': ('standing',)},
   }
   evaluators: tuple[str, ...] = ('neighbours', 'coverage')
@@ -176,7 +197,8 @@ class InverseGraphicsEvalOptions(EvalOptions):
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_IMPORTANCE, 'scales', *_STATISTICS)
+  EFFECT: ClassVar = _without('judged', *_LATENTS, *_IMPORTANCE, 'scales', *_STATISTICS)
+  judged: str = 'reconstructions'
   evaluators: tuple[str, ...] = ('whole_restoration',)
 
 
@@ -184,7 +206,7 @@ class RestorationEvalOptions(EvalOptions):
 class SegmentationEvalOptions(EvalOptions):
   """Segmentation: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, 'quarter_turns', *_PUBLISHED, *_STATISTICS)
+  EFFECT: ClassVar = _without(*_SAMPLES, *_LATENTS, *_JUDGING, *_IMPORTANCE, 'quarter_turns', *_PUBLISHED, *_STATISTICS)
   evaluators: tuple[str, ...] = ('whole_segmentation',)
 
 
@@ -192,5 +214,5 @@ class SegmentationEvalOptions(EvalOptions):
 class ClassificationEvalOptions(EvalOptions):
   """Classification: see EvalOptions."""
 
-  EFFECT: ClassVar = _without(*_SAMPLES, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED, *_STATISTICS)
+  EFFECT: ClassVar = _without(*_SAMPLES, *_LATENTS, *_JUDGING, *_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED, *_STATISTICS)
   evaluators: tuple[str, ...] = ('confusion',)

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 from deconv.errors import UserError
+from deconv.options.directions import best_of
 from deconv.options.options import Options
 
 
@@ -106,26 +107,37 @@ class CheckpointOptions(Options):
     every: steps between checkpoints; 0 = only at the end.
     keep: number of newest checkpoints that are kept; a checkpoint that a signal saved in between is kept besides, until
       the next one.
-    best_metric: evaluation metric whose best checkpoint is kept too; '' = none.
-    best_is: whether the best value of best_metric is its max | min.
+    best_metric: evaluation metric whose best checkpoint is kept too; '' = none. Evaluations with the same number of
+      samples are compared, see eval.interim_samples.
+    best_is: whether the best value of best_metric is its max | min | auto (the smallest fid, the largest miou, as
+      deconv/options/directions.py knows).
 
   Raises:
-    UserError: a field out of range.
+    UserError: a field out of range, or a metric of which best_is has to be said.
   """
 
   SECTION: ClassVar[str] = 'checkpoint'
   every: int = 500
   keep: int = 2
   best_metric: str = ''
-  best_is: str = 'max'
+  best_is: str = 'auto'
 
   def __post_init__(self) -> None:
     super().__post_init__()
     self._at_least(every=0)
     if self.keep < 1:
       raise UserError(f'checkpoint.keep={self.keep} would keep nothing to resume from; make it 1 or more')
-    if self.best_is not in ('max', 'min'):
-      raise UserError(f"checkpoint.best_is='{self.best_is}' does not exist; choose max or min")
+    self._one_of(best_is=('auto', 'max', 'min'))
+    if self.best_metric and not self.best_value:
+      raise UserError(
+        f"checkpoint.best_metric='{self.best_metric}': whether its largest or its smallest value is the best is not "
+        'known here; correct the name, or set checkpoint.best_is to max or min'
+      )
+
+  @property
+  def best_value(self) -> str | None:
+    """Which value of best_metric is the best, 'max' or 'min'; None where that is not known."""
+    return best_of(self.best_metric) if self.best_is == 'auto' else self.best_is
 
 
 @dataclasses.dataclass(frozen=True)

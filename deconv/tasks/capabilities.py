@@ -1,18 +1,15 @@
 """What only some tasks can do: small interfaces that entry points and evaluators ask for by `isinstance`."""
 
 import abc
+from typing import Any, NamedTuple
 
 
-class MakesImages(abc.ABC):
-  """Makes images that are judged beside real ones: from nothing but a key (Generates) or from other images
-  (Reconstructs)."""
-
-  @abc.abstractmethod
-  def sampling_protocol(self, state):
-    """Returns {name: what JSON can hold}: how images are made, to stand beside numbers that are measured on them."""
+class MakesImages:
+  """Makes images that are judged beside real ones: from nothing but a key (Generates), from other images
+  (Reconstructs), or both."""
 
 
-class Generates(MakesImages):
+class Generates(MakesImages, abc.ABC):
   """Draws images from nothing but a key.
 
   Attributes:
@@ -24,17 +21,26 @@ class Generates(MakesImages):
     """Returns float32 images (num, height, width, channels) in [-1, 1]."""
 
   @abc.abstractmethod
+  def sampling_protocol(self, state):
+    """Returns {name: what JSON can hold}: how samples are made, to stand beside numbers that are measured on them."""
+
+  @abc.abstractmethod
   def interpolate(self, state, key, rows, columns):
     """Returns float32 images (rows * columns, height, width, channels): each row goes from one latent to another."""
 
 
-class Reconstructs(MakesImages):
+class Reconstructs(MakesImages, abc.ABC):
   """Makes images again, from their codes or from what a degradation has left of them."""
 
   @abc.abstractmethod
   def remake(self, state, images, key):
     """Returns float32 images (n, height, width, channels) in [-1, 1], each made again of a uint8 image of that shape
     (host)."""
+
+  @abc.abstractmethod
+  def remaking_protocol(self, state):
+    """Returns {name: what JSON can hold}: how images are made again, to stand beside numbers that are measured on
+    them."""
 
 
 class GeneratesClasses(Generates):
@@ -61,6 +67,30 @@ class TraversesLatents(abc.ABC):
   @abc.abstractmethod
   def manifold(self, state, side):
     """Returns float32 images (side * side, h, w, c) over the plane of two latents; UserError with another number."""
+
+
+class SearchesLatents(MakesImages):
+  """Has latents among which one can be looked for whose image fits another (deconv/tasks/completion.py).
+
+  Attributes:
+    latent: deconv.models.latent.Latent.
+    num_classes: number of classes of the label in the latent; 0 = none.
+  """
+
+  num_classes: int
+
+  @abc.abstractmethod
+  def settled(self, state):
+    """Returns the State by whose statistics single images are made."""
+
+  @abc.abstractmethod
+  def image_of_each(self, state, latents):
+    """Returns float images (n, height, width, channels) in [-1, 1], each of its latent (n, latent) alone; traced."""
+
+  @abc.abstractmethod
+  def prior(self, state, images, labels):
+    """Returns (n,): how little like real ones images (n, height, width, channels) look; traced. `labels` int (n,), None
+    where there are no classes."""
 
 
 class Encodes(abc.ABC):
@@ -156,3 +186,23 @@ class RestoresPictures(abc.ABC):
   @abc.abstractmethod
   def predict_image(self, state, inputs):
     """Returns float32 (scale * h, scale * w, c), not clipped, of a degraded picture float32 (h, w, c') in [-1, 1]."""
+
+
+class Looking(NamedTuple):
+  """A trained network that looks at images, as it is at evaluation.
+
+  Attributes:
+    run: function of float32 images (n, height, width, channels) in [-1, 1] that applies one Linen module to them.
+    variables: the module's, {'params': ..., ...}.
+  """
+
+  run: Any
+  variables: Any
+
+
+class LooksAtImages(abc.ABC):
+  """Has a network that takes images, so that one can ask what its units respond to; see deconv/visualization."""
+
+  @abc.abstractmethod
+  def looking(self, state):
+    """Returns the Looking of a state of this task."""

@@ -17,14 +17,14 @@ from deconv.metrics.segmentation import confusion
 from deconv.models import CLASSIFIERS
 from deconv.objectives.classification import cross_entropy
 from deconv.rng import noise_keys, stream
-from deconv.tasks.capabilities import Classifies, TransformsPictures
+from deconv.tasks.capabilities import Classifies, Looking, LooksAtImages, TransformsPictures
 from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, weights_of
 
 _NAMED = 5  # classes that are named under a picture
 
 
-class Classification(Classifies, TransformsPictures, Task):
+class Classification(Classifies, LooksAtImages, TransformsPictures, Task):
   """Trains one network 'net'; a Task (deconv/tasks/task.py).
 
   Attributes:
@@ -89,6 +89,11 @@ class Classification(Classifies, TransformsPictures, Task):
     """(logits, features) of images in [-1, 1], by the running statistics."""
     variables = state.networks['net'].evaluated(self.options.eval.use_ema)
     return self.eval_network.apply(variables, images, train=False)
+
+  def looking(self, state):
+    """See LooksAtImages: the whole network."""
+    variables = state.networks['net'].evaluated(self.options.eval.use_ema)
+    return Looking(lambda images: self.eval_network.apply(variables, images, train=False), variables)
 
   # Training.
 

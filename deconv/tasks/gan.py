@@ -17,7 +17,7 @@ from deconv.errors import UserError
 from deconv.models import MODELS
 from deconv.objectives.gan import OBJECTIVES
 from deconv.rng import stream
-from deconv.tasks.capabilities import GeneratesClasses, TraversesLatents
+from deconv.tasks.capabilities import GeneratesClasses, Looking, LooksAtImages, SearchesLatents, TraversesLatents
 from deconv.tasks.gan_step import GanStep
 from deconv.tasks.generation import GeneratesFromLatents
 from deconv.tasks.state import NetworkState, State, compiled_fast
@@ -26,13 +26,13 @@ from deconv.tasks.task import Task, means_of, weights_of
 _COLUMNS = 10  # of a picture of codes
 
 
-class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Task):
+class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, LooksAtImages, TraversesLatents, SearchesLatents, Task):
   """Trains a generator ('gen') and a discriminator ('disc').
 
   Attributes:
     generator, discriminator: Linen modules for the training step.
     eval_generator, eval_discriminator: the same with no mapped axis in their batch norm: sampling runs outside of pmap.
-    latent: deconv.models.latent.Latent.
+    latent, drawn: deconv.models.latent.Latent, see GeneratesFromLatents.
     objective: deconv.objectives.gan.Objective.
     optimizers: {'gen', 'disc'}: optax transformations.
   """
@@ -43,11 +43,12 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
     """Makes the networks; see Task.
 
     Raises:
-      UserError: an image size that the network cannot make.
+      UserError: an image size that the network cannot make, or a truncation without effect.
     """
     super().__init__(options, make_optimizer, batch_norm_axis)
     self.generator, self.discriminator, self.latent = self.make_networks(batch_norm_axis)
     self.eval_generator, self.eval_discriminator, _ = self.make_networks(None)
+    self.drawn = self.latent.truncated(options.eval.truncation)
     self.game = options.objective
     self.objective = OBJECTIVES[self.game.name].smoothed(self.game.label_smoothing)
     updates = () if self.game.disc_updates == 1 else (self.game.disc_updates,)
@@ -165,6 +166,16 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
     said = self.eval_discriminator.apply(disc.variables, images, train=False, **self.given(labels))
     return said[0] if isinstance(said, tuple) else said
 
+  def looking(self, state):
+    """See LooksAtImages: the discriminator; one that knows classes is told class 0."""
+    variables = state.networks['disc'].variables
+
+    def run(images):
+      labels = jnp.zeros(len(images), jnp.int32)
+      return self.eval_discriminator.apply(variables, images, train=False, **self.given(labels))
+
+    return Looking(run, variables)
+
   def summarize(self, sums):
     """Returns the means of the sums of `eval_step`: losses, and accuracies in [0, 1]."""
     return means_of(sums)
@@ -178,7 +189,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
     columns = max(1, num // classes) if classes else None
     labels = np.repeat(np.arange(classes), columns) if classes else None
     num = len(labels) if classes else num
-    images = self.generate(state, self.latent.sample(stream(key, 'latent'), num, labels))
+    images = self.generate(state, self.drawn.sample(stream(key, 'latent'), num, labels))
     pictures = {'samples': plots.image_grid(np.asarray(data.to_uint8(images)), columns)}
     if self.latent.codes:
       rows = len(self._turnable())
@@ -206,7 +217,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
       float32 images (min(rows, codes) * columns, height, width, channels), a row per code.
     """
     turnable = self._turnable()[:rows]
-    start = np.asarray(self.latent.sample(stream(key, 'latent'), 1))[0]
+    start = np.asarray(self.drawn.sample(stream(key, 'latent'), 1))[0]
     latents = np.tile(start, (len(turnable), columns, 1))
     reach = 2.0 if self.latent.codes or self.latent.distribution == 'normal' else 1.0
     for row, (place, values) in zip(latents, turnable):
@@ -229,7 +240,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
         f'a manifold shows the plane of two numbers, and this GAN has {len(numbers)}; set model.continuous_codes (or '
         'latent_size) to 2, or choose another kind of picture'
       )
-    start = np.asarray(self.latent.sample(jax.random.key(0), 1))[0]
+    start = np.asarray(self.drawn.sample(jax.random.key(0), 1))[0]
     latents = np.tile(start, (side, side, 1))
     reach = 2.0 if self.latent.codes or self.latent.distribution == 'normal' else 1.0
     line = np.linspace(-reach, reach, side)
@@ -245,24 +256,36 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
     if not 0 <= label < self.num_classes:
       there = f'has the classes 0 to {self.num_classes - 1}' if self.num_classes else 'knows no classes'
       raise UserError(f'label {label} does not exist: this GAN {there}; choose another label')
-    return self.generate(state, self.latent.sample(stream(key, 'latent'), num, np.full(num, label)))
+    return self.generate(state, self.drawn.sample(stream(key, 'latent'), num, np.full(num, label)))
 
   def images_of(self, state, latents):
     """Returns float32 images (n, height, width, channels) in [-1, 1], by the options use_ema and batch_stats."""
-    variables = state.networks['gen'].evaluated(self.options.eval.use_ema)
     if self.options.eval.batch_stats != 'batch':
-      return self.eval_generator.apply(variables, latents, train=False)
+      return self.image_of_each(state, latents)
+    variables = state.networks['gen'].evaluated(self.options.eval.use_ema)
     return self.eval_generator.apply(variables, latents, train=True, mutable=['batch_stats'])[0]
+
+  def image_of_each(self, state, latents):
+    """Returns the same by the running statistics, whatever the option, so that no image depends on the others."""
+    variables = state.networks['gen'].evaluated(self.options.eval.use_ema)
+    return self.eval_generator.apply(variables, latents, train=False)
+
+  def prior(self, state, images, labels):
+    """Returns (n,): the objective's prior of images, by the discriminator with its running statistics."""
+    disc = state.networks['disc']
+    return self.objective.prior(self._judge_still(disc, images, labels), self._running(disc))
 
   def generate(self, state, latents):
     """Returns the float32 images (n, height, width, channels) in [-1, 1] of latents, batch by batch.
 
     With standing statistics (Brock et al. 2019, section 3.1) batch norm has the means of those of `standing_batches`
-    batches of latents, always the same ones.
+    batches of latents, always the same ones, truncated as those of the samples are.
     """
-    if self.options.eval.batch_stats == 'standing':
-      state = self._with_standing(state)
-    return super().generate(state, latents)
+    return super().generate(self.settled(state), latents)
+
+  def settled(self, state):
+    """Returns the state with standing statistics, where samples are normalised by these."""
+    return self._with_standing(state) if self.options.eval.batch_stats == 'standing' else state
 
   @functools.cached_property
   def _with_standing(self):
@@ -276,7 +299,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
       start = jax.tree_util.tree_map_with_path(fresh, variables['batch_stats'])
 
       def add(total, key):
-        latents = self.latent.sample(key, self.forward_size)
+        latents = self.drawn.sample(key, self.forward_size)
         _, new = self.eval_generator.apply(
           {**variables, 'batch_stats': start}, latents, train=True, mutable=['batch_stats']
         )
@@ -292,9 +315,11 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, TraversesLatents, Tas
     return lambda state: standing(state) if state.networks['gen'].batch_stats else state
 
   def sampling_protocol(self, state):
-    """Returns whether samples are of the averaged generator, what normalises them, and the size of their batches."""
+    """Returns whether samples are of the averaged generator, what normalises them, the size of their batches, and where
+    their latents are cut."""
     return {
       'ema': state.networks['gen'].averaged(self.options.eval.use_ema),
       'batch_stats': self.options.eval.batch_stats,
       'sample_batch_size': self.forward_size,
+      'truncation': self.drawn.truncation,
     }

@@ -16,7 +16,8 @@ class GeneratesFromLatents(Generates):
   A subclass sets these attributes in its constructor, and gives `images_of` and `sampling_protocol`.
 
   Attributes:
-    latent: deconv.models.latent.Latent, where latents come from.
+    latent: deconv.models.latent.Latent, where the latents of the training come from.
+    drawn: those of all images that are drawn from the trained network: the same, truncated by `eval.truncation`.
     forward_size: latents in a forward of the network; where samples are normalised by their own batch, that batch.
   """
 
@@ -26,11 +27,11 @@ class GeneratesFromLatents(Generates):
 
   def sample(self, state, key, num):
     """Returns float32 images (num, height, width, channels) in [-1, 1] of latents that the key alone decides."""
-    return self.generate(state, self.latent.sample(stream(key, 'latent'), num))
+    return self.generate(state, self.drawn.sample(stream(key, 'latent'), num))
 
   def interpolate(self, state, key, rows, columns):
     """Returns float32 images (rows * columns, height, width, channels): each row goes from one latent to another."""
-    ends = self.latent.sample(stream(key, 'latent'), 2 * rows).reshape(rows, 2, -1)
+    ends = self.drawn.sample(stream(key, 'latent'), 2 * rows).reshape(rows, 2, -1)
     return self.generate(state, jnp.concatenate([self.latent.interpolate(*pair, columns) for pair in ends]))
 
   def generate(self, state, latents):

@@ -258,10 +258,7 @@ class Restoration(RestoresPictures, Reconstructs, TransformsPictures, Task):
     if min(targets.shape[1:3]) - 2 * options['shave'] >= image_quality.SSIM_SIDE:
       found['ssim'] = image_quality.ssim(images, targets, **options)
     if hole is not None:
-      missing = jnp.concatenate([hole > 0] * len(compared))
-      error = jnp.sum(jnp.abs(jnp.clip(images, -1, 1) - targets) * missing.astype(jnp.float32), axis=(1, 2, 3))
-      values = jnp.sum(missing, axis=(1, 2, 3), dtype=jnp.int32) * targets.shape[-1]
-      found['l1_hole'] = error / jnp.maximum(values, 1).astype(jnp.float32) / 2
+      found['l1_hole'] = image_quality.l1_hole(images, targets, jnp.concatenate([hole] * len(compared)))
     return {
       f'{name}{suffix}': part
       for name, value in found.items()
@@ -325,8 +322,8 @@ class Restoration(RestoresPictures, Reconstructs, TransformsPictures, Task):
       parts.append(np.asarray(self._restore(state, part))[: len(images) - i])
     return np.clip(np.concatenate(parts), -1, 1)
 
-  def sampling_protocol(self, state):
-    """Returns how images are remade."""
+  def remaking_protocol(self, state):
+    """Returns how images are made again."""
     return {'ema': state.networks['net'].averaged(self.options.eval.use_ema), 'images': 'restored'}
 
   # Pictures.

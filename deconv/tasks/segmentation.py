@@ -18,14 +18,14 @@ from deconv.models import SEGMENTERS, vgg_weights
 from deconv.objectives import segmentation as objectives
 from deconv.rng import noise_keys, stream
 from deconv.tasks import tiling
-from deconv.tasks.capabilities import PredictsClasses, TransformsPictures
+from deconv.tasks.capabilities import Looking, LooksAtImages, PredictsClasses, TransformsPictures
 from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, weights_of
 
 _SHOWN = 8  # rows of the pictures
 
 
-class Segmentation(PredictsClasses, TransformsPictures, Task):
+class Segmentation(LooksAtImages, PredictsClasses, TransformsPictures, Task):
   """Trains one network 'net'; a Task (deconv/tasks/task.py).
 
   Attributes:
@@ -103,6 +103,11 @@ class Segmentation(PredictsClasses, TransformsPictures, Task):
     """Logits (batch, h', w', classes) of images in [-1, 1], by the running statistics."""
     variables = state.networks['net'].evaluated(self.options.eval.use_ema)
     return self.eval_network.apply(variables, images, train=False)
+
+  def looking(self, state):
+    """See LooksAtImages: the whole network, its encoder first."""
+    variables = state.networks['net'].evaluated(self.options.eval.use_ema)
+    return Looking(lambda images: self.eval_network.apply(variables, images, train=False), variables)
 
   def margin(self):
     """Returns how many pixels a map is smaller than the image, on each of its sides."""

@@ -19,7 +19,7 @@ from deconv.objectives import elbo
 from deconv.objectives.likelihoods import LIKELIHOODS
 from deconv.objectives.regularizers import REGULARIZERS
 from deconv.rng import noise_keys, stream, streams
-from deconv.tasks.capabilities import Encodes, ScoresImages, TraversesLatents
+from deconv.tasks.capabilities import Encodes, Looking, LooksAtImages, Reconstructs, ScoresImages, TraversesLatents
 from deconv.tasks.generation import GeneratesFromLatents
 from deconv.tasks.state import NetworkState, State, compiled_fast
 from deconv.tasks.task import Task, weights_of
@@ -54,7 +54,7 @@ class Bound(NamedTuple):
     return {'neg_elbo': distortion + rate, 'distortion': distortion, 'rate': rate}
 
 
-class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
+class Vae(GeneratesFromLatents, TraversesLatents, Reconstructs, Encodes, LooksAtImages, ScoresImages, Task):
   """Trains one network 'vae' with params {'encoder', 'decoder'}; a Task (deconv/tasks/task.py).
 
   Attributes:
@@ -62,7 +62,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     decoder: Linen module, (batch, latent) -> (batch, h, w, outputs).
     likelihood: see deconv.objectives.likelihoods.
     regularizer: see deconv.objectives.regularizers; None = the importance-weighted bound of `objective.samples`.
-    latent: deconv.models.latent.Latent, standard normal.
+    latent, drawn: deconv.models.latent.Latent, standard normal; see GeneratesFromLatents.
     optimizer: optax transformation.
   """
 
@@ -78,6 +78,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     self.regularizer = self.make_regularizer()
     self.encoder, self.decoder = self.make_networks()
     self.latent = Latent(options.model.latent_size, 'normal')
+    self.drawn = self.latent.truncated(options.eval.truncation)
     self.optimizer = make_optimizer(1.0)
     self.forward_size = options.eval.batch_size
     self._reconstruct = jax.jit(self._reconstruction)
@@ -120,6 +121,11 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
       )
 
     return create(key)
+
+  def looking(self, state):
+    """See LooksAtImages: the encoder."""
+    variables = {'params': self._eval_params(state)['encoder']}
+    return Looking(lambda images: self.encoder.apply(variables, images), variables)
 
   def encode(self, params, inputs):
     """Images (batch, h, w, c) in [-1, 1] -> elbo.Posterior of (batch, latent)."""
@@ -303,7 +309,29 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
 
   def sampling_protocol(self, state):
     """Returns how samples are made."""
-    return {'ema': state.networks['vae'].averaged(self.options.eval.use_ema), 'images': 'means of p(x|z)'}
+    return {
+      'ema': state.networks['vae'].averaged(self.options.eval.use_ema),
+      'images': 'means of p(x|z)',
+      'truncation': self.drawn.truncation,
+    }
+
+  def remake(self, state, images, key):
+    """Returns the means of p(x|z), z the mean of q(z|x), of images uint8 (n, h, w, c): float32 in [-1, 1]; see
+    Reconstructs. The key is that of the binarisation."""
+    size, parts = min(self.forward_size, len(images)), []
+    batch = {'image': images}
+    batch.update(self.random_inputs(batch, key))  # of all images at once: no number depends on the batches
+    for i in range(0, len(images), size):
+      part = {name: np.resize(x[i : i + size], (size, *x.shape[1:])) for name, x in batch.items()}  # one compiled shape
+      parts.append(np.asarray(self._reconstruct(state, part)[1])[: len(images) - i])
+    return np.concatenate(parts)
+
+  def remaking_protocol(self, state):
+    """Returns how images are made again."""
+    return {
+      'ema': state.networks['vae'].averaged(self.options.eval.use_ema),
+      'images': 'means of p(x|z), z the mean of q(z|x)',
+    }
 
   def score_images(self, state, batch, key):
     """Returns {'neg_elbo': float32 (batch,)}, nats: how badly the model explains each image, an anomaly score."""
@@ -351,7 +379,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Encodes, ScoresImages, Task):
     Returns:
       float32 images (min(rows, latents) * columns, height, width, channels), a row per latent.
     """
-    start = self.latent.sample(stream(key, 'latent'), 1)[0] if start is None else start
+    start = self.drawn.sample(stream(key, 'latent'), 1)[0] if start is None else start
     rows = min(rows, self.latent.size)
     codes = np.tile(np.asarray(start, np.float32), (rows, columns, 1))
     codes[np.arange(rows), :, np.arange(rows)] = np.linspace(-reach, reach, columns)

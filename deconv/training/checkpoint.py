@@ -56,7 +56,7 @@ class Checkpoints:
           f"'{self.folder}' is to be the folder of the checkpoints and cannot be made "
           f'({error.strerror}): move what is there away, or choose another workdir'
         ) from error
-    self._policy = _NewestAndBest(options.keep, options.best_is, due)
+    self._policy = _NewestAndBest(options.keep, options.best_value, due)
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)  # it warns that a folder that is only to be read is only read
     try:
@@ -266,9 +266,9 @@ class _NewestAndBest(ocp.checkpoint_managers.PreservationPolicy):
     metrics: {step: number, or None}, filled by the owner.
   """
 
-  def __init__(self, keep, best_is, due):
+  def __init__(self, keep, best_value, due):
     self.metrics = {}
-    self._keep, self._sign, self._due = keep, 1 if best_is == 'max' else -1, due
+    self._keep, self._sign, self._due = keep, -1 if best_value == 'min' else 1, due
 
   def should_preserve(self, checkpoints, *, context):
     steps = [checkpoint.step for checkpoint in checkpoints]

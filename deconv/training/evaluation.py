@@ -1,5 +1,8 @@
 """Evaluation during a run: sums over the evaluation split, and what the evaluators of the config measure."""
 
+import time
+from typing import NamedTuple
+
 from absl import logging
 import jax
 import numpy as np
@@ -7,11 +10,28 @@ import numpy as np
 from deconv import data
 from deconv.evaluators import EVALUATORS
 from deconv.rng import stream
-from deconv.training import feature_networks
+from deconv.training import feature_networks, writers
 
 
 class Stopped(Exception):
   """The run was told to stop in the middle of an evaluation."""
+
+
+class Measured(NamedTuple):
+  """What an evaluation has found; all empty where nothing is measured.
+
+  Attributes:
+    metrics: {name: number}.
+    images: {name: uint8 picture}.
+    protocol: {name: what JSON can hold}.
+    seconds: {'eval': of the pass over the evaluation split, name of an evaluator: its}. Evaluators that share samples
+      or features find them made: the first one pays.
+  """
+
+  metrics: dict
+  images: dict
+  protocol: dict
+  seconds: dict
 
 
 def in_words(protocol):
@@ -48,40 +68,64 @@ class Evaluation:
     self._network = feature_networks.open_network(run.options) if looks else None
 
   def evaluate(self, state, step):
-    """Measures, writes one line with split 'eval' and the pictures, and returns (metrics, protocol).
+    """Measures, writes a line with split 'eval' and the pictures, and returns (metrics, protocol).
+
+    With `eval.interim_samples` the lines of split 'eval' are of so many samples from the first to the last step, and
+    so are the metrics that are returned: they can be compared with those of the steps before. At the last step there
+    is a line of split 'final' besides, of `eval.num_samples`, whose pictures and protocol are those of the run.
 
     Args:
       state: State on the devices.
       step: int.
     """
-    metrics, images, protocol = self.measure(state)
-    self._pictures.save(step, images)
-    if metrics:
-      self._writer.write(step, 'eval', metrics)
-      shown = '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
-      self._progress.say(f'step {step}: eval  {shown}')
-      self._progress.say(f'  protocol: {in_words({"seed": self._run.options.seed, **protocol})}')
-    return metrics, protocol
+    run, known = self._run, {}
+    interim = run.options.eval.interim
+    if interim is run.options.eval:
+      found = final = self._say(step, 'eval', self.measure(state))
+    else:
+      found = final = self._say(step, 'eval', self.measure(state, interim, known))
+      if step == run.total_steps:
+        final = self._say(step, 'final', self.measure(state, known=known))
+    self._pictures.save(step, final.images)
+    return found.metrics, final.protocol
 
-  def measure(self, state):
-    """Returns ({metric: number}, {name: uint8 picture}, protocol), all empty where nothing is measured.
+  def _say(self, step, split, found):
+    """Writes the line of an evaluation and says it; returns `found`."""
+    if found.metrics:
+      seconds = {f'{writers.SECONDS}{name}': value for name, value in found.seconds.items()}
+      self._writer.write(step, split, {**found.metrics, **seconds})
+      shown = '  '.join(f'{name} {value:.4g}' for name, value in found.metrics.items())
+      self._progress.say(f'step {step}: {split}  {shown}')
+      self._progress.say(f'  protocol: {in_words({"seed": self._run.options.seed, **found.protocol})}')
+      self._progress.say('  seconds: ' + ', '.join(f'{name} {value:.3g}' for name, value in found.seconds.items()))
+    return found
+
+  def measure(self, state, options=None, known=None):
+    """Returns Measured.
 
     Args:
       state: State on the devices.
+      options: EvalOptions of the evaluators; None = those of the run.
+      known: dict that keeps what does not depend on the number of samples, for another call with the same state.
     """
-    run = self._run
-    metrics, images, protocol = {}, {}, {}
+    run, known = self._run, {} if known is None else known
+    metrics, images, protocol, seconds = {}, {}, {}, {}
     batches = self._eval_batches()
     if batches is not None:
-      metrics.update(run.task.summarize(self._sums(state, batches)))
+      if 'eval' not in known:
+        began = time.perf_counter()
+        known['eval'] = run.task.summarize(self._sums(state, batches))
+        seconds['eval'] = time.perf_counter() - began
+      metrics.update(known['eval'])
       source = batches.source
       protocol.update(split=run.options.data.eval_split, n=len(source) - len(source.broken), **run.task.protocol(state))
     if run.parallel.process_index == 0:
-      numbers, images, extra = self._run_evaluators(state)
+      numbers, images, extra, times = self._run_evaluators(state, options or run.options.eval, known)
       metrics.update(numbers)
+      seconds.update(times)
       if extra:
         protocol['samples'] = {'split': run.options.data.split, **extra}
-    return metrics, images, protocol
+    return Measured(metrics, images, protocol, seconds)
 
   def score_images(self, state):
     """Returns one row per image of the evaluation split, {name: array (n,)}, and its source; both None without a split.
@@ -103,13 +147,13 @@ class Evaluation:
       rows.append({name: value[batch['weight'] > 0] for name, value in row.items()})
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}, batches.source
 
-  def _run_evaluators(self, state):
-    """The (numbers, pictures, protocol) of all evaluators together.
+  def _run_evaluators(self, state, options, known):
+    """The Measured of all evaluators together.
 
     They share one protocol, as long as they agree in what they call the same; one that does not has its own in there.
     """
     run = self._run
-    metrics, images, protocol = {}, {}, {}
+    metrics, images, protocol, seconds = {}, {}, {}, {}
     local, key = run.parallel.local_state(state), stream(self._key, 'samples')
     for name in run.options.eval.evaluators:
       evaluator = EVALUATORS[name]
@@ -118,18 +162,26 @@ class Evaluation:
         continue
       self._check_stop()
       try:
-        network = (self._network,) if evaluator.looks else ()
-        numbers, pictures, extra = evaluator.measure(run.task, local, source, key, run.options.eval, *network)
+        if ('evaluator', name) not in known:
+          began = time.perf_counter()
+          network = (self._network,) if evaluator.looks else ()
+          found = evaluator.measure(run.task, local, source, key, options, *network)
+          seconds[name] = time.perf_counter() - began
+          if not evaluator.counts_samples:
+            known['evaluator', name] = found
+        else:
+          found = known['evaluator', name]
       except Exception as error:  # whatever an image or a library has against it: the trained state is worth more
         reason = ' '.join(f'{type(error).__name__}: {error}'.split())
         logging.warning("the evaluator '%s' could not measure: %s", name, reason)
         protocol.setdefault('not_measured', {})[name] = reason
         continue
+      numbers, pictures, extra = found
       metrics.update(numbers)
       images.update(pictures)
       agrees = all(protocol.get(field, value) == value for field, value in extra.items())
       protocol.update(extra if agrees else {name: extra})
-    return metrics, images, protocol
+    return Measured(metrics, images, protocol, seconds)
 
   def _sums(self, state, batches):
     """Sums over a whole pass. They are additive, so only their last addition, in 64 bits, happens on the host: counts

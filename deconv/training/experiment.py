@@ -9,11 +9,12 @@ import numpy as np
 
 from deconv import data
 from deconv.errors import UserError, did_you_mean
-from deconv.evaluators import EVALUATORS
+from deconv.evaluators import EVALUATORS, judged
 from deconv.options import Experiment
 from deconv.options.options import default
 from deconv.rng import stream
 from deconv.tasks import TASKS
+from deconv.tasks.capabilities import MakesImages
 from deconv.training import generated, optimizers
 from deconv.training import parallel as parallel_lib
 from deconv.training.building import build_task
@@ -164,6 +165,8 @@ def check_evaluators(options, task):
         f'{", ".join(EVALUATORS)}'
       )
     needs = EVALUATORS[name].needs
+    if needs is MakesImages:  # which ones is a field
+      needs = judged.of_judged(options.eval)
     if isinstance(task, type) and not issubclass(task, needs):
       can = [other for other, evaluator in EVALUATORS.items() if issubclass(task, evaluator.needs)]
       raise UserError(

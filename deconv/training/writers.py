@@ -19,6 +19,16 @@ import rich.text
 from deconv import atomic_files
 from deconv.errors import UserError
 
+# What a clock says in the lines of metrics.jsonl: no two runs have it in common. `seconds_` begins what an evaluation
+# took: `seconds_eval` the pass over the evaluation split, `seconds_NAME` an evaluator.
+TIMES = ('images_per_second', 'data_wait')
+SECONDS = 'seconds_'
+
+
+def is_time(name):
+  """Whether a number of metrics.jsonl comes from a clock."""
+  return name in TIMES or name.startswith(SECONDS)
+
 
 class MetricWriter:
   """Appends to metrics.jsonl (the truth: one JSON object a line) and, if wanted, to TensorBoard event files."""
@@ -53,7 +63,7 @@ class MetricWriter:
 
     Args:
       step: int, steps done.
-      split: 'train' or 'eval'.
+      split: 'train', 'eval', or 'final': an evaluation at the end with more samples than those before.
       numbers: {name: number}; what is not finite becomes null, since JSON has no nan.
     """
     if not self._file:
@@ -167,22 +177,22 @@ def _is_up_to(line, step, evaluated):
     return False
   try:
     line = json.loads(line)
-    return line['step'] <= step and (evaluated or line['step'] < step or line['split'] != 'eval')
+    return line['step'] <= step and (evaluated or line['step'] < step or line['split'] == 'train')
   except (ValueError, KeyError, TypeError):
     return False
 
 
-def evaluations(path):
-  """Returns {step: {name: number}} of the evaluations in a metrics file; {} where there is none."""
+def evaluations(path, split='eval'):
+  """Returns {step: {name: number}} of the evaluations in a metrics file, times left out; {} where there is none."""
   try:
     with open(path, encoding='utf-8') as file:
       lines = [json.loads(line) for line in file if line.endswith('\n')]
   except FileNotFoundError:
     return {}
   return {
-    line['step']: {name: value for name, value in line.items() if name not in ('step', 'split')}
+    line['step']: {name: value for name, value in line.items() if name not in ('step', 'split') and not is_time(name)}
     for line in lines
-    if line['split'] == 'eval'
+    if line['split'] == split
   }
 
 

@@ -76,6 +76,7 @@ def test_numbers_are_those_of_the_metrics(source):
     'source': 'blurred',
     'split': 'train',
     'fingerprint': source.fingerprint(),
+    'judged': 'samples',
     'ema': True,
     'step': 4,
     'seed': 0,
@@ -226,17 +227,38 @@ class Restorer(Reconstructs):
   def remake(self, state, images, key):
     return images.astype(np.float32) / 255 - 1
 
-  def sampling_protocol(self, state):
+  def remaking_protocol(self, state):
     return {'ema': False}
 
 
-def test_a_task_without_samples_makes_held_out_images_again(source, monkeypatch):
-  held_out = blurred(200, 3)
+def test_images_made_again_are_judged_where_the_field_says_so(source, monkeypatch):
+  held_out, given = blurred(200, 3), options(judged='reconstructions')
   monkeypatch.setattr(data, 'open_source', lambda given, split: source_of(held_out))
-  found = judged.judge(Restorer(), make_state(), source, KEY, options(), features.pixels())
+  found = judged.judge(Restorer(), make_state(), source, KEY, given, features.pixels())
   assert found.protocol['n_fake'] == 200 and found.protocol['made_of'] == 'test'
+  assert found.protocol['judged'] == 'reconstructions' and found.protocol['ema'] is False
   np.testing.assert_allclose(found.moments.mean, held_out.reshape(200, -1).mean(0) / 255 / 2, atol=0.01)
-  images = judged.Images(Restorer(), make_state(), source, KEY, options()).at([3, 0])
+  images = judged.Images(Restorer(), make_state(), source, KEY, given).at([3, 0])
   np.testing.assert_allclose(images.reshape(2, -1) / 255, found.features[[3, 0]], atol=1e-6)
   with pytest.raises(UserError, match='set data.eval_split'):
-    judged.judge(Restorer(), make_state(), source_of(held_out, eval_split=''), KEY, options(), features.pixels())
+    judged.judge(Restorer(), make_state(), source_of(held_out, eval_split=''), KEY, given, features.pixels())
+  for task, wrong in ((Restorer(), options()), (Copier(held_out), given)):
+    with pytest.raises(UserError, match=f"eval.judged='{wrong.judged}' needs a task that"):
+      judged.judge(task, make_state(), source, KEY, wrong, features.pixels())
+
+
+class Both(Restorer, Copier):
+  """Samples, and gives images back."""
+
+
+def test_a_task_that_can_do_both_is_judged_by_either(source, monkeypatch):
+  held_out = blurred(200, 3)
+  monkeypatch.setattr(data, 'open_source', lambda given, split: source_of(held_out))
+  task, state = Both(blurred(300, 1), truncation=0.5), make_state()
+  samples, again = (
+    fid.measure(task, state, source, KEY, options(judged=name), features.pixels())
+    for name in ('samples', 'reconstructions')
+  )
+  assert samples[0]['pixels_fid'] != again[0]['pixels_fid']
+  assert samples[2]['judged'] == 'samples' and samples[2]['truncation'] == 0.5 and 'made_of' not in samples[2]
+  assert again[2]['judged'] == 'reconstructions' and again[2]['made_of'] == 'test' and 'truncation' not in again[2]

@@ -87,6 +87,31 @@ def test_a_field_of_one_metric_does_not_concern_another(tmp_path):
       compare.check_alike(runs, metrics=metrics)
 
 
+def test_an_older_stamp_is_one_without_truncation(tmp_path):
+  old, new, cut = (
+    compare.read(run(tmp_path / name, {'fid': 1.0}, **stamp))
+    for name, stamp in (('a', {}), ('b', {'truncation': 0.0}), ('c', {'truncation': 0.7}))
+  )
+  compare.check_alike([old, new])
+  for runs in ([old, cut], [cut, old], [new, cut]):
+    with pytest.raises(UserError, match=r'differ in truncation \('):
+      compare.check_alike(runs)
+
+
+def test_the_protocol_of_the_task_concerns_its_own_numbers(tmp_path, capsys):
+  """Accuracy on 100 images is no accuracy on 200; the FID, of samples, is the same there."""
+  folders = [run(tmp_path / name, {'fid': 1.0, 'accuracy': 0.9}, width=len(name)) for name in ('a', 'bb')]
+  path = tmp_path / 'a' / 'evaluation' / '00000100.json'
+  report = json.loads(path.read_text())
+  report['protocol']['n'] = 100
+  path.write_text(json.dumps(report))
+  compare.main([*folders, '--metric=fid'])
+  assert 'evaluated' not in capsys.readouterr().out
+  with pytest.raises(SystemExit):
+    compare.main([*folders, '--metric=fid,accuracy'])
+  assert 'differ in evaluated (n None and 100' in capsys.readouterr().err.replace('n 100 and None', 'n None and 100')
+
+
 def test_versions_and_what_some_tasks_have_not(tmp_path, capsys):
   one = run(tmp_path / 'a', {'fid': 1.0}, batch_stats='running')
   compare.main([one, run(tmp_path / 'b', {'fid': 2.0}, width=64)])  # a VAE has no batch norm

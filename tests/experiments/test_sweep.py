@@ -9,14 +9,17 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 from PIL import Image
 import pytest
 
 from deconv import plots
+from deconv.configs.sweeps import gan_upsampling
 from deconv.data.rendered import scenes
 from deconv.errors import UserError
-from deconv.experiments import command, sweep
+from deconv.experiments import command, compare, sweep
+from deconv.training.experiment import prepare
 
 ROOT = pathlib.Path(__file__).parents[2]
 SWEEPS = sorted((ROOT / 'configs' / 'sweeps').glob('*.py'))
@@ -54,6 +57,7 @@ def test_every_sweep_fits_its_configs(path):
     for label in found['variants']:
       run = sweep.Run(found, 'out', experiment, label, 7)
       command.check_fields(run.config, run.overrides)
+      assert set(found['despite']) <= set(compare.STAMP)
       assert '--config.seed=7' in run.overrides
 
 
@@ -71,6 +75,16 @@ def test_the_last_evaluation_and_the_median_speed_are_read(tmp_path):
   assert found == {'miou': 0.8, 'step': 40, 'milliseconds': pytest.approx(1000 * 16 / 200), 'parameters': 1234567}
   with pytest.raises(UserError, match="has no 'mIoU'"):
     run.read({'mIoU': 'mIoU'})
+
+
+@pytest.mark.usefixtures('no_networks')
+def test_the_numbers_are_those_of_all_samples(tmp_path):
+  write_run(tmp_path / 'run', 0.6, [50])
+  with open(tmp_path / 'run' / 'metrics.jsonl', 'a') as file:
+    file.write(json.dumps({'step': 40, 'split': 'final', 'miou': 0.7, 'seconds_eval': 1.5}) + '\n')
+  found = sweep.measured(str(tmp_path / 'run'))
+  assert found['metrics'] == {'miou': 0.7} and found['step'] == 40
+  assert {step: numbers['miou'] for step, numbers in found['history'].items()} == {20: 0.1, 40: 0.6}
 
 
 @pytest.mark.usefixtures('no_networks')
@@ -121,6 +135,30 @@ def test_report_has_what_is_there(tmp_path, capsys):
   assert sweep.main(arguments) == 0
   assert '| SegNet | 0.700 |' in capsys.readouterr().out
   assert list(json.loads((tmp_path / 'results.json').read_text())['scenes']) == ['SegNet']
+
+
+@pytest.mark.usefixtures('no_networks')
+def test_unlike_rows_do_not_stand_in_one_table(tmp_path, capsys):
+  """The refusal is that of experiments.compare; each of the sweep's experiments is a table of its own."""
+  arguments = [f'--sweep={DECODERS}', f'--out={tmp_path}', '--report']
+  for name, label, n in (('scenes', 'SegNet', 500), ('scenes', 'U-Net', 400), ('digit_scenes', 'U-Net', 297)):
+    folder = tmp_path / name / label / '0'
+    write_run(folder, 0.5, [10])
+    about = json.loads((folder / 'run.json').read_text())
+    about |= {'versions': {'jax': '1'}, 'evaluation': {'step': 40, 'protocol': {'split': 'test', 'n': n}}}
+    (folder / 'run.json').write_text(json.dumps(about))
+  with pytest.raises(UserError, match=r'differ in evaluated \(n 500 and 400 in .*U-Net/0\).*--despite=evaluated'):
+    sweep.main(arguments)
+  assert not (tmp_path / 'tables.md').exists() and '| SegNet' not in capsys.readouterr().out
+  assert sweep.main([*arguments, '--despite=evaluated']) == 0
+  assert '| SegNet | 0.500 |' in capsys.readouterr().out
+  with pytest.raises(UserError, match='a protocol has no field .evaluate.'):
+    sweep.main([*arguments, '--despite=evaluate'])
+  (tmp_path / 'knows.py').write_text(
+    'from deconv.configs.sweeps import segmentation_decoders\n'
+    'SWEEP = {**segmentation_decoders.SWEEP, "despite": ("evaluated",)}\n'
+  )
+  assert sweep.main([f'--sweep={tmp_path}/knows.py', *arguments[1:]]) == 0
 
 
 def test_a_run_that_fails_ends_the_sweep(tmp_path, capsys, monkeypatch):
@@ -202,6 +240,24 @@ def test_a_signal_lets_the_runs_save_and_starts_no_more(tmp_path):
   assert process.wait(60) == signal.SIGINT
   assert sorted(path.name for path in tmp_path.glob('*.saved')) == ['run0.saved', 'run1.saved']
   assert len(list(tmp_path.glob('*.started'))) == 2
+
+
+@pytest.mark.parametrize('kind', gan_upsampling.KINDS)
+def test_every_kind_of_upsampling_trains_three_steps(kind):
+  """The runs of the sweep gan_upsampling, much smaller: one doubling, of other digits."""
+  run = sweep.Run({'common': {}, **gan_upsampling.SWEEP}, 'out', 'digits', kind, 3)
+  tiny = {'data.source': 'digits', 'data.image_size': 8, 'model.width': 2, 'model.latent_size': 4, 'train.steps': 3}
+  config = command.check_fields(run.config, [*run.overrides, *(f'--config.{name}={x}' for name, x in tiny.items())])
+  prepared = prepare(config)
+  task = prepared.task
+  assert config.model.upsample == kind and config.eval.features == 'lenet'
+  state = task.init(prepared.key, prepared.batches.at(0))
+  first, step = state.networks['gen'].params, jax.jit(task.train_step)
+  for i in range(3):
+    batch = {name: x[:8] for name, x in prepared.batches.at(i).items()}
+    state, scalars = step(state, batch, jax.random.key(i))
+  assert all(np.isfinite(value) for value in scalars.values())
+  jax.tree.map(lambda a, b: np.testing.assert_(np.abs(a - b).max() > 0), first, state.networks['gen'].params)
 
 
 def test_a_short_run_makes_table_and_picture(tmp_path, capsys):

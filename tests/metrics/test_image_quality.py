@@ -201,3 +201,17 @@ def test_mistakes():
 def test_protocol_says_what_was_done():
   words = image_quality.protocol('y', 3, 'clipped')['psnr_is']
   assert 'luminance' in words and '3 pixels shaved' in words and 'not rounded' in words
+
+
+def test_quality_in_a_hole_by_hand():
+  targets = signed(np.full((2, 4, 4, 3), 100.0))
+  hole = np.zeros((2, 4, 4, 1), np.float32)
+  hole[0, 1:3, 1:3] = 1
+  images = targets + np.where(hole > 0, 51 / 127.5, 1.0)  # outside of the hole nothing counts
+  np.testing.assert_allclose(image_quality.l1_hole(images, targets, hole), [0.2, 0], atol=1e-6)
+  np.testing.assert_allclose(image_quality.psnr_hole(images, targets, hole), [20 * np.log10(5), 100], rtol=1e-5)
+  whole = np.ones_like(hole)
+  other = jnp.clip(images + jax.random.normal(jax.random.key(0), images.shape), -2, 2)
+  np.testing.assert_allclose(
+    image_quality.psnr_hole(other, targets, whole), image_quality.psnr(other, targets), rtol=1e-5
+  )

@@ -70,6 +70,15 @@ def test_codes_have_their_place():
   assert categorical == [] and rest.shape == (1, 2)
 
 
+def test_what_a_search_may_change_and_how_far():
+  latent = Latent(2 + 5 + 1 + 3, 'normal', 3, (3, 2), 1)
+  np.testing.assert_array_equal(latent.moves, [True] * 2 + [False] * 5 + [True] + [False] * 3)
+  z = np.array([[2.0, -3.0, 0, 1, 0, 1, 0, 1.5, 0, 0, 1]], np.float32)
+  np.testing.assert_array_equal(latent.within(z), [[2.0, -3.0, 0, 1, 0, 1, 0, 1.0, 0, 0, 1]])
+  np.testing.assert_array_equal(Latent(2, 'uniform').within(z[:, :2]), [[1.0, -1.0]])
+  assert Latent(2, 'uniform').moves.all()
+
+
 class Normed(nn.Module):
   """A norm by class alone."""
 

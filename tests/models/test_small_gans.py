@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from deconv.errors import UserError
 from deconv.models import MODELS
@@ -143,6 +144,25 @@ def test_latents_have_their_distribution():
   assert uniform.shape == (400, 50) and uniform.min() >= -1 and uniform.max() <= 1
   np.testing.assert_allclose([uniform.mean(), uniform.var()], [0, 1 / 3], atol=0.02)
   np.testing.assert_allclose([normal.mean(), normal.var()], [0, 1], atol=0.04)
+
+
+def test_truncated_latents_have_the_distribution_of_those_drawn_again():
+  drawn = np.asarray(Latent(50, 'normal').truncated(0.7).sample(KEY, 400)).ravel()
+  assert np.abs(drawn).max() <= 0.7
+  assert stats.kstest(drawn, stats.truncnorm(-0.7, 0.7).cdf).pvalue > 0.01
+  assert stats.kstest(drawn, stats.uniform(-0.7, 1.4).cdf).pvalue < 1e-4  # the test can tell them apart
+  drawn = np.asarray(Latent(50, 'uniform').truncated(0.25).sample(KEY, 400)).ravel()
+  assert stats.kstest(drawn, stats.uniform(-0.25, 0.5).cdf).pvalue > 0.01
+  with pytest.raises(UserError, match='eval.truncation=1 has no effect on .* uniform'):
+    Latent(5, 'uniform').truncated(1.0)
+
+
+def test_truncation_leaves_codes_and_labels_alone():
+  latent = Latent(4 + 5 + 3, 'normal', 3, (3,), 2)
+  whole, cut = (np.asarray(x.sample(KEY, 300)) for x in (latent, latent.truncated(0.1)))
+  np.testing.assert_array_equal(cut[:, 4:], whole[:, 4:])
+  assert np.abs(cut[:, :4]).max() <= 0.1 < np.abs(cut[:, 7:9]).max()
+  np.testing.assert_array_equal(latent.truncated(0.0).sample(KEY, 300), whole)
 
 
 def test_interpolation():

@@ -35,6 +35,19 @@ def test_by_hand(name, gen):
   np.testing.assert_allclose(OBJECTIVES[name].disc(real, logits), expected, rtol=1e-6)
 
 
+def test_priors_by_hand():
+  logits, means = jnp.array([0.0, math.log(3), -math.log(3), 200.0]), (0.5, -1.0)
+  expected = [-LOG2, math.log(1 / 4), math.log(3 / 4), -200.0]  # log(1 - D), also where D rounds to 1
+  for name in ('non_saturating', 'minimax'):
+    np.testing.assert_allclose(OBJECTIVES[name].prior(logits, means), expected, rtol=1e-6)
+    np.testing.assert_allclose(OBJECTIVES[name].smoothed(0.1).prior(logits, means), expected, rtol=1e-6)
+  for name in ('wasserstein', 'hinge'):
+    np.testing.assert_allclose(OBJECTIVES[name].prior(logits, means), -logits)
+  np.testing.assert_allclose(OBJECTIVES['lsgan'].prior(logits, means), 0.5 * (logits - 1) ** 2)
+  # The reals are their mean: (C~(x) + 1)^2 with C~(x) = 0.5 + 1, (C~(G(z)) - 1)^2 with C~(G(z)) = l - 0.5.
+  np.testing.assert_allclose(OBJECTIVES['ralsgan'].prior(logits, means), (logits - 1.5) ** 2 + 2.5**2, rtol=1e-6)
+
+
 PLAIN = ['non_saturating', 'minimax']
 
 

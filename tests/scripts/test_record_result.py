@@ -78,6 +78,12 @@ def test_a_later_evaluation_stands_in_place_of_the_last(tmp_path):
   result = record_result.record([folder])
   assert result['rows'][0]['values']['miou'] == 0.55 and result['rows'][0]['values']['nll'] == 80.0
   assert result['protocol'] == {'split': 'test', 'n': 500, 'importance_samples': 500}
+  completed = {'metrics': {'completion_l1_hole': 0.1}, 'protocol': {'completed': 64}}
+  (tmp_path / 'a' / 'completion').mkdir()
+  (tmp_path / 'a' / 'completion' / '00000040.json').write_text(json.dumps(completed))
+  result = record_result.record([folder])
+  assert result['rows'][0]['values']['completion_l1_hole'] == 0.1 and result['rows'][0]['values']['miou'] == 0.55
+  assert result['protocol']['completion'] == {'completed': 64} and result['protocol']['n'] == 500
 
 
 @pytest.mark.usefixtures('no_networks')

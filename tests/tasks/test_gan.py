@@ -329,7 +329,12 @@ def test_sampling_options_choose_parameters_and_statistics(trained):
   for use_ema in (True, False):
     for stats in ('running', 'batch'):
       other = dcgan_task(ema_decay=0.9, use_ema=use_ema, batch_stats=stats)
-      assert other.sampling_protocol(state) == {'ema': use_ema, 'batch_stats': stats, 'sample_batch_size': 256}
+      assert other.sampling_protocol(state) == {
+        'ema': use_ema,
+        'batch_stats': stats,
+        'sample_batch_size': 256,
+        'truncation': 0,
+      }
       outputs[use_ema, stats] = other.generate(state, latents)
       gen = state.networks['gen']
       variables = gen.ema if use_ema else gen.variables
@@ -337,6 +342,35 @@ def test_sampling_options_choose_parameters_and_statistics(trained):
       np.testing.assert_allclose(outputs[use_ema, stats], expected, atol=1e-5)
   values = list(outputs.values())
   assert all(np.abs(a - b).max() > 1e-4 for i, a in enumerate(values) for b in values[:i])
+
+
+def test_an_image_of_a_search_depends_on_its_latent_alone(trained):
+  _, state, _ = trained
+  latents = dcgan_task().latent.sample(KEY, 4)
+  running = dcgan_task(ema_decay=0.9).generate(state, latents)
+  for stats in ('running', 'batch', 'standing'):
+    task = dcgan_task(ema_decay=0.9, batch_stats=stats)
+    settled = task.settled(state)
+    four, one = (task.image_of_each(settled, part) for part in (latents, latents[1:2]))
+    np.testing.assert_allclose(one[0], four[1], atol=1e-6)
+    np.testing.assert_allclose(four, task.generate(state, latents) if stats == 'standing' else running, atol=1e-6)
+    judged = task.prior(settled, four, None)
+    np.testing.assert_allclose(judged[1:2], task.prior(settled, one, None), atol=1e-6)
+
+
+def test_truncation_is_of_samples_and_not_of_the_training(trained):
+  task, state, _ = trained
+  cut = dcgan_task(ema_decay=0.9, truncation=0.1)
+  latents = cut.drawn.sample(stream(KEY, 'latent'), 5)
+  assert np.abs(latents).max() <= 0.1
+  np.testing.assert_allclose(cut.sample(state, KEY, 5), task.generate(state, latents), atol=1e-6)
+  ends = cut.interpolate(state, KEY, 2, 2)
+  np.testing.assert_allclose(ends, task.generate(state, cut.drawn.sample(stream(KEY, 'latent'), 4)), atol=1e-6)
+  assert cut.sampling_protocol(state)['truncation'] == 0.1
+  batch = {'image': np.zeros((5, 8, 8, 1), np.uint8)}
+  assert np.abs(cut.random_inputs(batch, KEY)['latent']).max() > 0.5
+  with pytest.raises(UserError, match='eval.truncation=2 has no effect'):
+    dcgan_task(truncation=2.0)
 
 
 def test_grid_has_fixed_latents(trained, images):

@@ -232,15 +232,16 @@ def test_the_average_begins_after_its_start():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), gen.ema['params'], expected)
 
 
-def test_standing_statistics_are_those_of_many_batches():
+@pytest.mark.parametrize('truncation', [0.0, 0.3])
+def test_standing_statistics_are_those_of_many_batches(truncation):
   sections = {'model': {**CONV, 'gen_spectral_norm': False, 'disc_spectral_norm': False}, 'data': {'image_size': 8}}
-  options = make_options(**sections, eval={'batch_stats': 'standing', 'standing_batches': 3, 'batch_size': 5})
-  task = build(options)
+  evaluation = {'batch_stats': 'standing', 'standing_batches': 3, 'batch_size': 5, 'truncation': truncation}
+  task = build(make_options(**sections, eval=evaluation))
   state = task.init(KEY, images(size=8))
   z = task.latent.sample(KEY, 4)
   means = []
   for key in jax.random.split(jax.random.key(0), 3):
-    x = task.latent.sample(key, 5) @ state.networks['gen'].params['project']['kernel']
+    x = task.drawn.sample(key, 5) @ state.networks['gen'].params['project']['kernel']
     x = np.asarray(x).reshape(-1, 4)
     means.append((x.mean(0), x.var(0)))
   stats = task._with_standing(state).networks['gen'].batch_stats['norm_0']

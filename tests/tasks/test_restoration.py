@@ -347,4 +347,4 @@ def test_images_made_again_do_not_depend_on_the_batches():
   np.testing.assert_allclose(whole, np.clip(outputs, -1, 1), atol=1e-4)
   assert whole.shape == images.shape and whole.dtype == np.float32 and np.ptp(whole) > 0.1
   np.testing.assert_allclose(few.remake(state, images, KEY), whole, atol=1e-5)
-  assert isinstance(task, Reconstructs) and task.sampling_protocol(state) == {'ema': False, 'images': 'restored'}
+  assert isinstance(task, Reconstructs) and task.remaking_protocol(state) == {'ema': False, 'images': 'restored'}

@@ -16,6 +16,7 @@ from deconv.options import Experiment, ParallelOptions
 from deconv.options.objectives.vae import VaeObjective
 from deconv.rng import stream, streams
 from deconv.tasks import TASKS
+from deconv.tasks.capabilities import Reconstructs
 from deconv.tasks.vae import Vae
 from deconv.training.parallel import Parallel
 
@@ -418,8 +419,27 @@ def test_averaged_parameters_are_an_option(trained):
   other = make_task(eval={'use_ema': False})
   assert np.abs(task.sample(state, KEY, 4) - other.sample(state, KEY, 4)).max() > 1e-4
   assert task.protocol(state)['ema'] and not other.protocol(state)['ema']
-  assert task.sampling_protocol(state) == {'ema': True, 'images': 'means of p(x|z)'}
-  assert other.sampling_protocol(state) == {'ema': False, 'images': 'means of p(x|z)'}
+  assert task.sampling_protocol(state) == {'ema': True, 'images': 'means of p(x|z)', 'truncation': 0}
+  assert other.sampling_protocol(state) == {'ema': False, 'images': 'means of p(x|z)', 'truncation': 0}
+
+
+def test_images_made_again_are_the_reconstructions(trained):
+  """Seven images in batches of three, of the same noise whatever the size of a batch."""
+  task, state, _ = trained
+  few = make_task(eval={'batch_size': 3})
+  found = few.remake(state, IMAGES[:7], KEY)
+  pairs = task.reconstruct(state, IMAGES[:7], KEY).reshape(7, 2, 4, 4, 1)
+  np.testing.assert_allclose(found, pairs[:, 1], atol=1e-6)
+  assert found.dtype == np.float32 and np.abs(found - pairs[:, 0]).max() > 0.1
+  assert isinstance(task, Reconstructs) and 'truncation' not in task.remaking_protocol(state)
+
+
+def test_truncated_samples(trained):
+  task, state, _ = trained
+  cut = make_task(eval={'truncation': 0.5})
+  latents = np.asarray(cut.drawn.sample(stream(KEY, 'latent'), 20))
+  assert np.abs(latents).max() <= 0.5 and cut.sampling_protocol(state)['truncation'] == 0.5
+  np.testing.assert_allclose(cut.sample(state, KEY, 20), task.generate(state, latents), atol=1e-6)
 
 
 def test_without_an_average_the_protocols_say_so():

@@ -62,6 +62,12 @@ def test_keeps_the_newest_and_the_best(tmp_path):
         checkpoints.note_metrics({step: {'other': 1.0} if value is None else {'coverage': value, 'other': 1.0}})
       checkpoints.wait()
       assert checkpoints.steps() == expected
+  with Checkpoints(tmp_path / 'fid', CheckpointOptions(0, 1, 'lenet_fid')) as checkpoints:  # the smallest by itself
+    for step, value in {1: 9.0, 2: 3.0, 3: 30.0, 4: 4.0}.items():
+      checkpoints.save(step, make_state(step), {})
+      checkpoints.note_metrics({step: {'lenet_fid': value}})
+    checkpoints.wait()
+    assert checkpoints.steps() == [2, 4]
   # After a restart the owner tells it.
   with Checkpoints(tmp_path / 'max', CheckpointOptions(0, 2, 'coverage', 'max')) as checkpoints:
     checkpoints.note_metrics({step: {'coverage': value} for step, value in values.items()})

@@ -113,6 +113,18 @@ def test_an_evaluator_that_does_not_fit(task, model, evaluators, sentence):
     experiment.check_evaluators(Experiment.from_config(config), TASKS[task])
 
 
+def test_what_is_judged_decides_which_tasks_fit():
+  config = base.get_config(model='vae_mlp', task='vae')
+  config.eval.evaluators, config.eval.features, config.eval.judged = ('kid',), 'pixels', 'reconstructions'
+  experiment.check_evaluators(Experiment.from_config(config), TASKS['vae'])
+  with pytest.raises(UserError, match="'kid', which needs a task that is Reconstructs"):
+    experiment.check_evaluators(Experiment.from_config(config), TASKS['gan'])
+  config = base.get_config(model='dcgan')
+  config.eval.judged = 'reconstructions'
+  with pytest.raises(UserError, match='eval.judged=reconstructions has no effect in a run of this task'):
+    Experiment.from_config(config)
+
+
 def test_a_vae_may_be_judged_by_what_judges_a_gan():
   config = base.get_config(model='vae_mlp', task='vae')
   config.eval.evaluators = ('neighbours', 'coverage', 'disentanglement')

@@ -14,10 +14,9 @@ from deconv.options import TrainOptions
 from deconv.training import evaluation, experiment, loop, pictures
 from deconv.training.checkpoint import Checkpoints
 from deconv.training.finite import NonFiniteError
+from deconv.training.writers import is_time
 from tests.data.pictures import numbered, write_folder
 from tests.training import tiny
-
-TIMES = ('images_per_second', 'data_wait')
 
 
 def train(folder, **overrides):
@@ -28,7 +27,7 @@ def train(folder, **overrides):
 def lines(folder):
   """The lines of metrics.jsonl without what no clock repeats."""
   with open(os.path.join(folder, 'metrics.jsonl')) as file:
-    return [{name: value for name, value in json.loads(line).items() if name not in TIMES} for line in file]
+    return [{name: value for name, value in json.loads(line).items() if not is_time(name)} for line in file]
 
 
 def read(folder, name):
@@ -367,7 +366,7 @@ def test_a_stop_at_an_evaluation_keeps_the_best_checkpoint(tmp_path, monkeypatch
 
 
 def test_a_best_metric_that_no_evaluation_gives_is_named(tmp_path, caplog):
-  train(tmp_path, checkpoint__best_metric='eror', train__steps=2)
+  train(tmp_path, checkpoint__best_metric='eror', checkpoint__best_is='min', train__steps=2)
   assert "checkpoint.best_metric='eror' is no metric of the evaluation of step 2, which has: error" in caplog.text
 
 

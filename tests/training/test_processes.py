@@ -13,8 +13,9 @@ import time
 
 import pytest
 
+from deconv.training.writers import is_time
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TIMES = ('images_per_second', 'data_wait')
 
 
 def start(workdir, overrides=None, sleep=0.0, distributed='', env=None):
@@ -47,7 +48,7 @@ def finish(process, timeout=120, status=0):
 def lines(folder, times=False):
   with open(folder / 'metrics.jsonl') as file:
     found = [json.loads(line) for line in file]
-  return [{name: value for name, value in line.items() if times or name not in TIMES} for line in found]
+  return [{name: value for name, value in line.items() if times or not is_time(name)} for line in found]
 
 
 def wait_for_step(process, folder, step, timeout=120):
