@@ -1,5 +1,8 @@
 """The section data."""
 
+import dataclasses
+import os
+
 import pytest
 
 from deconv.errors import UserError
@@ -40,3 +43,9 @@ def test_values_that_mean_nothing(field, value):
 def test_two_ways_to_crop():
   with pytest.raises(UserError, match='data.crop=8 cuts the image and data.fit=pad keeps all of it'):
     DataOptions(crop=8, fit='pad')
+
+
+def test_the_evaluation_split_may_lie_elsewhere():
+  options = DataOptions(source='folder', path='~/a', eval_path='~/b', eval_split='all')
+  assert options.held_out.path == options.eval_path == os.path.expanduser('~/b')
+  assert dataclasses.replace(options, eval_path='').held_out.path == os.path.expanduser('~/a')
