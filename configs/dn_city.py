@@ -11,41 +11,9 @@ Cost: an hour on two cores, estimated.
 Not run.
 """
 
-from deconv.configs import base
+from deconv.configs import dn_fruit
 
 
 def get_config(variant=''):
   """Returns the config."""
-  config = base.get_config(model='deconvolutional_network', task='sparse_coding')
-  config.data.source = 'folder'
-  config.data.image_size = 100
-  config.data.eval_split = 'train'
-  config.model.maps = (100,)
-  config.model.kernel_sizes = (11,)
-  config.model.connectivity = ('full',)
-  config.objective.num_images = 10
-  config.objective.data_weight = (1.0,)
-  config.objective.inference = 'fista'
-  config.objective.iterations = 20
-  config.objective.repeats = 5
-  config.train.batch_size = 10
-  config.train.steps = 100
-  config.checkpoint.every = 25
-  config.samples.every = 25
-  config.samples.first = 5
-  config.log.every = 5
-  config.eval.batch_size = 10
-  return base.finish(
-    config,
-    variant,
-    smoke={
-      'data.source': 'digits',
-      'data.path': '',
-      'data.eval_split': 'test',
-      'data.per_class': 1,
-      'data.image_size': 16,
-      'model.maps': (4,),
-      'model.kernel_sizes': (5,),
-      'objective.iterations': 5,
-    },
-  )
+  return dn_fruit.get_config(variant)

@@ -27,11 +27,6 @@ def get_config(variant=''):
   config.augment.turns = True
   config.model.upsample = 'subpixel'
   config.optimizer.learning_rate = 1e-3
-  config.train.batch_size = 32
-  config.train.steps = 100_000
-  config.eval.every = 5000
-  config.samples.every = 10_000
-  config.checkpoint.every = 2500
   return base.finish(
     config,
     variant,

@@ -49,6 +49,11 @@ def published(config, scale, smallest):
   config.optimizer.beta1 = 0.9
   config.optimizer.schedule = 'cosine'
   config.train.ema_decay = 0.999
+  config.train.batch_size = 32
+  config.train.steps = 100_000
+  config.eval.every = 5000
+  config.samples.every = 10_000
+  config.checkpoint.every = 2500
   config.eval.batch_size = 64
   config.eval.whole_images = 5
   config.eval.published_baseline = BICUBIC_SET5[scale]
@@ -63,11 +68,6 @@ def get_config(variant='', scale=2):
   config.augment.turns = True
   config.objective.last_learning_rate_scale = 0.1
   config.optimizer.learning_rate = 1e-3
-  config.train.batch_size = 32
-  config.train.steps = 100_000
-  config.eval.every = 5000
-  config.samples.every = 10_000
-  config.checkpoint.every = 2500
   return base.finish(
     config,
     variant,

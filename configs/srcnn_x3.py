@@ -22,11 +22,6 @@ def get_config(variant=''):
   config.data.patch_stride = 14
   config.objective.last_learning_rate_scale = 0.1
   config.optimizer.learning_rate = 5e-4
-  config.train.batch_size = 32
-  config.train.steps = 100_000
-  config.eval.every = 5000
-  config.samples.every = 10_000
-  config.checkpoint.every = 2500
   return base.finish(
     config,
     variant,
