@@ -56,7 +56,7 @@ def test_mistakes_are_one_sentence(classifier):
   def error(*arguments):
     return error_of(visualize(f'--workdir={classifier}', *arguments))
 
-  assert "no layer 'norm1_9'; did you mean" in error('--layer=norm1_9')
+  assert "no layer 'norm1_9' (did you mean 'norm1_2'?)" in error('--layer=norm1_9')
   assert 'has units 0 to' in error('--units=0,999')
   assert 'larger than the images' in error('--square=99', '--images=9', '--units=1', '--nomade')
   assert '--images=0 must be 1 or more' in error('--images=0')
