@@ -144,19 +144,25 @@ def _occlusion(task, looking, layer, images, folder):
   if square > min(images[0].shape[:2]):
     raise UserError(f'--square={square} is larger than the images, {images[0].shape[0]}x{images[0].shape[1]}')
   classifies, rows, records = isinstance(task, Classifies), [], []
-  for number, image in enumerate(images):
-    first = named_layers.outputs(looking, data.to_signed(image[None]))[layer]
-    unit = int(first.reshape(-1, first.shape[-1]).max(axis=0).argmax())
-    named = int(looking.run(data.to_signed(image[None]))[0].argmax()) if classifies else None
 
-    @jax.jit
+  @jax.jit
+  def answer(x):
+    """What the layer says of each unit, summed over its map, its largest responses, and the class probabilities."""
+    found = named_layers.outputs(looking, x)[layer]
+    flat = found.reshape(len(x), -1, found.shape[-1])
+    probabilities = jax.nn.softmax(looking.run(x)[0].astype(jnp.float32)) if classifies else None
+    return flat.sum(axis=1), flat.max(axis=1), probabilities
+
+  for number, image in enumerate(images):
+    _, largest, probabilities = answer(data.to_signed(image[None]))
+    unit = int(largest[0].argmax())
+    named = int(probabilities[0].argmax()) if classifies else None
+
     def measure(x, unit=unit, named=named):
-      found = named_layers.outputs(looking, x)[layer]
+      sums, _, probabilities = answer(x)
       # As in the paper's figure 7 (b): the sum over the map of the unit that responds most to the whole image.
-      numbers = {'activation': found.reshape(len(x), -1, found.shape[-1])[..., unit].sum(axis=1)}
-      if classifies:
-        numbers['confidence'] = jax.nn.softmax(looking.run(x)[0].astype(jnp.float32))[:, named]
-      return numbers
+      numbers = {'activation': sums[:, unit]}
+      return {**numbers, 'confidence': probabilities[:, named]} if classifies else numbers
 
     maps = occlusion.occlude(measure, image, square, max(1, square // 4))
     records.append({'image': number, 'unit': unit, 'class': named, **{name: x.tolist() for name, x in maps.items()}})

@@ -11,7 +11,7 @@ def occlude(measure, image, side, stride, batch_size=64):
   """Measures an image with each of its squares hidden.
 
   Args:
-    measure: jitted function of float32 images (n, height, width, channels) in [-1, 1] to {name: (n,)}.
+    measure: function of float32 images (n, height, width, channels) in [-1, 1] to {name: (n,)}.
     image: uint8 (height, width, channels).
     side: of the square, in pixels; it is grey (0).
     stride: pixels from one place of the square to the next.

@@ -1,6 +1,5 @@
 """The images that excite a unit most, and what of them it responded to (Zeiler & Fergus 2013, figure 2)."""
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -149,7 +148,7 @@ def look(looking, name, found, units, images, rule):
     projections: float32 of that shape.
     windows: int (units, count, 4): top, left, height, width in the image.
   """
-  project, reach = (functools.partial(projector(looking, name, each)) for each in (rule, 'linear'))
+  project, reach = (projector(looking, name, each) for each in (rule, 'linear'))
   whole, signals, supports = [], [], []
   for unit in units:  # one program for all of them
     batch = np.stack([images[int(i)] for i in found.images[:, unit]])
