@@ -74,6 +74,12 @@ def _below(image, strip):
   return np.concatenate([wide, strip], axis=0)
 
 
+def at_least(images, least):
+  """Enlarges images (n, height, width, channels), by the smallest whole factor that makes them `least` pixels high."""
+  images = np.asarray(images)
+  return np.stack([enlarge(image, -(-least // images.shape[1])) for image in images])
+
+
 def named_grid(images, names, columns=None, least=48):
   """Lays images out in rows, each with a text under it.
 
@@ -86,8 +92,8 @@ def named_grid(images, names, columns=None, least=48):
   Returns:
     uint8 (rows, columns, channels).
   """
-  factor = -(-least // images.shape[1])
-  cells = [caption(enlarge(image, factor), name)[:, : factor * image.shape[1]] for image, name in zip(images, names)]
+  images = at_least(images, least)
+  cells = [caption(image, name)[:, : image.shape[1]] for image, name in zip(images, names)]
   height = max(map(len, cells))
   cells = [np.pad(cell, ((0, height - len(cell)), (0, 0), (0, 0)), constant_values=255) for cell in cells]
   return image_grid(np.stack(cells), columns)

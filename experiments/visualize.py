@@ -97,12 +97,12 @@ def _sheets(looking, chosen, images, source, step, folder):
   found = units_lib.strongest(looking, list(chosen), images)
   for name, units in chosen.items():
     crops, projections, windows = units_lib.look(looking, name, found[name], units, images, _RULE.value)
-    panels = []
-    for seen, signals, unit in zip(crops, projections, units):
-      both = [plots.image_grid(_enlarged(part), 3) for part in (seen, units_lib.stretch(signals))]
-      panels.append(plots.caption(np.concatenate(both, axis=1), str(unit)))
+    panels, numbers = [], list(map(str, units))
+    for seen, signals in zip(crops, projections):
+      both = [plots.image_grid(plots.at_least(part, _SMALLEST), 3) for part in (seen, units_lib.stretch(signals))]
+      panels.append(np.concatenate(both, axis=1))
     file = name.replace('/', '-')
-    plots.save_png(os.path.join(folder, f'{file}.png'), plots.image_grid(_same_size(panels), _ACROSS))
+    plots.save_png(os.path.join(folder, f'{file}.png'), plots.named_grid(np.stack(panels), numbers, _ACROSS, least=1))
     record = {
       'layer': name,
       'step': step,
@@ -122,8 +122,8 @@ def _sheets(looking, chosen, images, source, step, folder):
     yield f'{file}.png'
     if _MADE.value:
       made, after, before = maximisation.maximise(looking, name, units, images[0].shape, jax.random.key(_SEED.value))
-      shown = [plots.caption(image, str(unit)) for image, unit in zip(_enlarged(data.to_uint8(made)), units)]
-      plots.save_png(os.path.join(folder, f'{file}_made.png'), plots.image_grid(_same_size(shown), 2 * _ACROSS))
+      grid = plots.named_grid(np.asarray(data.to_uint8(made)), numbers, 2 * _ACROSS, _SMALLEST)
+      plots.save_png(os.path.join(folder, f'{file}_made.png'), grid)
       record['made'] = {'responses': np.asarray(after).tolist(), 'responses_to_noise': np.asarray(before).tolist()}
       yield f'{file}_made.png'
     atomic_files.write_json(os.path.join(folder, f'{file}.json'), record)
@@ -168,7 +168,7 @@ def _occlusion(task, looking, layer, images, folder):
     records.append({'image': number, 'unit': unit, 'class': named, **{name: x.tolist() for name, x in maps.items()}})
     rows += [_colour(image), *(_heat(x, image.shape[:2]) for x in maps.values())]
   columns = ['image', *maps]
-  sheet = plots.image_grid(_enlarged(np.stack(rows)), len(columns))
+  sheet = plots.image_grid(plots.at_least(np.stack(rows), _SMALLEST), len(columns))
   text = f'{" | ".join(columns)}: dark where hiding a square of {square} pixels lowers the number; layer {layer}'
   plots.save_png(os.path.join(folder, 'occlusion.png'), plots.caption(sheet, text))
   atomic_files.write_json(os.path.join(folder, 'occlusion.json'), {'layer': layer, 'square': square, 'images': records})
@@ -186,23 +186,6 @@ def _heat(values, shape):
 
 def _colour(image):
   return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
-
-
-def _enlarged(images):
-  images = np.asarray(images)
-  factor = -(-_SMALLEST // images.shape[1])
-  return np.stack([plots.enlarge(image, factor) for image in images])
-
-
-def _same_size(panels):
-  """Pads panels with white to the size of the largest."""
-  height, width = (max(panel.shape[axis] for panel in panels) for axis in (0, 1))
-  return np.stack(
-    [
-      np.pad(panel, ((0, height - len(panel)), (0, width - panel.shape[1]), (0, 0)), constant_values=255)
-      for panel in panels
-    ]
-  )
 
 
 def console():

@@ -55,8 +55,7 @@ def measure(task, state, source, key, options):
 
   columns = np.stack([truth, noisy, *denoised.values()], axis=1)[:_SHOWN]
   shown = data.to_uint8(columns).reshape(-1, *truth.shape[1:])
-  factor = -(-_LEAST_SIDE // truth.shape[1])
-  grid = plots.image_grid(np.stack([plots.enlarge(image, factor) for image in shown]), columns=columns.shape[1])
+  grid = plots.image_grid(plots.at_least(shown, _LEAST_SIDE), columns=columns.shape[1])
   protocol = {
     'restored': number,
     'noise_sigma': SIGMA,

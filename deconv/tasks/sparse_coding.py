@@ -239,8 +239,7 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
 
 def _grid(images, columns=None):
   """Lays out uint8 images, enlarged where they are small."""
-  factor = -(-_LEAST_SIDE // images.shape[1])
-  return plots.image_grid(np.stack([plots.enlarge(image, factor) for image in images]), columns)
+  return plots.image_grid(plots.at_least(images, _LEAST_SIDE), columns)
 
 
 def _everywhere():
