@@ -2,6 +2,7 @@
 
 from deconv.evaluators import (
   checkerboard,
+  code_classes,
   confusion,
   coverage,
   disentanglement,
@@ -23,6 +24,7 @@ from deconv.evaluators import (
 
 EVALUATORS = {
   'labelled_samples': labelled_samples.EVALUATOR,
+  'code_classes': code_classes.EVALUATOR,
   'neighbours': neighbours.EVALUATOR,
   'coverage': coverage.EVALUATOR,
   'fid': fid.EVALUATOR,

@@ -69,6 +69,21 @@ class TraversesLatents(abc.ABC):
     """Returns float32 images (side * side, h, w, c) over the plane of two latents; UserError with another number."""
 
 
+class TellsCodes(abc.ABC):
+  """Tells by which code an image could have been made, if the latents have codes of their own.
+
+  Attributes:
+    num_codes: values of the first categorical code; 0 = there is none.
+  """
+
+  num_codes: int
+
+  @abc.abstractmethod
+  def codes(self, state, images):
+    """Returns int (n,), the likeliest value of that code for each of uint8 images (n, height, width, channels), batch
+    by batch (host)."""
+
+
 class SearchesLatents(MakesImages):
   """Has latents among which one can be looked for whose image fits another (deconv/tasks/completion.py).
 

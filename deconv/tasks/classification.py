@@ -4,6 +4,8 @@ A batch has 'image' uint8 (batch, height, width, channels) and 'label' int32 (ba
 the step, from one random key per image (`batch['noise_key']`).
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ from deconv.objectives.classification import cross_entropy
 from deconv.rng import noise_keys, stream
 from deconv.tasks.capabilities import Classifies, Looking, LooksAtImages, TransformsPictures
 from deconv.tasks.state import NetworkState, State, compiled_fast
-from deconv.tasks.task import Task, weights_of
+from deconv.tasks.task import Task, batch_by_batch, weights_of
 
 _NAMED = 5  # classes that are named under a picture
 
@@ -161,14 +163,7 @@ class Classification(Classifies, LooksAtImages, TransformsPictures, Task):
 
   def outputs(self, state, images):
     """Returns (logits float32 (n, classes), features float32 (n, m)) of images, see Classifies."""
-    size = self.options.eval.batch_size
-    found = []
-    for start in range(0, len(images), size):
-      part = np.asarray(images[start : start + size])
-      padding = [(0, size - len(part) if len(images) > size else 0)] + [(0, 0)] * (part.ndim - 1)
-      both = self._outputs(state, np.pad(part, padding))  # one compiled shape
-      found.append([np.asarray(x)[: len(part)] for x in both])
-    return tuple(np.concatenate(parts) for parts in zip(*found))
+    return batch_by_batch(functools.partial(self._outputs, state), self.options.eval.batch_size, images)
 
   # Pictures.
 

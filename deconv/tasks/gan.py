@@ -17,16 +17,25 @@ from deconv.errors import UserError
 from deconv.models import MODELS
 from deconv.objectives.gan import OBJECTIVES
 from deconv.rng import stream
-from deconv.tasks.capabilities import GeneratesClasses, Looking, LooksAtImages, SearchesLatents, TraversesLatents
+from deconv.tasks.capabilities import (
+  GeneratesClasses,
+  Looking,
+  LooksAtImages,
+  SearchesLatents,
+  TellsCodes,
+  TraversesLatents,
+)
 from deconv.tasks.gan_step import GanStep
 from deconv.tasks.generation import GeneratesFromLatents
 from deconv.tasks.state import NetworkState, State, compiled_fast
-from deconv.tasks.task import Task, means_of, weights_of
+from deconv.tasks.task import Task, batch_by_batch, means_of, weights_of
 
 _COLUMNS = 10  # of a picture of codes
 
 
-class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, LooksAtImages, TraversesLatents, SearchesLatents, Task):
+class Gan(
+  GanStep, GeneratesFromLatents, GeneratesClasses, LooksAtImages, TraversesLatents, TellsCodes, SearchesLatents, Task
+):
   """Trains a generator ('gen') and a discriminator ('disc').
 
   Attributes:
@@ -54,6 +63,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, LooksAtImages, Traver
     updates = () if self.game.disc_updates == 1 else (self.game.disc_updates,)
     self.optimizers = {'gen': make_optimizer(1.0), 'disc': make_optimizer(self.game.disc_learning_rate_scale, *updates)}
     self.forward_size = options.eval.batch_size
+    self._tell = jax.jit(self._likeliest_code)
 
   def make_networks(self, batch_norm_axis):
     """Returns (generator, discriminator, latent), see deconv.models.MODELS."""
@@ -69,6 +79,11 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, LooksAtImages, Traver
   def num_classes(self):
     """Number of classes of the labels that the networks see; 0 = none."""
     return self.latent.classes
+
+  @property
+  def num_codes(self):
+    """Values of the first categorical code of an InfoGAN; 0 = none."""
+    return self.latent.categorical[0] if self.latent.categorical else 0
 
   def inspect_source(self, source):
     """Compares the classes of the source with those of the networks.
@@ -151,7 +166,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, LooksAtImages, Traver
     disc = state.networks['disc']
     fakes = self.images_of(state, batch['latent'])
     means = self._running(disc)
-    real, fake = (self._judge_still(disc, images, batch.get('label')) for images in (reals, fakes))
+    real, fake = (self._judge_still(disc, images, batch.get('label'))[0] for images in (reals, fakes))
     middle = self.objective.middle(means)
     return {
       'count': jnp.sum(weight),
@@ -162,9 +177,18 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, LooksAtImages, Traver
     }
 
   def _judge_still(self, disc, images, labels):
-    """Logits (batch,) by the running statistics."""
+    """Logits (batch,) by the running statistics, and what else the discriminator says by name."""
     said = self.eval_discriminator.apply(disc.variables, images, train=False, **self.given(labels))
-    return said[0] if isinstance(said, tuple) else said
+    return said if isinstance(said, tuple) else (said, {})
+
+  def codes(self, state, images):
+    """Returns int32 (n,): the likeliest value of the first categorical code of images, see TellsCodes."""
+    return batch_by_batch(functools.partial(self._tell, state), self.forward_size, images)
+
+  def _likeliest_code(self, state, images):
+    _, said = self._judge_still(state.networks['disc'], data.to_signed(images), jnp.zeros(len(images), jnp.int32))
+    categorical, _ = self.latent.split_codes(said['codes'])
+    return jnp.argmax(categorical[0], axis=-1)
 
   def looking(self, state):
     """See LooksAtImages: the discriminator; one that knows classes is told class 0."""
@@ -273,7 +297,7 @@ class Gan(GanStep, GeneratesFromLatents, GeneratesClasses, LooksAtImages, Traver
   def prior(self, state, images, labels):
     """Returns (n,): the objective's prior of images, by the discriminator with its running statistics."""
     disc = state.networks['disc']
-    return self.objective.prior(self._judge_still(disc, images, labels), self._running(disc))
+    return self.objective.prior(self._judge_still(disc, images, labels)[0], self._running(disc))
 
   def generate(self, state, latents):
     """Returns the float32 images (n, height, width, channels) in [-1, 1] of latents, batch by batch.

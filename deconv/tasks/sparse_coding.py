@@ -10,6 +10,8 @@ Pixels go from -1 to 1, and what the network sees has its contrast normalised (`
 in pixels: what the normalisation took out is put back to a reconstruction.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +27,7 @@ from deconv.objectives.sparse_coding import objective as objective_of
 from deconv.rng import stream
 from deconv.tasks.capabilities import InfersMaps, TransformsPictures
 from deconv.tasks.state import NetworkState, State, compiled_fast
-from deconv.tasks.task import Task, means_of, weights_of
+from deconv.tasks.task import Task, batch_by_batch, means_of, weights_of
 
 _SHOWN = 6  # rows of the reconstructions
 _LEAST_SIDE = 48  # pixels of a filter or an image in the pictures
@@ -192,15 +194,9 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
 
   def explain(self, state, images, weights=None):
     """Explains images by the sparse maps of each layer (host); see InfersMaps."""
-    size, parts = self.options.eval.batch_size, []
     images = np.asarray(images, np.float32)
     weights = np.ones_like(images[..., :1]) if weights is None else np.broadcast_to(weights, (*images.shape[:3], 1))
-    for i in range(0, len(images), size):
-      part, mask = images[i : i + size], weights[i : i + size]
-      padding = [(0, size - len(part) if len(images) > size else 0)] + [(0, 0)] * 3
-      found = self._explain(state, np.pad(part, padding), np.pad(mask, padding))  # one compiled shape
-      parts.append(jax.tree.map(lambda x, number=len(part): np.asarray(x)[:number], found))
-    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+    return batch_by_batch(functools.partial(self._explain, state), self.options.eval.batch_size, images, weights)
 
   def transform_image(self, state, image):
     """Explains a user's own picture, in its own size.

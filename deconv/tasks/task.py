@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Batch = dict[str, Any]
 
@@ -101,3 +102,24 @@ def weights_of(batch):
 def means_of(sums):
   """Returns {name: sum / count} of the sums of an evaluation, 'count' being one of them (host)."""
   return {name: float(value) / max(float(sums['count']), 1.0) for name, value in sums.items() if name != 'count'}
+
+
+def batch_by_batch(function, size, *arrays):
+  """Calls a function on at most `size` rows at a time, with one shape, and joins what it returns (host).
+
+  Args:
+    function: of a part of each array; returns a tree of arrays with as many rows.
+    size: rows of a part, >= 1.
+    *arrays: (n >= 1, ...). The last part is filled up with zeros, where there is more than one.
+
+  Returns:
+    The tree, of NumPy arrays with n rows.
+  """
+  number, parts = len(arrays[0]), []
+  size = min(size, number)
+  for start in range(0, number, size):
+    part = [np.asarray(x[start : start + size]) for x in arrays]
+    missing = size - len(part[0])
+    found = function(*(np.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)) for x in part))
+    parts.append(jax.tree.map(lambda x, kept=size - missing: np.asarray(x)[:kept], found))
+  return jax.tree.map(lambda *x: np.concatenate(x), *parts)

@@ -4,6 +4,7 @@ What a step draws at random it derives from one random key per image, `batch['no
 depend on the batch or the device that it is in, and sums over any split of the data are the same.
 """
 
+import functools
 import statistics
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from deconv.rng import noise_keys, stream, streams
 from deconv.tasks.capabilities import Encodes, Looking, LooksAtImages, Reconstructs, ScoresImages, TraversesLatents
 from deconv.tasks.generation import GeneratesFromLatents
 from deconv.tasks.state import NetworkState, State, compiled_fast
-from deconv.tasks.task import Task, weights_of
+from deconv.tasks.task import Task, batch_by_batch, weights_of
 
 _ACTIVE = 0.01  # variance of a latent's mean over the data above which it is active (Burda et al. 2016, section 5.2)
 
@@ -339,10 +340,7 @@ class Vae(GeneratesFromLatents, TraversesLatents, Reconstructs, Encodes, LooksAt
 
   def means(self, state, images):
     """Returns the posterior means float32 (n, latent) of uint8 images (n, height, width, channels), batch by batch."""
-    size = min(self.forward_size, len(images))
-    whole = np.resize(images, (-(-len(images) // size) * size, *images.shape[1:]))
-    parts = [np.asarray(self._encode_means(state, whole[i : i + size])) for i in range(0, len(whole), size)]
-    return np.concatenate(parts)[: len(images)]
+    return batch_by_batch(functools.partial(self._encode_means, state), self.forward_size, images)
 
   # Pictures.
 

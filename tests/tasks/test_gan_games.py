@@ -266,6 +266,12 @@ def test_infogan_learns_its_codes():
   assert np.mean(found[:5]) > np.log(4) - 0.3 and np.mean(found[-5:]) < 0.8 * np.mean(found[:5])
   sums = jax.jit(task.eval_step)(state, IMAGES, KEY)
   assert np.isfinite(float(sums['loss_disc']))
+  # The code that is told is that of the logits by the running statistics; so it is in a last batch that is not full.
+  disc = state.networks['disc']
+  images = np.concatenate([IMAGES['image']] * 3)[:-1]
+  _, said = task.eval_discriminator.apply(disc.variables, images / np.float32(127.5) - 1, train=False)
+  np.testing.assert_array_equal(task.codes(state, images), np.argmax(said['codes'][:, :4], -1))
+  assert task.num_codes == 4
   # A row for each code, the rest of the latent the same.
   turned = task.traverse(state, KEY, 2, 5)
   assert turned.shape == (10, 4, 4, 1)
