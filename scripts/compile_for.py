@@ -162,6 +162,11 @@ class Compiled:
     }
 
 
+def length_of(options):
+  """Returns steps of a run that its schedule allows: one that is given in epochs has no length without its data."""
+  return options.train.steps or options.optimizer.warmup_steps + 1
+
+
 def compile_step(options, target, compiler_options=None):
   """Compiles the train step of an experiment for a target.
 
@@ -185,7 +190,7 @@ def compile_step(options, target, compiler_options=None):
   parallel = Parallel(options.parallel, devices_of(target))
   parallel.check_batch(options.train.batch_size)
   steps, devices = options.train.steps_per_call, parallel.device_count
-  task = experiment.build_task(options, parallel, options.train.steps or 1)
+  task = experiment.build_task(options, parallel, length_of(options))
   key = jax.eval_shape(lambda: jax.random.key(0))
   share = options.train.batch_size // devices
   batch, part = task.batch_shapes(options.train.batch_size), task.batch_shapes(share)
@@ -208,7 +213,7 @@ def compile_step(options, target, compiler_options=None):
 
   # Counted for the share of a device, as one device by itself would compute it.
   alone = Parallel(devices=jax.devices()[:1])
-  one = experiment.build_task(options, alone, options.train.steps or 1)
+  one = experiment.build_task(options, alone, length_of(options))
   by_hand = steps * program_counts.by_hand(jax.make_jaxpr(one.train_step)(state, part, key))
   memory = compiled.memory_analysis()
   kept = memory.output_size_in_bytes - memory.alias_size_in_bytes

@@ -6,6 +6,8 @@ import pytest
 
 from deconv.errors import UserError
 from deconv.options import Experiment
+from deconv.training import experiment
+from deconv.training.parallel import Parallel
 from scripts import compile_for
 from tests.experiments.smoke import configs_of
 
@@ -32,6 +34,13 @@ def test_nothing_to_compile_with(monkeypatch, target):
   assert compile_for.missing(target)
   with pytest.raises(UserError, match=r'needs .*, which is not installed: pip install "\.\[compile\]"'):
     compile_for.devices_of(target)
+
+
+@pytest.mark.parametrize('name', configs_of())
+def test_the_length_of_a_run_suits_its_schedule(name):
+  """Also of a run in epochs, whose data are not there."""
+  options = options_of(name)
+  assert experiment.build_task(options, Parallel(options.parallel), compile_for.length_of(options))
 
 
 @needs_compiler
