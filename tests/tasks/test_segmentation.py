@@ -170,7 +170,7 @@ def test_shapes_of_a_batch_are_those_of_the_data():
   state = jax.eval_shape(task.init, KEY, shapes)
   after, scalars = jax.eval_shape(task.train_step, state, shapes, KEY)
   assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
-  assert set(scalars) == {'loss', 'cross_entropy', 'pixel_accuracy'} and task.side == 8
+  assert set(scalars) == {'loss', 'cross_entropy', 'pixel_accuracy'} and task.sides == (8, 8)
 
 
 def test_same_keys_same_augmentation_other_keys_another():
