@@ -1,9 +1,9 @@
 """Whole held-out slices of cells: does the network separate the cells that the truth separates?
 
 The protocol of the ISBI challenge of 2012 (Arganda-Carreras et al. 2015): the probability of the inside is cut at a
-threshold, the borders of what remains are thinned, and the regions are compared with the connected regions of the truth,
-where the truth has an inside. The challenge takes the best of eleven thresholds for the whole stack; so do the numbers
-that end with '_best', on the very slices that they are measured on. The others have the threshold 1/2.
+threshold, the borders of what remains are thinned, and the regions are compared with the connected regions of the
+truth, where the truth has an inside. The challenge takes the best of eleven thresholds for the whole stack; so do the
+numbers that end with '_best', on the very slices that they are measured on. The others have the threshold 1/2.
 """
 
 import numpy as np
@@ -33,7 +33,8 @@ def measure(task, state, source, key, options):
 
   Returns:
     ({'v_rand', 'v_rand_split', 'v_rand_merge', 'v_rand_best': means over the pictures, 'v_rand_threshold': the best
-    threshold; and 'v_info' likewise}, {'segments_0': picture of the regions of truth and prediction, ...}, protocol), all empty where `whole_images` is 0.
+    threshold; and 'v_info' likewise}, {'segments_0': picture of the regions of truth and prediction, ...}, protocol),
+    all empty where `whole_images` is 0.
 
   Raises:
     UserError: not two classes.
@@ -68,8 +69,8 @@ def measure(task, state, source, key, options):
   protocol = {
     'split': source.options.eval_split,
     'whole_images': len(found),
-    'segments_are': 'the connected regions (4 neighbours) of the truth; the prediction is cut at 1/2, and at the best of '
-    'eleven thresholds for all slices, and its borders are thinned; the mean over the slices',
+    'segments_are': 'the connected regions (4 neighbours) of the truth; the prediction is cut at 1/2 (best: at the '
+    'best of eleven thresholds for all slices), and its borders are thinned; the mean over the slices',
   }
   return numbers, shown, protocol
 

@@ -3,7 +3,8 @@
 Arganda-Carreras et al. 2015 ("Crowdsourcing the creation of image segmentation algorithms for connectomics"), section
 "Foreground-restricted Rand scoring" and what follows it. p_ij is the probability that a pixel, drawn among those that
 the truth puts inside of a region, lies in region i of the proposal and in region j of the truth; s_i and t_j are the
-sums over j and over i. A pixel that the proposal leaves to no region is a region of its own, as in the challenge's code.
+sums over j and over i. A pixel that the proposal leaves to no region is a region of its own, as in
+the challenge's code.
 """
 
 from typing import NamedTuple
@@ -87,7 +88,7 @@ def _shares(truth, proposal):
   pixels, placed = max(len(truth), 1), proposal > 0
   pairs = truth[placed] * (proposal.max(initial=0) + 1) + proposal[placed]
   joint, of_truth, of_proposal = (
-    np.unique(values, return_counts=True)[1] / pixels for values in (pairs, truth, proposal[placed])
+    counts[counts > 0] / pixels for counts in map(np.bincount, (pairs, truth, proposal[placed]))
   )
   return joint, np.full(np.sum(~placed), 1 / pixels), of_truth, of_proposal
 

