@@ -2,7 +2,7 @@
 
   python -m experiments.main --config=configs/segnet_camvid.py --workdir=runs/segnet_camvid --config.data.path=CAMVID
 
-CAMVID is the folder of the SegNet tutorial, see docs/data.md#camvid. The decoder unpools by the switches of the encoder.
+CAMVID is the folder of the SegNet tutorial, see docs/data.md#camvid. The decoder unpools by the encoder's switches.
 `:deconv` puts a transposed convolution there, `:bilinear` a bilinear resize and a convolution; the paper compares the
 three. `:balanced` weighs the classes by median frequency. `:basic` has the size of SegNet-Basic: four stages of one
 convolution of 64 channels. `:full` is SegNet at 480x360 from random weights, or from VGG-16's with

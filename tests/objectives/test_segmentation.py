@@ -245,7 +245,7 @@ def test_border_weights_come_from_the_whole_mask_and_are_cropped():
 
 
 def test_the_whole_weight_map_of_u_net_by_a_loop():
-  """Ronneberger et al. 2015, equation 2: w_c + w0 exp(-(d1 + d2)^2 / (2 sigma^2)), of cells (1) between membranes (0)."""
+  """Ronneberger et al. 2015, equation 2: w_c + w0 exp(-(d1 + d2)^2 / (2 sigma^2)), cells (1) and membranes (0)."""
   rng = np.random.default_rng(15)
   mask = np.zeros((1, 9, 14), np.uint8)
   cells = [
