@@ -12,7 +12,7 @@ Published on `test` (global / class average / mIoU, %): SegNet from VGG-16 86.71
 / 70.75 / 57.68, with a bilinear decoder 85.86 / 71.95 / 56.22; from scratch 81.33 / - / 42.50; SegNet-Basic 82.7 / 62.0
 / 47.7. These numbers are of another split than `val`, see unet_camvid.
 
-Cost: hours on two cores, estimated.
+Cost: an hour on two cores, estimated.
 Not run to the end.
 """
 

@@ -15,7 +15,7 @@ Published on `test` (global / class average / mIoU, %), with an encoder that sta
 `:balanced` weighs the classes by median frequency, as SegNet does. `:full` sees whole pictures of 480x360, framed to
 480x384, with 64 channels: for an accelerator.
 
-Cost: hours on two cores, estimated.
+Cost: an hour on two cores, estimated.
 Not run to the end.
 """
 

@@ -7,7 +7,7 @@ CAMVID is the folder of the SegNet tutorial, see docs/data.md#camvid. The three 
 on one encoder, each with and without the weights of median frequency, by configs/segnet_camvid.py with a third of its
 epochs; the cosine ends with them. Numbers are of `val`, at 480x360.
 
-Cost: hours on two cores, estimated: a night.
+Cost: hours on two cores, estimated.
 Not run.
 """
 

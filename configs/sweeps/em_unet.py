@@ -2,15 +2,15 @@
 
   python -m experiments.sweep --sweep=configs/sweeps/em_unet.py --out=runs/em_unet --config.data.path=EM_STACK
 
-EM_STACK is the folder of the training volume, see docs/data.md#em-stack. configs/unet_em.py and its variants, trained
-on 24 slices, judged on the six below them.
+EM_STACK is the folder of the training volume, see docs/data.md#em-stack. configs/unet_em.py and its variants with
+half of the steps, trained on 24 slices, judged on the six below them.
 
-Cost: hours on two cores, estimated: a night.
+Cost: hours on two cores, estimated.
 Not run.
 """
 
 SWEEP = {
-  'experiments': {'em': {'config': 'configs/unet_em.py'}},
+  'experiments': {'em': {'config': 'configs/unet_em.py', 'train.steps': 10_000}},
   'common': {'eval.every': 0, 'samples.every': 0},
   'variants': {
     'U-Net': {},
