@@ -8,9 +8,9 @@ the papers only tune on: their numbers are of `test`, 233 pictures; with these i
 interpolated; void neither trains nor counts. 'whole_pixel_accuracy', 'whole_mean_accuracy' and 'whole_miou' are the
 global accuracy, the class average and the mIoU of the papers. Augmentation mirrors, scales and changes the light.
 
-Published on `test` (global / class average / mIoU, %), with an encoder that starts from VGG-16's weights: U-Net 84.38 /
-62.80 / 49.83, SegNet 86.71 / 66.39 / 54.09, with batch norm 87.84 / 70.75 / 57.68, with a bilinear decoder 85.86 /
-71.95 / 56.22. SegNet from scratch: 81.33 / - / 42.50. SegNet-Basic: 82.7 / 62.0 / 47.7.
+Published on `test` (global / class average / mIoU, %), all in a public reproduction, with encoders that start from
+VGG-16's weights: U-Net 84.38 / 62.80 / 49.83; SegNet 86.71 / 66.39 / 54.09, with batch norm 87.84 / 70.75 / 57.68, with
+a bilinear decoder 85.86 / 71.95 / 56.22. SegNet from random weights: 81.33 / - / 42.50.
 
 `:balanced` weighs the classes by median frequency, as SegNet does. `:full` sees whole pictures of 480x360, framed to
 480x384, with 64 channels: for an accelerator.

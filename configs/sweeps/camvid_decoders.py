@@ -3,9 +3,9 @@
   python -m experiments.sweep --sweep=configs/sweeps/camvid_decoders.py --out=runs/camvid_decoders \\
     --config.data.path=CAMVID
 
-CAMVID is the folder of the SegNet tutorial, see docs/data.md#camvid. The three decoders of table 1 of the SegNet paper
-on one encoder, each with and without the weights of median frequency, by configs/segnet_camvid.py with a third of its
-epochs; the cosine ends with them. Numbers are of `val`, at 480x360.
+CAMVID is the folder of the SegNet tutorial, see docs/data.md#camvid. Three decoders on one encoder, each with and
+without the weights of median frequency, by configs/segnet_camvid.py with a third of its epochs; the cosine ends with
+them. Numbers are of `val`, at 480x360.
 
 Cost: hours on two cores, estimated.
 Not run.
