@@ -55,7 +55,10 @@ def measure(task, state, source, key, options):
       proposal = segments.thinned(inside > threshold)
       row.append((segments.rand_score(truth, proposal), segments.information_score(truth, proposal)))
       if number == _HALF and i < _SHOWN:
-        shown[f'segments_{i}'] = plots.image_grid(np.stack([_coloured(truth), _coloured(proposal)]), columns=2)
+        panel = plots.image_grid(np.stack([_coloured(truth), _coloured(proposal)]), columns=2)
+        shown[f'segments_{i}'] = plots.caption(
+          panel, f'regions of the truth | predicted, V-Rand {row[-1][0].score:.3f}'
+        )
     found.append(row)
   if not found:
     return {}, {}, {}
