@@ -3,7 +3,7 @@
 import dataclasses
 
 from deconv.data.feed import chosen
-from deconv.data.files import celeba, digits, folders, masks, mnist, patches, photos, prepared, voc
+from deconv.data.files import camvid, celeba, digits, em_stack, folders, masks, mnist, patches, photos, prepared, voc
 from deconv.data.rendered import digit_scenes, gaussians, heads, scenes, shapes
 from deconv.errors import UserError, did_you_mean
 
@@ -23,6 +23,8 @@ SOURCES = {
   'digit_scenes': digit_scenes.open_digit_scenes,
   'masks': masks.open_masks,
   'voc': voc.open_voc,
+  'camvid': camvid.open_camvid,
+  'em_stack': em_stack.open_em_stack,
   'photos': photos.open_photos,
 }
 
@@ -59,6 +61,8 @@ def open_source(options, split=None):
   of_patches = options.fit == 'patches'
   whole = dataclasses.replace(options, fit='crop', patch_scales=()) if of_patches else options
   source = SOURCES[options.source](whole, options.split if split is None else split)
+  if options.image_width and source.procedural:
+    raise UserError(f'{source.name} renders squares: set data.image_width to 0, or choose another data.source.')
   if not len(source):
     raise UserError(
       f"split '{split or options.split}' of {source.name} has no images: choose another split or data.path."

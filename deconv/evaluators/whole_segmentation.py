@@ -40,10 +40,11 @@ def measure(task, state, source, key, options):
   if not number:
     return {}, {}, {}
   numbers = {f'whole_{name}': value for name, value in task.summarize(total).items()}
+  height, width = task.sides
   protocol = {
     'split': source.options.eval_split,
     'whole_images': number,
-    'tile': task.side,
+    'tile': height if height == width else f'{height}x{width}',
     'tile_overlap': options.tile_overlap,
     'flips': options.flips,
     'scales': list(options.scales),

@@ -64,8 +64,10 @@ class AugmentOptions(Options):
     )
 
   def check_experiment(self, experiment: Any) -> None:
-    if self.crop > experiment.data.image_size:
-      raise UserError(f'augment.crop={self.crop} is larger than data.image_size={experiment.data.image_size}; lower it')
+    height, width, _ = experiment.data.image_shape
+    if self.crop > min(height, width):
+      name = 'image_size' if height <= width else 'image_width'
+      raise UserError(f'augment.crop={self.crop} is larger than data.{name}={min(height, width)}; lower it')
 
   @property
   def warps(self) -> bool:

@@ -24,9 +24,10 @@ class DataOptions(Options):
     eval_path: folder or archive of the split that is evaluated on; '' = `path`. A folder without subfolders for splits
       has the split 'all'.
     image_size: height and width of the images that the network sees, in pixels.
-    fit: how an image becomes a square. 'crop' cuts out its centre. 'pad' scales its longer side to image_size and fills
-      the rest with `background` (masks: with 255). 'patches' makes many squares of image_size on a grid, at the image's
-      own resolution.
+    image_width: segmentation: their width, where it is not their height; 0 = image_size.
+    fit: how an image gets that shape. 'crop' cuts out its centre and scales it. 'pad' scales all of it to fit into the
+      shape and fills the rest with `background` (masks: with 255). 'patches' makes many squares of image_size on a
+      grid, at the image's own resolution.
     patch_stride: for 'patches': largest distance from one patch to the next, in pixels; 0 = image_size, so that patches
       hardly overlap.
     patch_scales: for 'patches': the images that are trained on are cut once more at each of these sizes, as shares of
@@ -68,6 +69,7 @@ class DataOptions(Options):
   eval_split: str = 'test'
   eval_path: str = ''
   image_size: int = 32
+  image_width: int = 0
   fit: str = 'crop'
   patch_stride: int = 0
   patch_scales: tuple[float, ...] = ()
@@ -94,9 +96,8 @@ class DataOptions(Options):
     self._one_of(
       channels=(1, 2, 3), on_broken=('skip', 'error'), worker_kind=('thread', 'process'), fit=('crop', 'pad', 'patches')
     )
-    self._at_least(
-      image_size=1, patch_stride=0, crop=0, per_class=0, generated_per_class=0, memory_limit_mb=0, workers=1, prefetch=1
-    )
+    self._at_least(image_size=1, image_width=0, patch_stride=0, crop=0)
+    self._at_least(per_class=0, generated_per_class=0, memory_limit_mb=0, workers=1, prefetch=1)
     self._between(max_pixels=(1, 2 * 89_478_485), max_file_mb=(1, 2**20))
     if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
       raise UserError(f'data.background is {self.background}: it must be red, green, blue, each 0 to 255.')
@@ -104,6 +105,11 @@ class DataOptions(Options):
       raise UserError(f'data.class_names has {len(self.class_names)} names: they must differ, and be {IGNORE} at most.')
     if self.per_class and self.fit == 'patches':
       raise UserError(f'data.per_class={self.per_class} needs labels, which patches have not: leave it at 0.')
+    if self.image_width and (self.crop or self.fit == 'patches'):
+      raise UserError(
+        f'data.image_width={self.image_width}: data.crop and data.fit=patches cut squares; set it to 0, or crop=0 and '
+        'another fit.'
+      )
     if self.crop and self.fit != 'crop':
       raise UserError(
         f'data.crop={self.crop} cuts the image and data.fit={self.fit} keeps all of it: leave one of the two out.'
@@ -125,6 +131,11 @@ class DataOptions(Options):
       raise UserError(f'data.vary is {self.vary}: its weights must not be negative, and one must be above 0.')
 
   def check_experiment(self, experiment: Any) -> None:
+    if self.image_width and experiment.task != 'segmentation':
+      raise UserError(
+        f"data.image_width={self.image_width}: only task='segmentation' takes images that are not square, not "
+        f"'{experiment.task}'; set it to 0."
+      )
     if self.points and experiment.task != 'gan':
       raise UserError(
         f"data.channels=2 is for points of the plane, which only task='gan' learns, not '{experiment.task}': set it to "
@@ -154,4 +165,4 @@ class DataOptions(Options):
   @property
   def image_shape(self) -> tuple[int, int, int]:
     """(height, width, channels) of what the network sees."""
-    return self.image_size, self.image_size, self.channels
+    return self.image_size, self.image_width or self.image_size, self.channels

@@ -30,6 +30,10 @@ _BEST = {
     'recall',
     'sap',
     'ssim',
+    'v_info',
+    'v_info_best',
+    'v_rand',
+    'v_rand_best',
   ),
   'min': (
     'bits_per_dim',

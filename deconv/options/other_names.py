@@ -6,7 +6,7 @@ from deconv.errors import nearest
 
 # What other projects call a field: the fields here that may be meant, without their section where that is clear.
 _OTHER_NAMES = {
-  'image_size': ('img_size', 'imsize', 'resolution', 'input_size', 'image_width', 'image_height'),
+  'image_size': ('img_size', 'imsize', 'resolution', 'input_size', 'image_height'),
   'channels': ('nc', 'num_channels', 'n_channels', 'in_channels', 'image_channels', 'img_channels'),
   'data.path': ('data_root', 'data_dir', 'data_folder', 'dataset_path', 'root', 'dir'),
   'data.source': ('dataset', 'data', 'dataset_name'),

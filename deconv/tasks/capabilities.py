@@ -157,7 +157,7 @@ class PredictsClasses(abc.ABC):
 
   Attributes:
     class_names: in the order of the class numbers.
-    side: height and width in pixels of what the network sees at once.
+    sides: (height, width) in pixels of what the network sees at once.
   """
 
   @abc.abstractmethod

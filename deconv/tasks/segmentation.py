@@ -32,7 +32,7 @@ class Segmentation(LooksAtImages, PredictsClasses, TransformsPictures, Task):
     network: Linen module, images (batch, h, w, c) in [-1, 1] -> logits (batch, h', w', classes).
     eval_network: the same with no mapped axis in its batch norm.
     class_names: in the order of the class numbers.
-    side: height and width that the network is trained on.
+    sides: (height, width) that the network is trained on.
     loss: deconv.objectives.segmentation.SegmentationLoss.
     optimizer: optax transformation.
     class_weights: (classes,) of the loss, where the objective wants them and the training source was seen; else None.
@@ -45,7 +45,8 @@ class Segmentation(LooksAtImages, PredictsClasses, TransformsPictures, Task):
       UserError: a size that the network cannot take.
     """
     super().__init__(options, make_optimizer, batch_norm_axis)
-    self.side = options.augment.crop or options.data.image_size
+    crop = options.augment.crop
+    self.sides = (crop, crop) if crop else options.data.image_shape[:2]
     self.class_names = options.data.class_names
     self.num_classes = len(self.class_names)
     self.network, self.eval_network = self.make_network(batch_norm_axis), self.make_network(None)
@@ -59,7 +60,7 @@ class Segmentation(LooksAtImages, PredictsClasses, TransformsPictures, Task):
     options = self.options
     return SEGMENTERS[options.model.name](
       options.model,
-      image_shape=(self.side, self.side, options.data.channels),
+      image_shape=(*self.sides, options.data.channels),
       num_classes=self.num_classes,
       side_scores=options.objective.deep_supervision > 0,
       dtype=jnp.dtype(options.train.dtype),
@@ -81,7 +82,7 @@ class Segmentation(LooksAtImages, PredictsClasses, TransformsPictures, Task):
 
   def init(self, key, batch):
     """Returns the State at step 0; the batch is not looked at."""
-    images = jax.ShapeDtypeStruct((2, self.side, self.side, self.options.data.channels), jnp.float32)
+    images = jax.ShapeDtypeStruct((2, *self.sides, self.options.data.channels), jnp.float32)
 
     @compiled_fast  # lazy_init leaves the forward pass out of it
     def initialize(key):
@@ -111,9 +112,9 @@ class Segmentation(LooksAtImages, PredictsClasses, TransformsPictures, Task):
 
   def margin(self):
     """Returns how many pixels a map is smaller than the image, on each of its sides."""
-    images = jax.ShapeDtypeStruct((1, self.side, self.side, self.options.data.channels), jnp.float32)
+    images = jax.ShapeDtypeStruct((1, *self.sides, self.options.data.channels), jnp.float32)
     logits = jax.eval_shape(lambda x: self.eval_network.init_with_output(jax.random.key(0), x, train=False)[0], images)
-    return (self.side - logits.shape[1]) // 2
+    return (self.sides[0] - logits.shape[1]) // 2
 
   # Training.
 
@@ -210,9 +211,9 @@ class Segmentation(LooksAtImages, PredictsClasses, TransformsPictures, Task):
       return tiling.predict_tiled(
         lambda tiles: self._probabilities(state, tiles),
         picture,
-        tile=self.side,
+        tile=self.sides,
         margin=margin,
-        overlap=round(options.tile_overlap * (self.side - 2 * margin)),
+        overlap=round(options.tile_overlap * (min(self.sides) - 2 * margin)),
       )
 
     return tiling.ensemble(predict, flips=options.flips, scales=options.scales)(np.asarray(data.to_signed(image)))

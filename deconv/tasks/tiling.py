@@ -26,11 +26,11 @@ def predict_tiled(predict, image, *, tile, overlap=0, margin=0, multiple=1, scal
   zero-padded network on the whole image would have seen zeros.
 
   Args:
-    predict: maps images (n, tile, tile, c) of the image's type to (n, out, out, C), out = scale * (tile - 2 * margin).
-      Always called with the same n.
+    predict: maps images (n, tile, tile, c) of the image's type to (n, out, out, C), out = scale * (tile - 2 * margin)
+      of each side. Always called with the same n.
     image: array (height, width, c), height and width at least 1, any type.
-    tile: side in pixels of a tile as predict sees it, margins included; 0 = the whole image at once, mirrored to a
-      multiple of `multiple` (margins included).
+    tile: side in pixels of a tile as predict sees it, or (height, width), margins included; 0 = the whole image at
+      once, mirrored to a multiple of `multiple` (margins included).
     overlap: pixels of the image that the results of neighbouring tiles share at least.
     margin: pixels on each side of a tile that predict leaves out of its result: (input side - output side) / 2 for a
       network of valid convolutions.
@@ -51,9 +51,10 @@ def predict_tiled(predict, image, *, tile, overlap=0, margin=0, multiple=1, scal
   if image.ndim != 3 or not image.size:
     raise ValueError(f'image must be (height >= 1, width >= 1, channels), not of shape {image.shape}')
   height, width = image.shape[:2]
-  sides = [_whole(size, margin, multiple) if tile == 0 else tile for size in (height, width)]
+  tile = (tile, tile) if isinstance(tile, int) else tile
+  sides = [side or _whole(size, margin, multiple) for size, side in zip((height, width), tile)]
   results = [side - 2 * margin for side in sides]
-  axes = [_starts(size, result, overlap, multiple, tile) for size, result in zip((height, width), results)]
+  axes = [_starts(size, result, overlap, multiple, side) for size, result, side in zip((height, width), results, sides)]
   after = [margin + max(0, starts[-1] + result - size) for starts, result, size in zip(axes, results, (height, width))]
   padded = np.pad(image, ((margin, after[0]), (margin, after[1]), (0, 0)), mode='reflect')
 

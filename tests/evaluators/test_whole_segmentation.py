@@ -25,7 +25,7 @@ NAMES = ('black', 'red', 'green')
 class Painter(PredictsClasses):
   """Has no network: the class of a pixel is its red level; counts the pictures that it sees."""
 
-  class_names, side = NAMES, 8
+  class_names, sides = NAMES, (8, 8)
 
   def __init__(self):
     self.seen = []

@@ -244,6 +244,30 @@ def test_border_weights_come_from_the_whole_mask_and_are_cropped():
   assert entropy > 1.01 * plain and np.all(np.isfinite(gradient))
 
 
+def test_the_whole_weight_map_of_u_net_by_a_loop():
+  """Ronneberger et al. 2015, equation 2: w_c + w0 exp(-(d1 + d2)^2 / (2 sigma^2)), cells (1) and membranes (0)."""
+  rng = np.random.default_rng(15)
+  mask = np.zeros((1, 9, 14), np.uint8)
+  cells = [
+    [(r, c) for r in rows for c in columns]
+    for rows, columns in ((range(4), range(6)), (range(5, 9), range(5)), (range(1, 8), range(8, 14)))
+  ]
+  for cell in cells:
+    for place in cell:
+      mask[(0, *place)] = 1
+  logits, balance = rng.normal(size=(1, 9, 14, 2)).astype(np.float32), np.array([2.5, 0.5])
+  loss = make_loss(border_weight=10.0, border_sigma=5.0, class_weights='median_frequency')
+  total, _ = jax.jit(loss)(logits, mask, balance)
+  p, expected = _softmax(logits), 0.0
+  for _, r, c in np.ndindex(mask.shape):
+    weight = balance[mask[0, r, c]]
+    if mask[0, r, c] == 0:
+      first, second, _ = sorted(min(np.hypot(r - y, c - x) for y, x in cell) for cell in cells)
+      weight += 10 * np.exp(-((first + second) ** 2) / 50)
+    expected -= weight * np.log(p[0, r, c, mask[0, r, c]])
+  assert total == pytest.approx(expected / mask.size, rel=1e-5)
+
+
 def test_class_weights_reach_both_losses():
   logits, mask = _case(14)
   weights = np.array([1.0, 2.0, 3.0])

@@ -20,6 +20,8 @@ from deconv.options.directions import best_of
     ('lenet_inception_score', 'max'),
     ('whole_psnr', 'max'),
     ('miou', 'max'),
+    ('v_rand_best', 'max'),
+    ('v_rand_threshold', None),
     ('loss_gen', None),
     ('lenet_fid_real_halves', None),
   ],

@@ -170,7 +170,44 @@ def test_shapes_of_a_batch_are_those_of_the_data():
   state = jax.eval_shape(task.init, KEY, shapes)
   after, scalars = jax.eval_shape(task.train_step, state, shapes, KEY)
   assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
-  assert set(scalars) == {'loss', 'cross_entropy', 'pixel_accuracy'} and task.side == 8
+  assert set(scalars) == {'loss', 'cross_entropy', 'pixel_accuracy'} and task.sides == (8, 8)
+
+
+def test_images_that_are_not_square():
+  """They train as they are, and a picture of twice the size is predicted at half of it, in one piece."""
+  task = make_task(
+    data={'image_width': 24, 'image_size': 16}, eval={'scales': (0.5,)}, augment={'flip': True, 'rotate_degrees': 5.0}
+  )
+  batch = make_batch(2, 24)
+  batch = {name: array[:, :16] for name, array in batch.items()}
+  assert task.sides == (16, 24) and task.margin() == 0
+  assert {name: x.shape for name, x in task.batch_shapes(2).items()} == {name: x.shape for name, x in batch.items()}
+  state = task.init(KEY, batch)
+  state, scalars = jax.jit(task.train_step)(state, batch, KEY)
+  assert np.isfinite(scalars['loss'])
+  sums = jax.jit(task.eval_step)(state, batch, KEY)
+  assert sums['confusion'].sum() == (batch['mask'] != data.IGNORE).sum()
+  picture = batch['image'][0].repeat(2, axis=0).repeat(2, axis=1)
+  found = task.predict_image(state, picture)
+  assert found.shape == (32, 48, 3)
+  np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
+  # Away from the border, where the antialiased halving of doubled pixels is nearly the image.
+  own = np.asarray(task._probabilities(state, data.to_signed(batch['image'][:1])))[0]
+  assert np.abs(found[8:-8:2, 8:-8:2] - own[4:-4, 4:-4]).mean() < 0.1
+
+
+def test_a_crop_is_cut_of_images_that_are_not_square():
+  task = make_task(data={'image_width': 24, 'image_size': 16}, augment={'crop': 8})
+  assert task.sides == (8, 8)
+  with pytest.raises(UserError, match='augment.crop=20 is larger than data.image_size=16'):
+    make_options(data={'image_width': 24, 'image_size': 16}, augment={'crop': 20})
+  with pytest.raises(UserError, match='augment.crop=20 is larger than data.image_width=12'):
+    make_options(data={'image_width': 12, 'image_size': 32}, augment={'crop': 20})
+
+
+def test_other_tasks_take_squares():
+  with pytest.raises(UserError, match="data.image_width=48: only task='segmentation' takes images that are not square"):
+    Experiment.from_config({'task': 'classification', 'data': {'image_width': 48}})
 
 
 def test_same_keys_same_augmentation_other_keys_another():

@@ -71,6 +71,16 @@ def test_valid_convolutions_see_the_mirrored_image(size, tile):
   np.testing.assert_allclose(tiling.predict_tiled(predict, image, tile=tile, margin=2), whole, atol=2e-6)
 
 
+@pytest.mark.parametrize('tile', [(16, 24), (24, 0), (40, 23)])
+def test_tiles_that_are_not_square(tile):
+  image, predict, seen = _image(40, 23), _stack('SAME'), []
+  result = tiling.predict_tiled(lambda x: seen.append(x.shape) or predict(x), image, tile=tile, overlap=4)
+  whole = np.asarray(predict(image[None]))[0]
+  right = 21 if tile[1] == 24 else 23  # a column more than the image has is its mirror, where the whole sees zeros
+  np.testing.assert_allclose(result[:, :right], whole[:, :right], atol=2e-6)
+  assert {shape[1:3] for shape in seen} == {(tile[0], tile[1] or 23)}
+
+
 def test_tiles_start_on_the_grid_of_the_strides():
   kernels = _kernels((4, 4, 2, 3), (3, 3, 3, 2))
 

@@ -1,8 +1,8 @@
-"""One image: from the bytes of a file to a square of uint8 pixels.
+"""One image: from the bytes of a file to uint8 pixels of the shape that the network sees.
 
 The rule, everywhere: decode the first frame, turn it as its EXIF says, put transparent pixels on the background, make
-it grey (ITU-R 601 luma) or RGB, cut the centre square, resize it by Pillow's bicubic filter. Pillow widens the filter
-when it shrinks an image, so this is antialiased.
+it grey (ITU-R 601 luma) or RGB, cut the centre square (or the centre of the options' proportions), resize it by
+Pillow's bicubic filter. Pillow widens the filter when it shrinks an image, so this is antialiased.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from deconv.options.data import IGNORE
 
 __all__ = [
   'BrokenImage',
+  'centre_box',
   'centre_square',
   'decode',
   'decode_full',
@@ -31,15 +32,15 @@ def decode(data, options):
 
   Args:
     data: bytes of the file: palette, grey, RGB, CMYK, 8 or 16 bits, with or without transparency.
-    options: DataOptions; `channels`, `background`, `crop`, `image_size` and `max_pixels` are used.
+    options: DataOptions; `channels`, `background`, `crop`, `fit`, `image_shape` and `max_pixels` are used.
 
   Returns:
-    uint8 array (image_size, image_size, channels).
+    uint8 array of `image_shape`.
 
   Raises:
     BrokenImage: the bytes cannot be decoded to the end, or are of too many pixels.
   """
-  return _square(_open(data, options), options)
+  return _shaped(_open(data, options), options)
 
 
 def decode_full(data, options):
@@ -68,19 +69,19 @@ def with_channels(pixels, channels):
 
 
 def fit(pixels, options):
-  """Crops and resizes decoded pixels, uint8 (h, w) or (h, w, 1 or 3), to (image_size, image_size, channels)."""
+  """Crops and resizes decoded pixels, uint8 (h, w) or (h, w, 1 or 3), to `options.image_shape`."""
   from PIL import Image
 
   if pixels.ndim == 3 and pixels.shape[-1] == 1:
     pixels = pixels[..., 0]
-  return _square(Image.fromarray(pixels).convert('L' if options.channels == 1 else 'RGB'), options)
+  return _shaped(Image.fromarray(pixels).convert('L' if options.channels == 1 else 'RGB'), options)
 
 
 def fit_mask(mask, options):
-  """Crops or pads and resizes a mask, uint8 (h, w), to (image_size, image_size) as `fit` does its image; nearest."""
+  """Crops or pads and resizes a mask, uint8 (h, w), to the sides of `image_shape` as `fit` does its image; nearest."""
   from PIL import Image
 
-  return _square(Image.fromarray(mask), options, of_mask=True)
+  return _shaped(Image.fromarray(mask), options, of_mask=True)
 
 
 def centre_square(width, height, crop):
@@ -92,6 +93,14 @@ def centre_square(width, height, crop):
   side = min(width, height, crop or width)
   left, top = (width - side) // 2, (height - side) // 2
   return left, top, left + side, top + side
+
+
+def centre_box(width, height, shape):
+  """The largest box in the centre that has the proportions of `shape` (height, width), as `centre_square` gives it."""
+  factor = min(height / shape[0], width / shape[1])
+  tall, wide = min(height, max(1, round(shape[0] * factor))), min(width, max(1, round(shape[1] * factor)))
+  left, top = (width - wide) // 2, (height - tall) // 2
+  return left, top, left + wide, top + tall
 
 
 def _open(data, options):
@@ -107,16 +116,16 @@ def _open(data, options):
     return image.convert('L' if options.channels == 1 else 'RGB')
 
 
-def _square(image, options, of_mask=False):
+def _shaped(image, options, of_mask=False):
   from PIL import Image
 
   resample = Image.Resampling.NEAREST if of_mask else Image.Resampling.BICUBIC
   shape = options.image_shape[:2] if of_mask else options.image_shape
   if options.fit == 'pad':
     fill = IGNORE if of_mask else Image.new('RGB', (1, 1), options.background).convert(image.mode).getpixel((0, 0))
-    return np.asarray(_padded(image, options.image_size, resample, fill)).reshape(shape)
-  box = centre_square(*image.size, options.crop)
-  size = (options.image_size, options.image_size)
+    return np.asarray(_padded(image, shape[1::-1], resample, fill)).reshape(shape)
+  box = centre_box(*image.size, shape) if options.image_width else centre_square(*image.size, options.crop)
+  size = shape[1::-1]
   if box != (0, 0, *image.size):
     image = image.crop(box)  # not resize(box=...), whose filter reaches across the edge of the box
   if image.size != size:
@@ -124,18 +133,19 @@ def _square(image, options, of_mask=False):
   return np.asarray(image).reshape(shape)
 
 
-def _padded(image, side, resample, fill):
-  """The image, its longer side scaled to `side`, in the middle of a square of `fill`."""
+def _padded(image, around, resample, fill):
+  """The image, scaled to fit into the size `around` (width, height), in the middle of `fill`."""
   from PIL import Image
 
-  longer = max(image.size)
-  size = tuple(max(1, round(length * side / longer)) for length in image.size)
+  # One product and one quotient of integers: a square is scaled as it always was.
+  tightest = max(range(2), key=lambda axis: image.size[axis] / around[axis])
+  size = tuple(max(1, round(length * around[tightest] / image.size[tightest])) for length in image.size)
   if image.size != size:
     image = image.resize(size, resample)
-  if size == (side, side):
+  if size == around:
     return image
-  canvas = Image.new(image.mode, (side, side), fill)
-  canvas.paste(image, tuple((side - length) // 2 for length in size))
+  canvas = Image.new(image.mode, around, fill)
+  canvas.paste(image, tuple((whole - length) // 2 for whole, length in zip(around, size)))
   return canvas
 
 

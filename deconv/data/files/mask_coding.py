@@ -10,6 +10,7 @@ from deconv.data.files.opening import BrokenImage
 from deconv.errors import UserError
 from deconv.options.data import IGNORE
 
+_ADVICE = 'add it there (with the name ignore where it is no class), and save masks as PNG, never as JPEG'
 _IGNORED_NAMES = 'ignore', 'void', 'unlabeled', 'unlabelled'
 
 
@@ -23,12 +24,17 @@ class MaskCoding:
       the indices into the palette of a PNG, are.
     first: the value of class 0.
     source: what says so, for messages.
+    void: a value that is no class, besides IGNORE.
+    advice: what to do about a colour of no class, for messages.
   """
 
   names: tuple[str, ...]
   colours: tuple = ()
   first: int = 0
   source: str = 'data.class_names'
+  # The fingerprint of a source is of the repr, and sources that are older than these fields keep theirs.
+  void: int = dataclasses.field(default=IGNORE, repr=False)
+  advice: str = dataclasses.field(default=_ADVICE, repr=False)
 
   def decode(self, data, title, max_pixels):
     """Decodes a mask.
@@ -60,13 +66,15 @@ class MaskCoding:
         "with a line 'red green blue name' for each class."
       )
     values = pixels.astype(np.int32) // scale
+    values[values == self.void] = IGNORE
     wrong = (values != IGNORE) & ((values < self.first) | (values >= self.first + len(self.names)))
     wrong &= values != self.first - 1
     if wrong.any():
       last = self.first + len(self.names) - 1
+      none = f'{IGNORE} is' if self.void == IGNORE else f'{self.void} and {IGNORE} are'
       raise UserError(
         f'the mask {title} has the value {values[wrong][0]}, and {self.source} has {len(self.names)} '
-        f'classes ({self.first} to {last}; {IGNORE} is none): name all of them there, or mend the mask.'
+        f'classes ({self.first} to {last}; {none} none): name all of them there, or mend the mask.'
       )
     return np.where(values == IGNORE, IGNORE, values - self.first).astype(np.uint8)  # one below the first is none, too
 
@@ -81,8 +89,7 @@ class MaskCoding:
       red, green, blue = pixels[row, column]
       raise UserError(
         f'the mask {title} has the colour {red} {green} {blue} (row {row}, column {column}), not '
-        f'in {self.source}: add it there (with the name ignore where it is no class), and save masks as '
-        'PNG, never as JPEG.'
+        f'in {self.source}: {self.advice}.'
       )
     return np.array([value for _, value in self.colours], np.uint8)[order][place]
 

@@ -24,6 +24,40 @@ def test_centre_square_by_hand():
   assert decode.centre_square(10, 20, 64) == (0, 5, 10, 15)  # a crop larger than the image
 
 
+def test_centre_box_by_hand():
+  assert decode.centre_box(480, 360, (192, 256)) == (0, 0, 480, 360)
+  assert decode.centre_box(480, 360, (100, 100)) == decode.centre_square(480, 360, 0) == (60, 0, 420, 360)
+  assert decode.centre_box(100, 100, (30, 60)) == (0, 25, 100, 75)
+  assert decode.centre_box(41, 20, (10, 20)) == (0, 0, 40, 20)  # the odd column is right
+  assert decode.centre_box(1, 9, (1, 100)) == (0, 4, 1, 5)
+
+
+def test_images_that_are_not_square():
+  pixels = pictures.smooth(24, 40)
+  wide = decode.decode(pictures.encode(pixels), options(image_size=12, image_width=20))
+  rows, columns = bicubic_matrix(24, 12), bicubic_matrix(40, 20)
+  assert wide.shape == (12, 20, 3)
+  np.testing.assert_allclose(wide, np.einsum('ih,jw,hwc->ijc', rows, columns, pixels.astype(float)), atol=1.5)
+  # Of other proportions: the middle 16 rows, halved.
+  flat = decode.decode(pictures.encode(pixels), options(image_size=8, image_width=20))
+  expected = np.einsum('ih,jw,hwc->ijc', bicubic_matrix(16, 8), columns, pixels[4:20].astype(float))
+  np.testing.assert_allclose(flat, expected, atol=1.5)
+
+
+@pytest.mark.parametrize('height, width', [(12, 30), (20, 20), (48, 25)])
+def test_padding_of_images_that_are_not_square(height, width):
+  """A square in the middle of the frame, of a mask as of its image."""
+  mask = np.ones((24, 24), np.uint8)
+  o = options(fit='pad', image_size=height, image_width=width)
+  padded, image = decode.fit_mask(mask, o), decode.fit(pictures.smooth(24, 24), o)
+  side = min(height, width)
+  top, left = (height - side) // 2, (width - side) // 2
+  expected = np.full((height, width), 255)
+  expected[top : top + side, left : left + side] = 1
+  np.testing.assert_array_equal(padded, expected)
+  assert image.shape == (height, width, 3) and (image[expected == 255] == 255).all()
+
+
 def test_square_of_the_right_size_is_untouched():
   pixels = pictures.smooth(8, 8)
   np.testing.assert_array_equal(decode.decode(pictures.encode(pixels), options()), pixels)

@@ -1,0 +1,28 @@
+"""What U-Net's border weights and elastic deformations are worth on the EM stack.
+
+  python -m experiments.sweep --sweep=configs/sweeps/em_unet.py --out=runs/em_unet --config.data.path=EM_STACK
+
+EM_STACK is the folder of the training volume, see docs/data.md#em-stack. configs/unet_em.py and its variants with
+half of the steps, trained on 24 slices, judged on the six below them.
+
+Cost: hours on two cores, estimated.
+Not run.
+"""
+
+SWEEP = {
+  'experiments': {'em': {'config': 'configs/unet_em.py', 'train.steps': 10_000}},
+  'common': {'eval.every': 0, 'samples.every': 0},
+  'variants': {
+    'U-Net': {},
+    'no border weights': {'objective.border_weight': 0.0},
+    'no elastic deformation': {'augment.elastic_sigma': 0.0},
+  },
+  'seeds': (0, 1, 2),
+  'metrics': {
+    'v_rand_best': 'V-Rand',
+    'v_info_best': 'V-Info',
+    'v_rand': 'V-Rand at 1/2',
+    'whole_iou_inside': 'IoU of the inside',
+    'whole_boundary_iou': 'boundary IoU',
+  },
+}
