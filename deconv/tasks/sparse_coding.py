@@ -2,7 +2,8 @@
 
 A batch has 'image' uint8 (batch, height, width, channels), and in training 'index' int32 (batch,), the numbers of the
 images in the source. A step infers the maps of its images in the layer that is being trained, from where the last epoch
-left them, and then improves that layer's filters. The maps of all training images are kept in the state
+left them, and then improves that layer's filters. The maps of all training images, the smooth ones of
+`objective.smooth` too, are kept in the state
 (`NetworkState.memory`): they are the start of the next epoch and the images of the next layer, and a resumed run goes
 on from them.
 
@@ -18,9 +19,9 @@ from deconv import data, plots
 from deconv.data.transforms.contrast import normalize_contrast
 from deconv.errors import UserError
 from deconv.metrics import image_quality
-from deconv.models import SPARSE_CODERS
+from deconv.models import SPARSE_CODERS, smooth_map
 from deconv.models.deconvolutional_network import filter_step
-from deconv.models.sparse_inference import infer, reconstruct
+from deconv.models.sparse_inference import reconstruct
 from deconv.objectives.sparse_coding import objective as objective_of
 from deconv.rng import stream
 from deconv.tasks.capabilities import InfersMaps, TransformsPictures
@@ -72,10 +73,9 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
 
     @compiled_fast
     def create(key):
-      maps = {
-        name: jnp.zeros((self.objective.num_images, *shape), jnp.float32)
-        for name, shape in self.network.map_shapes().items()
-      }
+      shapes = self.network.map_shapes()
+      shapes.update({smooth_map.NAME: self.network.smooth_shape()} if self.objective.smooth else {})
+      maps = {name: jnp.zeros((self.objective.num_images, *shape), jnp.float32) for name, shape in shapes.items()}
       net = NetworkState(self.network.init(stream(key, 'net')), batch_stats={}, opt_state=(), memory={'maps': maps})
       return State(step=jnp.zeros((), jnp.int32), networks={'net': net})
 
@@ -116,24 +116,31 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
 
   def _train_layer(self, net, layer, batch, normalized):
     """(NetworkState, scalars) of a step of one layer."""
-    name, (data_weight, power) = self.network.names[layer], self.objective.of_layer(layer)
-    maps, index = net.memory['maps'], batch['index']
-    below = maps[self.network.names[layer - 1]][index] if layer else normalized.values
-    quadratic = self.network.quadratic(net.params, layer, below, _everywhere(), self.objective)
-    found = infer(quadratic, maps[name][index], power, self.objective)
-    again = reconstruct(found, net.params[name])
-    seen = self.network.project(net.params, layer - 1, again) if layer else again
+    name, maps = self.network.names[layer], net.memory['maps']
+    found = {name: kept[batch['index']] for name, kept in maps.items()}
+    below = found[self.network.names[layer - 1]] if layer else normalized.values
+    found.update(self.network.improve(net.params, layer, below, _everywhere(), self.objective, found))
+    seen = self.network.reconstruction(net.params, layer, found)
     psnr, snr = decibels(seen, normalized, batch['image'])
     scalars = {
-      'loss': jnp.mean(objective_of(found, again, below, jnp.float32(1), data_weight, power)),
+      'loss': jnp.mean(self._objective_of(net.params, layer, found, below)),
       'psnr': jnp.mean(psnr),
       'snr': jnp.mean(snr),
-      'nonzero': jnp.mean(share_used(found)),
+      'nonzero': jnp.mean(share_used(found[name])),
     }
-    filters, _ = filter_step(net.params[name], found, below, self.objective.filter_steps, self._total)
-    kept = maps[name].at[self._gathered(index)].set(self._gathered(found))
-    net = net.replace(params={**net.params, name: filters}, memory={**net.memory, 'maps': {**maps, name: kept}})
+    target = below if layer else below - self.network.smooth_part(found)
+    filters, _ = filter_step(net.params[name], found[name], target, self.objective.filter_steps, self._total)
+    index = self._gathered(batch['index'])
+    kept = {one: maps[one].at[index].set(self._gathered(found[one])) for one in self.network.inferred(layer, found)}
+    net = net.replace(params={**net.params, name: filters}, memory={**net.memory, 'maps': {**maps, **kept}})
     return net, scalars
+
+  def _objective_of(self, filters, layer, found, below):
+    """What the maps of a layer minimise, the part of the smooth map included; of each image."""
+    name, smooth = self.network.names[layer], smooth_map.NAME in found and layer == 0
+    again = reconstruct(found[name], filters[name]) + (self.network.smooth_part(found) if smooth else 0.0)
+    value = objective_of(found[name], again, below, jnp.float32(1), *self.objective.of_layer(layer))
+    return value + self.objective.smooth_weight / 2 * smooth_map.roughness(found[smooth_map.NAME]) if smooth else value
 
   # Inference.
 
@@ -143,7 +150,7 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
     normalized = normalize_contrast(images, self.objective.contrast, weights)
     maps = self.network.explain(filters, normalized.values, weights, self.objective)
     return {
-      name: normalized.restore(self.network.project(filters, layer, maps[name]))
+      name: normalized.restore(self.network.reconstruction(filters, layer, maps))
       for layer, name in enumerate(self.network.names)
     }, maps
 
@@ -159,17 +166,13 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
     maps = self.network.explain(filters, normalized.values, _everywhere(), self.objective)
     values = {}
     for layer, name in enumerate(self.network.names):
-      again = self.network.project(filters, layer, maps[name])
+      again = self.network.reconstruction(filters, layer, maps)
       found = dict(zip(('psnr', 'snr'), decibels(again, normalized, batch['image'])))
       values.update(found)
       if self.network.layers > 1:
         values.update({f'{measure}_{name}': value for measure, value in found.items()})
-    first = self.network.names[0]
-    again = reconstruct(maps[first], filters[first])
-    values['objective'] = objective_of(
-      maps[first], again, normalized.values, jnp.float32(1), *self.objective.of_layer(0)
-    )
-    values['nonzero'] = share_used(maps[first])
+    values['objective'] = self._objective_of(filters, 0, maps, normalized.values)
+    values['nonzero'] = share_used(maps[self.network.names[0]])
     sums = {name: jnp.sum(jnp.where(weight > 0, value, 0.0)) for name, value in values.items()}
     return {'count': jnp.sum(weight), **sums}
 
@@ -184,6 +187,7 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
       'psnr_is': image_quality.protocol('rgb', 0)['psnr_is'],
       'contrast': self.objective.contrast,
       'inference': self.objective.inference,
+      **({'smooth_weight': self.objective.smooth_weight} if self.objective.smooth else {}),
       'repeats': self.objective.repeats,
       'refinements': self.objective.refinements,
       'data_weight': list(self.objective.data_weight),
