@@ -48,7 +48,7 @@ def normalize_planes(filters):
   return filters / jnp.where(norms > 0, norms, 1.0)
 
 
-def filter_step(filters, maps, images, steps, total=lambda x: x):
+def filter_step(filters, maps, images, steps, total=lambda x: x, weights=1.0):
   """Improves filters for given maps by conjugate gradients, and normalises their planes.
 
   The error of the reconstruction, summed over the images, is quadratic in the filters (Zeiler et al. 2010, section
@@ -60,6 +60,7 @@ def filter_step(filters, maps, images, steps, total=lambda x: x):
     images: (batch, h, w, c).
     steps: iterations.
     total: function that sums an array over the devices that share the batch.
+    weights: of the pixels, from 0 to 1, in a shape that goes with images.
 
   Returns:
     (filters, their planes of norm 1; the filters before they were scaled, whose error is no larger than at the start).
@@ -69,7 +70,7 @@ def filter_step(filters, maps, images, steps, total=lambda x: x):
 
   def gather(images):
     with inference.full_precision():
-      return connected * total(pull(images)[0])
+      return connected * total(pull(weights * images)[0])
 
   found, *_ = inference.conjugate_gradients(
     lambda f: gather(inference.reconstruct(maps, f)), gather(images), filters, steps, lambda a, b: jnp.sum(a * b)

@@ -20,6 +20,9 @@ class SparseCodingObjective(Options):
     num_images: number of the training images. Their maps are kept from one epoch to the next, in the state of the run.
     contrast: what is done to an image first. local: local contrast normalisation; global: mean 0 and deviation 1 of
       each image; none: levels from -1 to 1 as they are.
+    hidden: share of the pixels of every image that the network is not shown, in training and in the evaluation: it
+      learns from incomplete images, and what it makes of them is compared with the whole ones. Which pixels is drawn
+      for each image, after its contrast was normalised, as the published scripts of inpainting do it.
     data_weight: lambda, the weight of the error of the reconstruction beside the penalty; a value for each layer, or
       one for all.
     power: p of the penalty |z|^p, above 0 and at most 1; a value for each layer, or one for all.
@@ -63,6 +66,7 @@ class SparseCodingObjective(Options):
   }
   num_images: int = 14
   contrast: str = 'local'
+  hidden: float = 0.0
   data_weight: tuple[float, ...] = (1.0,)
   power: tuple[float, ...] = (1.0,)
   inference: str = 'continuation'
@@ -88,6 +92,7 @@ class SparseCodingObjective(Options):
       num_images=1, beta_steps=1, alternations=1, cg_steps=1, iterations=1, smooth_steps=1, filter_steps=1, repeats=1
     )
     self._at_least(refinements=0)
+    self._share('hidden')
     self._above_zero('beta_start', 'beta_factor', 'rho', 'smooth_weight')
     if not self.data_weight or not min(self.data_weight) > 0:
       raise UserError(f'objective.data_weight={self.data_weight} must be numbers above 0; change it')
