@@ -148,7 +148,7 @@ class Sporco:
     mask[grown:, grown:] = 1
     self._arguments = np.ascontiguousarray(problem.filters[..., 0]), on_grid, 1 / problem.data_weight, mask
     if name == 'fista':
-      largest = jnp.max(sparse_inference._gram_norms(jnp.asarray(problem.filters), problem.size))
+      largest = jnp.max(sparse_inference.gram_norms(jnp.asarray(problem.filters), problem.size))
       self._setting = {'L': float(largest), **setting}
 
   def _solver(self, iterations, **setting):

@@ -107,7 +107,7 @@ class Quadratic(NamedTuple):
     if self.filters.shape[0] < _LARGE_WINDOW:
       return self.product
     size, border = _grid(self)
-    transforms, weights = _transform(self.filters, size), jnp.pad(self._weights_of_pixels(), border)
+    transforms, weights = _transform(self.filters, size), jnp.pad(self.pixel_weights(), border)
 
     def product(maps):
       image = _irfft(_forward(transforms, _rfft(maps)), size)
@@ -116,7 +116,8 @@ class Quadratic(NamedTuple):
 
     return product
 
-  def _weights_of_pixels(self):
+  def pixel_weights(self):
+    """The weights in the shape of the images."""
     return jnp.broadcast_to(self.weights, self.images.shape)
 
   @property
@@ -221,7 +222,7 @@ def fista(quadratic, start, power, iterations, watch=None):
     maps; with `watch`, (maps, what it returns of those after each iteration, stacked).
   """
   linear, product = quadratic.linear, quadratic.operator()
-  curvature = quadratic.data_weight * jnp.max(_gram_norms(quadratic.filters, start.shape[1:3])) * _ROOM
+  curvature = quadratic.data_weight * jnp.max(gram_norms(quadratic.filters, start.shape[1:3])) * _ROOM
   curvature += quadratic.anchor_weight
 
   def iterate(carry):
@@ -272,8 +273,15 @@ def _gram(transforms):
   return jnp.einsum('yxck,yxdk->yxcd', transforms, transforms.conj(), precision=jax.lax.Precision.HIGHEST)
 
 
-def _gram_norms(filters, size):
-  """The largest eigenvalue of F F^H at each frequency, that of the convolution without borders and weights."""
+def gram_norms(filters, size):
+  """Returns the largest eigenvalue of F F^H at each frequency, (h', w' / 2 + 1); F is `reconstruct` without borders.
+
+  The largest of all is the Lipschitz constant of the gradient at data weight 1.
+
+  Args:
+    filters: (f, f, k, c).
+    size: (h', w') of the maps.
+  """
   gram = _gram(_transform(filters, size))
   return gram.real[..., 0, 0] if gram.shape[-1] == 1 else jnp.linalg.eigvalsh(gram)[..., -1]
 
@@ -297,7 +305,7 @@ def admm(quadratic, start, power, iterations, rho, watch=None):
     maps: w, whose zeros are exact; with `watch`, (maps, what it returns of those after each iteration, stacked).
   """
   (size, border), data_weight = _grid(quadratic), quadratic.data_weight
-  images, weights = (jnp.pad(x, border) for x in (quadratic.images, quadratic._weights_of_pixels()))
+  images, weights = (jnp.pad(x, border) for x in (quadratic.images, quadratic.pixel_weights()))
   transforms, pull = _transform(quadratic.filters, size), rho + quadratic.anchor_weight
   gram = _gram(transforms)
   inverse = jnp.linalg.inv(gram + pull / data_weight * jnp.eye(gram.shape[-1], dtype=gram.dtype)[None, None])

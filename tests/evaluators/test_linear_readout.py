@@ -31,7 +31,7 @@ class Teller(InfersMaps):
 
 
 def test_labels_are_read_where_they_are():
-  source = data.open_source(OPTIONS, 'train')
+  source = data.open_source(OPTIONS)
   numbers, _, protocol = linear_readout.measure(Teller(), None, source, jax.random.key(0), None)
   assert set(numbers) == {f'linear_accuracy_{name}' for name in ('pixels', 'layer1', 'layer2', 'layers')}
   assert numbers['linear_accuracy_layer1'] == 1 and numbers['linear_accuracy_layers'] == 1
@@ -42,7 +42,7 @@ def test_labels_are_read_where_they_are():
 @pytest.mark.parametrize('changes', [{'eval_split': ''}, {'eval_split': 'train'}, {'source': 'photos'}])
 def test_nothing_without_classes_or_unseen_images(changes):
   options = dataclasses.replace(OPTIONS, **{**changes, **({'per_class': 0} if 'source' in changes else {})})
-  source = data.open_source(options, 'train')
+  source = data.open_source(options)
   assert linear_readout.measure(None, None, source, None, None) == ({}, {}, {})
 
 
