@@ -14,8 +14,9 @@ the penalty is 1 / data_weight. It has two solvers by ADMM (ConvBPDN with its ad
 one by FISTA (pgm.ConvBPDNMask).
 
 Each solver is given its best mode: every setting of SOLVERS is tried on `--pilot` images, and the one that reaches the
-hundredth first in seconds is kept; then all images at once or one after the other, whichever is faster. sporco computes
-no statistics (FastSolve), its transforms use all cores, and FISTA gets the exact Lipschitz constant.
+hundredth first in seconds is kept; then all images at once or one after the other, and sporco's transforms on one core
+or on all, whichever is fastest. sporco computes no statistics (FastSolve), and its FISTA gets the exact Lipschitz
+constant.
 
 Objectives are sums over the images, computed by one function for all after each iteration. `best` is the lowest of all,
 and of four times as many iterations of our FISTA. The seconds of n iterations are the start and n times an iteration,
@@ -27,6 +28,8 @@ sporco: `pip install '.[sporco]'`.
 
 import argparse
 import functools
+import itertools
+import os
 import statistics
 import time
 
@@ -115,6 +118,8 @@ class Ours:
     rho: of admm.
   """
 
+  WAYS = ({},)  # the program has all cores
+
   def __init__(self, problem, name, rho=None):
     self._arguments = problem.images, problem.filters, problem.start()
     self._solve, self._watched = _compiled(name, problem.data_weight, rho)
@@ -134,11 +139,14 @@ class Sporco:
   Args:
     problem: Problem.
     name: additive_mask | mask_decoupling | fista.
+    threads: of its transforms.
     setting: options of sporco's class, which are documented there.
   """
 
-  def __init__(self, problem, name, **setting):
-    self._problem, self._name, self._setting = problem, name, setting
+  WAYS = ({'threads': 1}, {'threads': os.cpu_count()})
+
+  def __init__(self, problem, name, threads=1, **setting):
+    self._problem, self._name, self._threads, self._setting = problem, name, threads, setting
     number, grown = len(problem.images), problem.filters.shape[0] - 1
     # The image at the end of the grid: what our reconstruction cuts away is what goes round in sporco's.
     on_grid = np.zeros((*problem.size, number), np.float32)
@@ -153,8 +161,10 @@ class Sporco:
 
   def _solver(self, iterations, **setting):
     from sporco.admm import cbpdn
+    import sporco.fft
     from sporco.pgm import cbpdn as pgm
 
+    sporco.fft.pyfftw_threads = self._threads  # it has no other way to be told
     filters, images, weight, mask = self._arguments
     wanted = {'Verbose': False, 'FastSolve': True, 'MaxMainIter': iterations, 'RelStopTol': 0.0}
     wanted |= {**self._setting, **setting}
@@ -223,10 +233,11 @@ SOLVERS = {
 
 
 def in_words(setting, one_by_one):
-  """Returns the mode of a solver in words."""
+  """Returns the mode of a solver in words: of its setting, WAYS included."""
   auto = setting.get('AutoRho', {'Enabled': False})
   parts = [f'rho {setting["rho"]:g}'] if 'rho' in setting else []
   parts += [f'rho adapted every {auto["Period"]}'] if auto['Enabled'] else []
+  parts += [f'transforms on {setting["threads"]} core{"s" * (setting["threads"] > 1)}'] if 'threads' in setting else []
   return ', '.join([*parts, 'one image after the other' if one_by_one else 'all images at once'])
 
 
@@ -274,13 +285,13 @@ def choose(problem, pilot, name, iterations, goal, say=lambda text: None):
     trials.append((cost, setting))
     say(f'  {name}, {in_words(setting, False)}: {needed or "more than " + str(iterations)} iterations')
   setting = min(trials, key=lambda trial: trial[0])[1]
-  make = functools.partial(kind, name=solver, **setting)
-  ways = [(False, make(problem)), (True, OneByOne(problem, make))]
-  for _, way in ways:
-    way.maps(1)
-  fastest = [seconds_of(way, 3)[1] for _, way in ways]
-  one_by_one, found = ways[int(np.argmin(fastest))]
-  return found, in_words(setting, one_by_one)
+  ways = []
+  for way, one_by_one in itertools.product(kind.WAYS, (False, True)):
+    make = functools.partial(kind, name=solver, **setting, **way)
+    found = OneByOne(problem, make) if one_by_one else make(problem)
+    found.maps(1)
+    ways.append((seconds_of(found, 3)[1], found, in_words({**setting, **way}, one_by_one)))
+  return min(ways, key=lambda way: way[0])[1:]
 
 
 def rows_of(solvers, modes, curves, times, best):
