@@ -221,7 +221,7 @@ def _auto(period):
   return {'AutoRho': {'Enabled': True, 'Period': period, 'AutoScaling': True}}
 
 
-_RHO = [{'rho': rho, 'AutoRho': {'Enabled': False}} for rho in (3.0, 10.0, 30.0, 100.0)]
+_RHO = [{'rho': rho, 'AutoRho': {'Enabled': False}} for rho in (1.0, 3.0, 10.0, 30.0)]
 # {name in a table: (class, solver's name, settings of which the best is taken)}.
 SOLVERS = {
   'FISTA, ours': (Ours, 'fista', [{}]),

@@ -34,7 +34,7 @@ def test_sporco_solves_the_same_problem():
     pytest.skip('sporco is not installed: no solver of it to compare with')
   one = problem()
   best = one.objective(Ours(one, 'fista').maps(500))
-  fixed = {'rho': 10.0, 'AutoRho': {'Enabled': False}}
+  fixed = {'rho': 3.0, 'AutoRho': {'Enabled': False}}
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     for name, setting in (('fista', {}), ('additive_mask', fixed), ('mask_decoupling', fixed)):
