@@ -310,6 +310,41 @@ TABLES = {
       value('layer 2', 'inpainted_psnr_layer2', 2),
     ],
   ),
+  'sparse_coding_published': Table(
+    ('dn_fruit', 'dn_city', 'dn_fruit-inpainting', 'dn_city-inpainting'),
+    [
+      config(),
+      _STEP,
+      value('stretched PSNR, dB', 'psnr_stretched', 2),
+      value('PSNR in pixels, dB', 'psnr', 2),
+      value('SNR, dB', 'snr', 2),
+      value('objective', 'objective', 1),
+      value('maps used', 'nonzero', 3),
+    ],
+  ),
+  'sparse_coding_features': Table(
+    ('dn_digits', 'dn_digits-two'),
+    [
+      config(),
+      value('accuracy on pixels', 'linear_accuracy_pixels', 3),
+      value('on layer 1', 'linear_accuracy_layer1', 3),
+      value('on layer 2', 'linear_accuracy_layer2', 3),
+      value('on both', 'linear_accuracy_layers', 3),
+    ],
+  ),
+  'sparse_coding_solvers': Table(
+    ('benchmark_sparse_coding',),
+    [
+      field('solver', 'name'),
+      field('mode', 'group'),
+      *(
+        value(f's to within {shown}', f'seconds.{close}', 2)
+        for close, shown in (('tenth', '10 %'), ('hundredth', '1 %'), ('thousandth', '0.1 %'))
+      ),
+      value('iterations to 1 %', 'iterations.hundredth', 0),
+      value('ms an iteration', 'seconds.iteration', 0, 1000),
+    ],
+  ),
   'autoencoders': Table(
     ('vae_mnist', 'vae_mnist-grey', 'iwae_mnist-vae', 'iwae_mnist', 'conv_vae_mnist', 'conv_vae_mnist-relu'),
     [config(), _STEP, value('−ELBO', 'neg_elbo', 1), value('−log p(x)', 'nll', 1, best=min)],

@@ -50,7 +50,7 @@ LATE = {
   'tensorflow_datasets',
 }
 # And of an entry point, which answers mistakes on the command line before it starts JAX, or compares with others.
-LATE_AT_THE_DOOR = LATE | {'equinox', 'jax', 'requests', 'torch'}
+LATE_AT_THE_DOOR = LATE | {'equinox', 'jax', 'requests', 'sporco', 'torch'}
 # Whoever imports one of these at its top starts JAX.
 STARTERS = {'jax', 'flax', 'optax', 'orbax'}
 

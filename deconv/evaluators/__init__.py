@@ -12,6 +12,7 @@ from deconv.evaluators import (
   inception_score,
   kid,
   labelled_samples,
+  linear_readout,
   memorisation,
   modes,
   neighbours,
@@ -44,4 +45,5 @@ EVALUATORS = {
   'whole_restoration': whole_restoration.EVALUATOR,
   'confusion': confusion.EVALUATOR,
   'sparse_restoration': sparse_restoration.EVALUATOR,
+  'linear_readout': linear_readout.EVALUATOR,
 }

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv import ops
+from deconv.models import smooth_map
 from deconv.models import sparse_inference as inference
 from deconv.rng import stream
 
@@ -47,7 +48,7 @@ def normalize_planes(filters):
   return filters / jnp.where(norms > 0, norms, 1.0)
 
 
-def filter_step(filters, maps, images, steps, total=lambda x: x):
+def filter_step(filters, maps, images, steps, total=lambda x: x, weights=1.0):
   """Improves filters for given maps by conjugate gradients, and normalises their planes.
 
   The error of the reconstruction, summed over the images, is quadratic in the filters (Zeiler et al. 2010, section
@@ -59,6 +60,7 @@ def filter_step(filters, maps, images, steps, total=lambda x: x):
     images: (batch, h, w, c).
     steps: iterations.
     total: function that sums an array over the devices that share the batch.
+    weights: of the pixels, from 0 to 1, in a shape that goes with images.
 
   Returns:
     (filters, their planes of norm 1; the filters before they were scaled, whose error is no larger than at the start).
@@ -68,7 +70,7 @@ def filter_step(filters, maps, images, steps, total=lambda x: x):
 
   def gather(images):
     with inference.full_precision():
-      return connected * total(pull(images)[0])
+      return connected * total(pull(weights * images)[0])
 
   found, *_ = inference.conjugate_gradients(
     lambda f: gather(inference.reconstruct(maps, f)), gather(images), filters, steps, lambda a, b: jnp.sum(a * b)
@@ -112,6 +114,25 @@ class DeconvolutionalNetwork:
       shape = found[name] = inference.map_shape(shape, (side, side, maps))
     return found
 
+  def smooth_shape(self, image_shape=None):
+    """Returns the shape of the smooth map (deconv/models/smooth_map.py) of an image: (height, width, channels)."""
+    shape = image_shape or self.image_shape
+    return inference.map_shape(shape, (self.options.kernel_sizes[0],) * 2 + shape[2:])
+
+  def smooth_part(self, found):
+    """Returns what the smooth map among maps stands for in pixels, 0.0 where there is none."""
+    return smooth_map.spread(found[smooth_map.NAME], self.options.kernel_sizes[0]) if smooth_map.NAME in found else 0.0
+
+  def reconstruction(self, filters, layer, found):
+    """Returns what a layer and the smooth map make of images, (batch, height, width, channels).
+
+    Args:
+      filters: {name: filters}.
+      layer: its number.
+      found: {name: maps}, see `explain`.
+    """
+    return self.project(filters, layer, found[self.names[layer]]) + self.smooth_part(found)
+
   def project(self, filters, layer, maps):
     """Returns what the maps of a layer stand for in pixels, (batch, height, width, channels)."""
     for name in reversed(self.names[: layer + 1]):
@@ -143,30 +164,69 @@ class DeconvolutionalNetwork:
       start: {name: maps} to begin with; None = zeros.
 
     Returns:
-      {name: maps}.
+      {name: maps}, with `objective.smooth` also the smooth map, 'smooth'.
     """
-    shapes, found, below = self.map_shapes(images.shape[1:]), {}, images
+    shapes, found, below = self.map_shapes(images.shape[1:]), dict(start or {}), images
+    shapes.update({smooth_map.NAME: self.smooth_shape(images.shape[1:])} if objective.smooth else {})
+    for name, shape in shapes.items():
+      found.setdefault(name, jnp.zeros((len(images), *shape), jnp.float32))
     for layer, name in enumerate(self.names):
-      zeros = jnp.zeros((len(images), *shapes[name]), jnp.float32)
-      found[name] = self._infer(filters, layer, below, weights, objective, start[name] if start else zeros, anchor=None)
+      found.update(self._infer(filters, layer, below, weights, objective, found, anchor=None))
       below = found[name]
     for _ in range(objective.refinements if self.layers > 1 else 0):
       for layer in reversed(range(self.layers)):
-        name, below = self.names[layer], found[self.names[layer - 1]] if layer else images
-        anchor = None
+        below, anchor = found[self.names[layer - 1]] if layer else images, None
         if layer + 1 < self.layers:
           anchor = inference.reconstruct(found[self.names[layer + 1]], filters[self.names[layer + 1]])
-        found[name] = self._infer(filters, layer, below, weights, objective, found[name], anchor)
+        found.update(self._infer(filters, layer, below, weights, objective, found, anchor))
     return found
 
-  def _infer(self, filters, layer, below, weights, objective, start, anchor):
-    quadratic = self.quadratic(filters, layer, below, weights, objective)
+  def _infer(self, filters, layer, below, weights, objective, found, anchor):
+    """{name: maps} of what `improve` changes, `objective.repeats` times."""
+    return jax.lax.fori_loop(
+      0,
+      objective.repeats,
+      lambda _, found: self.improve(filters, layer, below, weights, objective, found, anchor),
+      {name: found[name] for name in self.inferred(layer, found)},
+    )
+
+  def inferred(self, layer, found):
+    """Returns the names among maps that the inference of a layer changes: its own, and the smooth map of the first."""
+    return (self.names[layer], *([smooth_map.NAME] if layer == 0 and smooth_map.NAME in found else []))
+
+  def improve(self, filters, layer, below, weights, objective, found, anchor=None):
+    """Infers the maps of a layer once; in the first layer the smooth map before them, if there is one.
+
+    From zero the smooth map is that of the image. The other way round the sparse maps would explain it first.
+
+    Args:
+      filters: {name: filters}.
+      layer: its number.
+      below: the images, or the maps of the layer below.
+      weights, objective: see `explain`.
+      found: {name: maps} to begin with, of the names `inferred` at least.
+      anchor: None, or maps that the layer above expects.
+
+    Returns:
+      {name: maps} of the names `inferred`.
+    """
+    name, new, seen = self.names[layer], {}, below
+    data_weight, power = objective.of_layer(layer)
+    if smooth_map.NAME in self.inferred(layer, found):
+      new[smooth_map.NAME] = smooth_map.solve(
+        below - inference.reconstruct(found[name], filters[name]),
+        weights,
+        found[smooth_map.NAME],
+        self.options.kernel_sizes[0],
+        data_weight,
+        objective.smooth_weight,
+        objective.smooth_steps,
+      )
+      seen = below - self.smooth_part(new)
+    quadratic = self.quadratic(filters, layer, seen, weights, objective)
     if anchor is not None:
       quadratic = quadratic._replace(anchor=anchor, anchor_weight=objective.of_layer(layer + 1)[0])
-    power = objective.of_layer(layer)[1]
-    return jax.lax.fori_loop(
-      0, objective.repeats, lambda _, maps: inference.infer(quadratic, maps, power, objective), start
-    )
+    return {**new, name: inference.infer(quadratic, found[name], power, objective)}
 
   def quadratic(self, filters, layer, below, weights, objective):
     """Returns the inference.Quadratic of a layer: `below` are the images, or the maps of the layer below."""

@@ -2,7 +2,8 @@
 
 A batch has 'image' uint8 (batch, height, width, channels), and in training 'index' int32 (batch,), the numbers of the
 images in the source. A step infers the maps of its images in the layer that is being trained, from where the last epoch
-left them, and then improves that layer's filters. The maps of all training images are kept in the state
+left them, and then improves that layer's filters. The maps of all training images, the smooth ones of
+`objective.smooth` too, are kept in the state
 (`NetworkState.memory`): they are the start of the next epoch and the images of the next layer, and a resumed run goes
 on from them.
 
@@ -20,9 +21,9 @@ from deconv import data, plots
 from deconv.data.transforms.contrast import normalize_contrast
 from deconv.errors import UserError
 from deconv.metrics import image_quality
-from deconv.models import SPARSE_CODERS
+from deconv.models import SPARSE_CODERS, smooth_map
 from deconv.models.deconvolutional_network import filter_step
-from deconv.models.sparse_inference import infer, reconstruct
+from deconv.models.sparse_inference import reconstruct
 from deconv.objectives.sparse_coding import objective as objective_of
 from deconv.rng import stream
 from deconv.tasks.capabilities import InfersMaps, TransformsPictures
@@ -74,10 +75,9 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
 
     @compiled_fast
     def create(key):
-      maps = {
-        name: jnp.zeros((self.objective.num_images, *shape), jnp.float32)
-        for name, shape in self.network.map_shapes().items()
-      }
+      shapes = self.network.map_shapes()
+      shapes.update({smooth_map.NAME: self.network.smooth_shape()} if self.objective.smooth else {})
+      maps = {name: jnp.zeros((self.objective.num_images, *shape), jnp.float32) for name, shape in shapes.items()}
       net = NetworkState(self.network.init(stream(key, 'net')), batch_stats={}, opt_state=(), memory={'maps': maps})
       return State(step=jnp.zeros((), jnp.int32), networks={'net': net})
 
@@ -102,9 +102,8 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
 
     Returns:
       (State, scalars): 'loss', the mean over images of the objective of the layer that is trained, with the filters
-        that the maps are for; 'psnr' (dB), what these maps stand for in pixels beside the images; 'snr' (dB), the
-        same of the images that the network sees; 'nonzero', the share of the maps that is used, see `share_used`;
-        'layer', from 1.
+        that the maps are for; 'psnr', 'snr' and 'psnr_stretched' (dB) of what these maps stand for, see `decibels`;
+        'nonzero', the share of the maps that is used, see `share_used`; 'layer', from 1.
     """
     del key
     normalized = normalize_contrast(data.to_signed(batch['image']), self.objective.contrast)
@@ -118,24 +117,41 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
 
   def _train_layer(self, net, layer, batch, normalized):
     """(NetworkState, scalars) of a step of one layer."""
-    name, (data_weight, power) = self.network.names[layer], self.objective.of_layer(layer)
-    maps, index = net.memory['maps'], batch['index']
-    below = maps[self.network.names[layer - 1]][index] if layer else normalized.values
-    quadratic = self.network.quadratic(net.params, layer, below, _everywhere(), self.objective)
-    found = infer(quadratic, maps[name][index], power, self.objective)
-    again = reconstruct(found, net.params[name])
-    seen = self.network.project(net.params, layer - 1, again) if layer else again
-    psnr, snr = decibels(seen, normalized, batch['image'])
+    name, maps = self.network.names[layer], net.memory['maps']
+    found = {name: kept[batch['index']] for name, kept in maps.items()}
+    below = found[self.network.names[layer - 1]] if layer else normalized.values
+    weights = _everywhere() if layer else self._known(batch['image'])
+    found.update(self.network.improve(net.params, layer, below, weights, self.objective, found))
+    seen = self.network.reconstruction(net.params, layer, found)
     scalars = {
-      'loss': jnp.mean(objective_of(found, again, below, jnp.float32(1), data_weight, power)),
-      'psnr': jnp.mean(psnr),
-      'snr': jnp.mean(snr),
-      'nonzero': jnp.mean(share_used(found)),
+      'loss': jnp.mean(self._objective_of(net.params, layer, found, below, weights)),
+      **{measure: jnp.mean(value) for measure, value in decibels(seen, normalized, batch['image']).items()},
+      'nonzero': jnp.mean(share_used(found[name])),
     }
-    filters, _ = filter_step(net.params[name], found, below, self.objective.filter_steps, self._total)
-    kept = maps[name].at[self._gathered(index)].set(self._gathered(found))
-    net = net.replace(params={**net.params, name: filters}, memory={**net.memory, 'maps': {**maps, name: kept}})
+    target = below if layer else below - self.network.smooth_part(found)
+    steps = self.objective.filter_steps
+    filters, _ = filter_step(net.params[name], found[name], target, steps, self._total, weights)
+    index = self._gathered(batch['index'])
+    kept = {one: maps[one].at[index].set(self._gathered(found[one])) for one in self.network.inferred(layer, found)}
+    net = net.replace(params={**net.params, name: filters}, memory={**net.memory, 'maps': {**maps, **kept}})
     return net, scalars
+
+  def _known(self, images):
+    """The weights of the pixels: 0 where `objective.hidden` hides them, by random numbers of the image itself."""
+    if not self.objective.hidden:
+      return _everywhere()
+    pixels = images.reshape(len(images), -1).astype(jnp.uint32)
+    sums = jnp.sum(pixels * (2 * jnp.arange(pixels.shape[1], dtype=jnp.uint32) + 1), axis=1, dtype=jnp.uint32)
+    key, shape = stream(jax.random.key(self.options.seed), 'hidden'), (*images.shape[1:3], 1)
+    known = jax.vmap(lambda number: jax.random.uniform(jax.random.fold_in(key, number), shape))(sums)
+    return (known >= self.objective.hidden).astype(jnp.float32)
+
+  def _objective_of(self, filters, layer, found, below, weights):
+    """What the maps of a layer minimise, the part of the smooth map included; of each image."""
+    name, smooth = self.network.names[layer], smooth_map.NAME in found and layer == 0
+    again = reconstruct(found[name], filters[name]) + (self.network.smooth_part(found) if smooth else 0.0)
+    value = objective_of(found[name], again, below, weights, *self.objective.of_layer(layer))
+    return value + self.objective.smooth_weight / 2 * smooth_map.roughness(found[smooth_map.NAME]) if smooth else value
 
   # Inference.
 
@@ -145,33 +161,30 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
     normalized = normalize_contrast(images, self.objective.contrast, weights)
     maps = self.network.explain(filters, normalized.values, weights, self.objective)
     return {
-      name: normalized.restore(self.network.project(filters, layer, maps[name]))
+      name: normalized.restore(self.network.reconstruction(filters, layer, maps))
       for layer, name in enumerate(self.network.names)
     }, maps
 
   # Evaluation.
 
   def eval_step(self, state, batch, key):
-    """Sums over the images: 'psnr' and 'snr' (dB) of what the top layer stands for, with several layers also those
-    of each, 'psnr_layer1', ...; 'objective' of the first layer and 'nonzero', the share of its maps that is used;
-    'count'."""
+    """Sums over the images: 'psnr', 'snr' and 'psnr_stretched' (dB) of what the top layer stands for, see `decibels`,
+    with several layers also those of each, 'psnr_layer1', ...; 'objective' of the first layer and 'nonzero', the share
+    of its maps that is used; 'count'."""
     del key
     normalized = normalize_contrast(data.to_signed(batch['image']), self.objective.contrast)
     filters, weight = state.networks['net'].params, weights_of(batch)
-    maps = self.network.explain(filters, normalized.values, _everywhere(), self.objective)
+    known = self._known(batch['image'])
+    maps = self.network.explain(filters, normalized.values, known, self.objective)
     values = {}
     for layer, name in enumerate(self.network.names):
-      again = self.network.project(filters, layer, maps[name])
-      found = dict(zip(('psnr', 'snr'), decibels(again, normalized, batch['image'])))
+      again = self.network.reconstruction(filters, layer, maps)
+      found = decibels(again, normalized, batch['image'])
       values.update(found)
       if self.network.layers > 1:
         values.update({f'{measure}_{name}': value for measure, value in found.items()})
-    first = self.network.names[0]
-    again = reconstruct(maps[first], filters[first])
-    values['objective'] = objective_of(
-      maps[first], again, normalized.values, jnp.float32(1), *self.objective.of_layer(0)
-    )
-    values['nonzero'] = share_used(maps[first])
+    values['objective'] = self._objective_of(filters, 0, maps, normalized.values, known)
+    values['nonzero'] = share_used(maps[self.network.names[0]])
     sums = {name: jnp.sum(jnp.where(weight > 0, value, 0.0)) for name, value in values.items()}
     return {'count': jnp.sum(weight), **sums}
 
@@ -185,7 +198,9 @@ class SparseCoding(InfersMaps, TransformsPictures, Task):
     return {
       'psnr_is': image_quality.protocol('rgb', 0)['psnr_is'],
       'contrast': self.objective.contrast,
+      **({'hidden': self.objective.hidden} if self.objective.hidden else {}),
       'inference': self.objective.inference,
+      **({'smooth_weight': self.objective.smooth_weight} if self.objective.smooth else {}),
       'repeats': self.objective.repeats,
       'refinements': self.objective.refinements,
       'data_weight': list(self.objective.data_weight),
@@ -244,7 +259,7 @@ def _everywhere():
 
 
 def decibels(again, normalized, images):
-  """Returns how close a reconstruction is, (psnr (batch,), snr (batch,)) in dB.
+  """Returns how close a reconstruction is, {measure: (batch,)} in dB.
 
   Args:
     again: (batch, height, width, channels), the reconstruction of normalised images.
@@ -252,13 +267,25 @@ def decibels(again, normalized, images):
     images: uint8, those that were normalised.
 
   Returns:
-    The peak signal-to-noise ratio in pixels, mean and deviation of the image put back; and the power of the normalised
-    image over that of the error in it, the measure of Zeiler et al. (2010).
+    'psnr': the peak signal-to-noise ratio in pixels, mean and deviation of the image put back. 'snr': the power of the
+    normalised image over that of the error in it, the measure of Zeiler et al. (2010). 'psnr_stretched': the peak
+    signal-to-noise ratio of the normalised image and its reconstruction, each stretched from its own least and largest
+    value to 0 and 1; the measure of the tables of convolutional sparse coding, see docs/sparse_coding.md.
   """
-  psnr = image_quality.psnr(normalized.restore(again), data.to_signed(images))
   error = jnp.sum(jnp.square(again - normalized.values), axis=(1, 2, 3))
   power = jnp.sum(jnp.square(normalized.values), axis=(1, 2, 3))
-  return psnr, 10 * jnp.log10(jnp.maximum(power, 1e-10) / jnp.maximum(error, 1e-10))
+  stretched = jnp.mean(jnp.square(_stretched(again) - _stretched(normalized.values)), axis=(1, 2, 3))
+  return {
+    'psnr': image_quality.psnr(normalized.restore(again), data.to_signed(images)),
+    'snr': 10 * jnp.log10(jnp.maximum(power, 1e-10) / jnp.maximum(error, 1e-10)),
+    'psnr_stretched': -10 * jnp.log10(jnp.maximum(stretched, 1e-10)),
+  }
+
+
+def _stretched(images):
+  """Each image from 0 to 1; 0 where it is flat."""
+  least, largest = (bound(images, axis=(1, 2, 3), keepdims=True) for bound in (jnp.min, jnp.max))
+  return (images - least) / jnp.where(largest > least, largest - least, 1.0)
 
 
 def share_used(maps):

@@ -21,7 +21,7 @@ from deconv.errors import UserError
 
 # What a clock says in the lines of metrics.jsonl: no two runs have it in common. `seconds_` begins what an evaluation
 # took: `seconds_eval` the pass over the evaluation split, `seconds_NAME` an evaluator.
-TIMES = ('images_per_second', 'data_wait')
+TIMES = ('images_per_second', 'data_wait', 'inference_images_per_second')
 SECONDS = 'seconds_'
 
 

@@ -48,6 +48,7 @@ def test_the_weight_is_that_which_leaves_the_noise(measured):
   assert numbers['noisy_psnr'] == pytest.approx(20 * np.log10(255 / 25), abs=0.5)
   gain = -10 * np.log10(1 / 16 + OFF**2)  # of a mean of 16 pixels
   assert numbers['denoised_psnr_layer1'] == pytest.approx(20 * np.log10(255 / 25) + gain, abs=0.5)
+  assert numbers['inference_images_per_second'] > 0
   assert protocol['noise_sigma'] == 25 and protocol['restored'] == 24
 
 

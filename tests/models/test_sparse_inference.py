@@ -20,9 +20,9 @@ fista = jax.jit(inference.fista, static_argnums=(2, 3))
 admm = jax.jit(inference.admm, static_argnums=(2, 3, 4))
 
 
-def make(channels=1, batch=2, weighted=False, side=SIDE):
+def make(channels=1, batch=2, weighted=False, side=SIDE, window=WINDOW):
   """(Quadratic, the dense matrix (pixels, maps) in float64 of its reconstruction)."""
-  filters = RNG.normal(size=(WINDOW, WINDOW, MAPS, channels)).astype(np.float32)
+  filters = RNG.normal(size=(window, window, MAPS, channels)).astype(np.float32)
   filters /= np.linalg.norm(filters, axis=(0, 1), keepdims=True)
   images = RNG.normal(size=(batch, side, side - 1, channels)).astype(np.float32)
   weights = np.ones((1, 1, 1, 1), np.float32)
@@ -93,6 +93,18 @@ def test_the_quadratic_function_is_one():
     np.testing.assert_allclose(half[:, 0, 0, 0], one.value(maps), rtol=1e-4)
 
 
+@pytest.mark.parametrize('window', [3, 7])
+def test_the_fast_form_is_the_product(window):
+  """By convolutions and by transforms, against the dense matrix; with missing pixels and a layer above too."""
+  quadratic, matrix = make(2, weighted=True, window=window)
+  maps, anchor = RNG.normal(size=(2, *zeros_of(quadratic).shape)).astype(np.float32)
+  mask = np.broadcast_to(quadratic.weights, quadratic.images.shape).reshape(2, -1)
+  dense = LAMBDA * ((maps.reshape(2, -1) @ matrix.T) * mask) @ matrix
+  for one, more in ((quadratic, 0), (quadratic._replace(anchor=anchor, anchor_weight=0.7), 0.7 * maps)):
+    for form in (one.product, one.operator()):
+      np.testing.assert_allclose(form(maps), dense.reshape(maps.shape) + more, atol=1e-3)
+
+
 def test_conjugate_gradients_solve_the_dense_system():
   quadratic, matrix = make(weighted=True)
   beta, b = 3.0, RNG.normal(size=zeros_of(quadratic).shape).astype(np.float32)
@@ -125,6 +137,19 @@ def slow_continuation(quadratic, start, power):
   return inference.continuation(
     quadratic, start, power, beta_start=0.5, beta_factor=1.6, beta_steps=16, alternations=20, cg_steps=4
   )
+
+
+def test_iterations_are_watched():
+  """After each iteration, and the maps are those that come without a watch."""
+  quadratic, _ = make()
+  start = zeros_of(quadratic)
+  for solve, more in ((inference.fista, ()), (inference.admm, (2.0,))):
+    watched = jax.jit(lambda z, solve=solve, more=more: solve(quadratic, z, 1.0, 4, *more, watch=jnp.sum))
+    maps, sums = watched(start)
+    for i in (1, 4):
+      plain = jax.jit(solve, static_argnums=(2, 3, 4))(quadratic, start, 1.0, i, *more)
+      np.testing.assert_allclose(sums[i - 1], jnp.sum(plain), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(maps, plain, atol=1e-5)
 
 
 def test_several_channels_reach_the_reference_too():

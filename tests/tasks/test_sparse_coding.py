@@ -9,10 +9,13 @@ import pytest
 from deconv import data
 from deconv.configs import base
 from deconv.data.source import ArraySource
+from deconv.data.transforms.contrast import normalize_contrast
 from deconv.errors import UserError
 from deconv.metrics import image_quality
+from deconv.models.deconvolutional_network import filter_step
 from deconv.options import Experiment, ParallelOptions
 from deconv.tasks import TASKS
+from deconv.tasks.sparse_coding import decibels
 from deconv.training import experiment, loop
 from deconv.training.parallel import Parallel
 from tests.training.test_loop import read
@@ -127,6 +130,63 @@ def test_missing_pixels_tell_nothing():
   np.testing.assert_allclose(found['layer1'], other['layer1'], atol=1e-3)
 
 
+def test_decibels_of_stretched_images():
+  """By hand; scale and level of a reconstruction do not matter there."""
+  images = make_batch(2)['image']
+  normalized = normalize_contrast(data.to_signed(images), 'global')
+  found = decibels(3 * normalized.values + 1, normalized, images)
+  np.testing.assert_allclose(found['psnr_stretched'], 100, atol=1e-2)
+  assert np.all(np.asarray(found['psnr']) < 30) and np.all(np.asarray(found['snr']) < 0)
+  values = np.float32([0, 1, 2, 4]).reshape(1, 2, 2, 1)
+  other = np.float32([0, 2, 2, 4]).reshape(1, 2, 2, 1)  # 0 0.5 0.5 1 beside 0 0.25 0.5 1
+  found = decibels(other, normalize_contrast(values, 'none'), np.zeros((1, 2, 2, 1), np.uint8))
+  np.testing.assert_allclose(found['psnr_stretched'], -10 * np.log10(0.25**2 / 4), rtol=1e-4)
+  np.testing.assert_allclose(found['snr'], 10 * np.log10(21 / 1), rtol=1e-4)
+
+
+def test_hidden_pixels_are_learned_from_by_nobody():
+  """Which are hidden is a function of the image. Maps and filters are those of images with anything else there."""
+  task, batch = make_task(objective={'hidden': 0.5, 'contrast': 'none'}), make_batch()
+  known = np.asarray(task._known(batch['image']))
+  assert known.shape == (8, 12, 12, 1) and set(np.unique(known)) == {0, 1} and 0.4 < known.mean() < 0.6
+  np.testing.assert_array_equal(task._known(batch['image'][[5, 2]]), known[[5, 2]])
+  assert not np.array_equal(known[0], known[1])
+  state = task.init(KEY, batch)
+  new, scalars = jax.jit(task.train_step)(state, batch, KEY)
+  filters = state.networks['net'].params
+  other = jnp.where(known > 0, data.to_signed(batch['image']), 7.0)
+  start = {name: jnp.zeros_like(maps) for name, maps in state.networks['net'].memory['maps'].items()}
+  maps = task.network.improve(filters, 0, other, known, task.objective, start)['layer1']
+  np.testing.assert_allclose(maps_of(new, 'layer1'), maps, atol=1e-3)
+  want, _ = filter_step(filters['layer1'], maps, other, task.objective.filter_steps, weights=known)
+  np.testing.assert_allclose(new.networks['net'].params['layer1'], want, atol=1e-2)
+  assert scalars['psnr_stretched'] > 0 and task.protocol(state)['hidden'] == 0.5
+
+
+def test_a_smooth_map_explains_what_changes_slowly():
+  """A ramp costs the sparse maps much, and the smooth map nothing but its slope; it is put back to the pixels."""
+  rows, columns = np.mgrid[:12, :12]
+  ramps = np.stack([20 * rows, 10 * rows + 10 * columns])[..., None].astype(np.uint8)
+  batch = {'image': ramps, 'index': np.arange(2, dtype=np.int32)}
+  one_layer = {'maps': (2,), 'kernel_sizes': (3,), 'connectivity': ('full',)}
+  fields = {'num_images': 2, 'inference': 'fista', 'iterations': 20, 'layer_steps': ()}
+  found = []
+  for more in ({}, {'smooth': True, 'smooth_weight': 0.1}):
+    task = make_task(model=one_layer, objective={**fields, **more})
+    state, step = task.init(KEY, batch), jax.jit(task.train_step)
+    for _ in range(2):
+      state, scalars = step(state, batch, KEY)
+    pixels, maps = task.explain(state, data.to_signed(batch['image']))
+    numbers = task.summarize(jax.tree.map(np.asarray, jax.jit(task.eval_step)(state, batch, KEY)))
+    want = np.mean(np.asarray(image_quality.psnr(pixels['layer1'], data.to_signed(batch['image']))))
+    assert numbers['psnr'] == pytest.approx(float(want), abs=1e-2)
+    assert task.protocol(state).get('smooth_weight') == more.get('smooth_weight')
+    found.append((float(scalars['loss']), numbers['objective'], maps))
+  (loss, objective, _), (smooth_loss, smooth_objective, maps) = found
+  assert smooth_loss < 0.5 * loss and smooth_objective < 0.5 * objective
+  assert set(maps) == {'layer1', 'smooth'} and maps['smooth'].shape == (2, 14, 14, 1)
+
+
 def test_pictures():
   task, batch = make_task(), make_batch()
   drawn = task.pictures(task.init(KEY, batch), batch, KEY)
@@ -167,6 +227,9 @@ def test_the_number_of_images_has_to_agree():
     ({'objective': {'layer_steps': ()}}, 'give 1 of them for the 2 of model.maps'),
     ({'objective': {'iterations': 3}}, "objective.iterations=3 has no effect here .*objective.inference='fista'"),
     ({'objective': {'inference': 'fista', 'cg_steps': 3}}, 'objective.cg_steps=3 has no effect here'),
+    ({'objective': {'hidden': 1.0}}, 'objective.hidden=1.0 must be at least 0 and below 1'),
+    ({'objective': {'smooth_weight': 2.0}}, "objective.smooth_weight=2.0 has no effect here .*objective.smooth='True'"),
+    ({'objective': {'smooth': True, 'smooth_weight': 0.0}}, 'objective.smooth_weight=0.0 must be above 0'),
     ({'model': {'maps': (2, 4)}}, '2 maps have 3 singles and doubles'),
     ({'model': {'maps': (2,)}}, 'an entry for each layer'),
     ({'model': {'connectivity': ('random_doubles', 'full')}}, 'the first layer has no maps below'),
@@ -180,7 +243,7 @@ def test_mistakes(sections, sentence):
   assert '\n' not in str(error.value)
 
 
-def train(folder):
+def train(folder, **fields):
   config = base.get_config(model='deconvolutional_network', task='sparse_coding')
   config.update_from_flattened_dict(
     {
@@ -201,15 +264,20 @@ def train(folder):
       'samples.every': 0,
       'samples.first': 0,
       'eval.batch_size': 100,
+      **fields,
     }
   )
   return loop.train(experiment.prepare(config), folder)
 
 
-def test_a_run_that_breaks_off_resumes_exactly(tmp_path, monkeypatch):
-  """Maps and filters, bit for bit, from within the second layer."""
-  straight = train(tmp_path / 'straight')
-  assert all(np.abs(maps_of(straight, name)).sum() > 0 for name in ('layer1', 'layer2'))
+@pytest.mark.parametrize('smooth', [False, True])
+def test_a_run_that_breaks_off_resumes_exactly(smooth, tmp_path, monkeypatch):
+  """Maps and filters, bit for bit, from within the second layer; the smooth map too."""
+  fields = {'objective.smooth': smooth}
+  straight = train(tmp_path / 'straight', **fields)
+  names = ('layer1', 'layer2', *(['smooth'] if smooth else []))
+  assert set(straight.networks['net'].memory['maps']) == set(names)
+  assert all(np.abs(maps_of(straight, name)).sum() > 0 for name in names)
   call = loop.Loop.call
 
   def killed(self, state, step, num, batch):
@@ -221,9 +289,9 @@ def test_a_run_that_breaks_off_resumes_exactly(tmp_path, monkeypatch):
 
   monkeypatch.setattr(loop.Loop, 'call', killed)
   with pytest.raises(KeyboardInterrupt):
-    train(tmp_path / 'broken')
+    train(tmp_path / 'broken', **fields)
   monkeypatch.undo()
-  resumed = train(tmp_path / 'broken')
+  resumed = train(tmp_path / 'broken', **fields)
   assert read(tmp_path / 'broken', 'run.json')['resumed_from'] == 4
   jax.tree.map(np.testing.assert_array_equal, resumed, straight)
 

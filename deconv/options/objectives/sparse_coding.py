@@ -20,6 +20,9 @@ class SparseCodingObjective(Options):
     num_images: number of the training images. Their maps are kept from one epoch to the next, in the state of the run.
     contrast: what is done to an image first. local: local contrast normalisation; global: mean 0 and deviation 1 of
       each image; none: levels from -1 to 1 as they are.
+    hidden: share of the pixels of every image that the network is not shown, in training and in the evaluation: it
+      learns from incomplete images, and what it makes of them is compared with the whole ones. Which pixels is drawn
+      for each image, after its contrast was normalised, as the published scripts of inpainting do it.
     data_weight: lambda, the weight of the error of the reconstruction beside the penalty; a value for each layer, or
       one for all.
     power: p of the penalty |z|^p, above 0 and at most 1; a value for each layer, or one for all.
@@ -33,6 +36,10 @@ class SparseCodingObjective(Options):
     cg_steps: continuation: iterations of conjugate gradients in each step for the maps.
     iterations: fista, admm: number of iterations.
     rho: admm: weight of the auxiliary variable.
+    smooth: whether the first layer has a smooth map for each channel besides, whose gradient has a quadratic penalty
+      (deconv/models/smooth_map.py).
+    smooth_weight: smooth: psi, the weight of that penalty.
+    smooth_steps: smooth: iterations of conjugate gradients for that map, before each inference of the others.
     filter_steps: iterations of conjugate gradients in each step for the filters.
     layer_steps: training steps of each layer but the last, which has all that follow. A layer explains the maps of the
       layer below, whose training has ended.
@@ -54,9 +61,12 @@ class SparseCodingObjective(Options):
     'cg_steps': _CONTINUATION,
     'iterations': {'inference': ('fista', 'admm')},
     'rho': {'inference': ('admm',)},
+    'smooth_weight': {'smooth': (True,)},
+    'smooth_steps': {'smooth': (True,)},
   }
   num_images: int = 14
   contrast: str = 'local'
+  hidden: float = 0.0
   data_weight: tuple[float, ...] = (1.0,)
   power: tuple[float, ...] = (1.0,)
   inference: str = 'continuation'
@@ -67,6 +77,9 @@ class SparseCodingObjective(Options):
   cg_steps: int = 2
   iterations: int = 100
   rho: float = 1.0
+  smooth: bool = False
+  smooth_weight: float = 1.0
+  smooth_steps: int = 10
   filter_steps: int = 2
   layer_steps: tuple[int, ...] = ()
   repeats: int = 1
@@ -76,9 +89,11 @@ class SparseCodingObjective(Options):
     super().__post_init__()
     self._one_of(contrast=CONTRASTS, inference=INFERENCES)
     self._at_least(
-      num_images=1, beta_steps=1, alternations=1, cg_steps=1, iterations=1, filter_steps=1, repeats=1, refinements=0
+      num_images=1, beta_steps=1, alternations=1, cg_steps=1, iterations=1, smooth_steps=1, filter_steps=1, repeats=1
     )
-    self._above_zero('beta_start', 'beta_factor', 'rho')
+    self._at_least(refinements=0)
+    self._share('hidden')
+    self._above_zero('beta_start', 'beta_factor', 'rho', 'smooth_weight')
     if not self.data_weight or not min(self.data_weight) > 0:
       raise UserError(f'objective.data_weight={self.data_weight} must be numbers above 0; change it')
     if not self.power or not 0 < min(self.power) <= max(self.power) <= 1:
