@@ -34,7 +34,7 @@ class Options:
 
   SECTION: ClassVar[str] = ''
   PATHS: ClassVar[tuple[str, ...]] = ()
-  EFFECT: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {}
+  EFFECT: ClassVar[dict[str, dict[str, tuple[Any, ...]]]] = {}
 
   def __post_init__(self) -> None:
     self._convert(kinds(type(self)))
@@ -119,10 +119,10 @@ class Options:
         continue
       raise UserError(f'{self._name(field)}={value} has no effect {self._without(choices)}; leave it at {neutral}')
 
-  def _without(self, choices: dict[str, tuple[str, ...]]) -> str:
+  def _without(self, choices: dict[str, tuple[Any, ...]]) -> str:
     if not choices:
       return 'in a run of this task'
-    users = ' or '.join(f"{self._name(choice)}='{value}'" for choice, values in choices.items() for value in values)
+    users = ' or '.join(f'{self._name(choice)}={value!r}' for choice, values in choices.items() for value in values)
     return f'here (only with {users})'
 
 
