@@ -11,7 +11,7 @@ from the start, and samples are those of the averaged generator. The evaluation 
 et al. 2015, table 2), 3.1 % with 50,000 real images.
 
 Cost: hours on two cores.
-Not run.
+Results: docs/results.md#labels.
 """
 
 from deconv.configs import base

@@ -6,7 +6,7 @@ The networks at a quarter of their width. Spectral norm keeps the discriminator 
 it from learning 1,500 images by heart.
 
 Cost: minutes on two cores.
-Not run.
+Results: docs/results.md#generative-adversarial-networks.
 """
 
 from deconv.configs import base

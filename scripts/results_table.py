@@ -259,7 +259,7 @@ TABLES = {
   ),
   # Quality.
   'gan': Table(
-    ('dcgan_digits', 'dcgan_mnist', 'gan_mnist', 'dcgan_digits-minimax'),
+    ('dcgan_digits', 'sndcgan_digits', 'dcgan_mnist', 'gan_mnist', 'dcgan_digits-minimax'),
     [
       config(),
       _STEP,
@@ -270,6 +270,26 @@ TABLES = {
       value('held-out images: distance', 'neighbour_distance_heldout', 3),
       value('share closer', 'neighbour_closer', 2),
       value('held-out images: share closer', 'neighbour_closer_heldout', 2),
+    ],
+  ),
+  'labels': Table(
+    ('cdcgan_mnist',),
+    [
+      config(),
+      _STEP,
+      value('error of 1-NN on samples, %', 'knn_error', 2, 100),
+      value('distance to nearest real', 'neighbour_distance', 3),
+      value('held-out images: distance', 'neighbour_distance_heldout', 3),
+      Column('from command to end', _minutes),
+    ],
+  ),
+  'gaussians': Table(
+    ('gan_gaussians',),
+    [
+      field('objective, penalty', 'name'),
+      value('Gaussians covered', 'modes', 1, best=max),
+      value('touched', 'modes_touched', 1),
+      value('good samples', 'good_samples', 3, best=max),
     ],
   ),
   'points': Table(
@@ -463,7 +483,7 @@ TABLES = {
     ],
   ),
   'completion': Table(
-    ('dcgan_digits-completion',),
+    ('dcgan_digits-completion', 'cdcgan_mnist'),
     [
       config(),
       value('fill: error', 'completion_l1_hole', 3),
