@@ -6,8 +6,8 @@ Every objective alone and with R1, and the non-saturating one with each other pe
 pictures. All else is as in configs/gan_grid.py. The penalties have small weights, because
 the discriminator needs slopes of about 1 / 0.05 to see these Gaussians.
 
-Cost: an hour on two cores, estimated.
-Not run.
+Cost: an hour on two cores.
+Results: docs/results.md#gaussians.
 """
 
 _OBJECTIVES = ('non_saturating', 'minimax', 'wasserstein', 'lsgan', 'hinge', 'ragan', 'ralsgan', 'rahinge')
