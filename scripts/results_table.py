@@ -272,6 +272,18 @@ TABLES = {
       value('held-out images: share closer', 'neighbour_closer_heldout', 2),
     ],
   ),
+  'faces': Table(
+    ('dcgan_anime',),
+    [
+      config(),
+      _STEP,
+      value('distance to nearest real', 'neighbour_distance', 3),
+      value('held-out images: distance', 'neighbour_distance_heldout', 3),
+      value('share closer', 'neighbour_closer', 2),
+      value('held-out images: share closer', 'neighbour_closer_heldout', 2),
+      Column('from command to end', _minutes),
+    ],
+  ),
   'labels': Table(
     ('cdcgan_mnist',),
     [

@@ -228,7 +228,7 @@ def test_the_number_of_images_has_to_agree():
     ({'objective': {'iterations': 3}}, "objective.iterations=3 has no effect here .*objective.inference='fista'"),
     ({'objective': {'inference': 'fista', 'cg_steps': 3}}, 'objective.cg_steps=3 has no effect here'),
     ({'objective': {'hidden': 1.0}}, 'objective.hidden=1.0 must be at least 0 and below 1'),
-    ({'objective': {'smooth_weight': 2.0}}, "objective.smooth_weight=2.0 has no effect here .*objective.smooth=True"),
+    ({'objective': {'smooth_weight': 2.0}}, 'objective.smooth_weight=2.0 has no effect here .*objective.smooth=True'),
     ({'objective': {'smooth': True, 'smooth_weight': 0.0}}, 'objective.smooth_weight=0.0 must be above 0'),
     ({'model': {'maps': (2, 4)}}, '2 maps have 3 singles and doubles'),
     ({'model': {'maps': (2,)}}, 'an entry for each layer'),
