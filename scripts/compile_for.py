@@ -114,7 +114,8 @@ class Compiled:
     batch_size: of all devices.
     program: scripts.program_counts.Program.
     by_hand: multiplications and additions that the step asks for.
-    state_arrays: how many arrays the state has; `program.aliased` of the results lie where an argument lay.
+    state_arrays: how many arrays of the state the program receives: all but those that a step overwrites unread, such as
+      a vector of spectral norm; `program.aliased` of the results lie where an argument lay.
     arguments, temporary, memory: bytes; the last one is what has to fit.
   """
 
@@ -167,6 +168,15 @@ def length_of(options):
   return options.train.steps or options.optimizer.warmup_steps + 1
 
 
+def _unread(step, state):
+  """Returns how many arrays of the state a step overwrites without a look: no program of one step receives them."""
+  import jax
+  from jax.interpreters import partial_eval
+
+  _, read = partial_eval.dce_jaxpr(step.jaxpr, [True] * len(step.jaxpr.outvars))
+  return read[: len(jax.tree.leaves(state))].count(False)
+
+
 def compile_step(options, target, compiler_options=None):
   """Compiles the train step of an experiment for a target.
 
@@ -214,7 +224,8 @@ def compile_step(options, target, compiler_options=None):
   # Counted for the share of a device, as one device by itself would compute it.
   alone = Parallel(devices=jax.devices()[:1])
   one = experiment.build_task(options, alone, length_of(options))
-  by_hand = steps * program_counts.by_hand(jax.make_jaxpr(one.train_step)(state, part, key))
+  step = jax.make_jaxpr(one.train_step)(state, part, key)
+  by_hand = steps * program_counts.by_hand(step)
   memory = compiled.memory_analysis()
   kept = memory.output_size_in_bytes - memory.alias_size_in_bytes
   return Compiled(
@@ -223,7 +234,7 @@ def compile_step(options, target, compiler_options=None):
     batch_size=options.train.batch_size,
     program=program_counts.Program(compiled.as_text()),
     by_hand=by_hand,
-    state_arrays=len(jax.tree.leaves(state)),
+    state_arrays=len(jax.tree.leaves(state)) - (_unread(step, state) if steps == 1 else 0),
     arguments=memory.argument_size_in_bytes,
     temporary=memory.temp_size_in_bytes,
     memory=memory.argument_size_in_bytes + memory.temp_size_in_bytes + kept,
