@@ -114,7 +114,7 @@ class Compiled:
     batch_size: of all devices.
     program: scripts.program_counts.Program.
     by_hand: multiplications and additions that the step asks for.
-    state_arrays: how many arrays of the state the program receives: all but those that a step overwrites unread, such as
+    state_arrays: how many arrays of the state the program receives: all but those that a step overwrites unread, like
       a vector of spectral norm; `program.aliased` of the results lie where an argument lay.
     arguments, temporary, memory: bytes; the last one is what has to fit.
   """
