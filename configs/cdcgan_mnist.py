@@ -10,7 +10,7 @@ from the start, and samples are those of the averaged generator. The evaluation 
 50,000 generated images with their labels (`knn_error`); published: an error of 2.98 % on the test images (Radford
 et al. 2015, table 2), 3.1 % with 50,000 real images.
 
-Cost: hours on two cores.
+Cost: an hour on two cores.
 Results: docs/results.md#labels.
 """
 

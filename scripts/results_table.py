@@ -210,6 +210,14 @@ def _native_steps():
 
 _LAYOUTS = {'torch': 'channels first', 'torch_last': 'channels last', 'torch_compiled': 'channels last, compiled'}
 _MIOU = (value('mIoU', 'miou', 3, best=max), value('boundary IoU', 'boundary_iou', 3, best=max))
+_DISTANCES = (
+  value('distance to nearest real', 'neighbour_distance', 3),
+  value('held-out images: distance', 'neighbour_distance_heldout', 3),
+)
+_CLOSER = (
+  value('share closer', 'neighbour_closer', 2),
+  value('held-out images: share closer', 'neighbour_closer_heldout', 2),
+)
 _DECODERS = (
   field('decoder', 'name'),
   *_MIOU,
@@ -266,32 +274,18 @@ TABLES = {
       value('classes covered', 'coverage', 2),
       value('entropy, nats (most 2.30)', 'entropy', 2),
       value("classifier's accuracy", 'classifier_accuracy', 3),
-      value('distance to nearest real', 'neighbour_distance', 3),
-      value('held-out images: distance', 'neighbour_distance_heldout', 3),
-      value('share closer', 'neighbour_closer', 2),
-      value('held-out images: share closer', 'neighbour_closer_heldout', 2),
+      *_DISTANCES,
+      *_CLOSER,
     ],
   ),
-  'faces': Table(
-    ('dcgan_anime',),
-    [
-      config(),
-      _STEP,
-      value('distance to nearest real', 'neighbour_distance', 3),
-      value('held-out images: distance', 'neighbour_distance_heldout', 3),
-      value('share closer', 'neighbour_closer', 2),
-      value('held-out images: share closer', 'neighbour_closer_heldout', 2),
-      Column('from command to end', _minutes),
-    ],
-  ),
+  'faces': Table(('dcgan_anime',), [config(), _STEP, *_DISTANCES, *_CLOSER, Column('from command to end', _minutes)]),
   'labels': Table(
     ('cdcgan_mnist',),
     [
       config(),
       _STEP,
       value('error of 1-NN on samples, %', 'knn_error', 2, 100),
-      value('distance to nearest real', 'neighbour_distance', 3),
-      value('held-out images: distance', 'neighbour_distance_heldout', 3),
+      *_DISTANCES,
       Column('from command to end', _minutes),
     ],
   ),

@@ -11,20 +11,19 @@ Cost: hours on two cores, estimated.
 Not run.
 """
 
+from deconv.configs import segnet_camvid
+
 _DECODERS = {
   'switches': {},  # SegNet's own
-  'transposed convolution 4x4': {'model.upsample': 'deconv4'},
-  'bilinear resize': {'model.upsample': 'resize_bilinear'},
+  'transposed convolution 4x4': segnet_camvid.VARIANTS['deconv'],
+  'bilinear resize': segnet_camvid.VARIANTS['bilinear'],
 }
 SWEEP = {
   'experiments': {'camvid': {'config': 'configs/segnet_camvid.py', 'train.epochs': 20.0}},
   'common': {'eval.every': 0, 'samples.every': 0},
   'variants': {
     **_DECODERS,
-    **{
-      f'{name}, weighed': {**fields, 'objective.class_weights': 'median_frequency'}
-      for name, fields in _DECODERS.items()
-    },
+    **{f'{name}, weighed': {**fields, **segnet_camvid.VARIANTS['balanced']} for name, fields in _DECODERS.items()},
   },
   'seeds': (0, 1, 2),
   'metrics': {

@@ -9,13 +9,15 @@ Cost: hours on two cores, estimated.
 Not run.
 """
 
+from deconv.configs import unet_em
+
 SWEEP = {
   'experiments': {'em': {'config': 'configs/unet_em.py', 'train.steps': 10_000}},
   'common': {'eval.every': 0, 'samples.every': 0},
   'variants': {
     'U-Net': {},
-    'no border weights': {'objective.border_weight': 0.0},
-    'no elastic deformation': {'augment.elastic_sigma': 0.0},
+    'no border weights': unet_em.VARIANTS['no_border'],
+    'no elastic deformation': unet_em.VARIANTS['no_elastic'],
   },
   'seeds': (0, 1, 2),
   'metrics': {
