@@ -289,6 +289,17 @@ TABLES = {
       Column('from command to end', _minutes),
     ],
   ),
+  'codes': Table(
+    ('infogan_mnist',),
+    [
+      config(),
+      _STEP,
+      value('classes covered', 'coverage', 2),
+      value('entropy, nats (most 2.30)', 'entropy', 2),
+      value('digits that the code names wrongly, %', 'code_error', 1, 100),
+      *_DISTANCES,
+    ],
+  ),
   'gaussians': Table(
     ('gan_gaussians',),
     [
