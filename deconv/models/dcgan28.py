@@ -6,7 +6,7 @@ Generator: [z, y] -> dense 1024 -> dense 7 * 7 * 128 -> 5x5/2 transposed convolu
 image. Discriminator: its mirror image, with strided convolutions and LeakyReLU. The label y, one of ten as a vector, is
 joined to the input of every layer of both. Batch norm has neither gain nor bias and stands after every layer but the
 generator's last, the discriminator's first and its last; in the generator's dense layers it is that of a unit. No layer
-has a bias. Weights are drawn from N(0, 0.02).
+has a bias, but in a network that is built without norm. Weights are drawn from N(0, 0.02).
 
 The authors work with pixels in [0, 1] and a sigmoid; here images are in [-1, 1]. The discriminator maps them to [0, 1]
 first, and 2 sigmoid(x) - 1 = tanh(x / 2). Beyond their code, the label may be left out.
@@ -49,18 +49,11 @@ class Generator(nn.Module):
     label = z[:, -options.num_classes :] if joined else None
     z, by_norm = norms.for_generator(options, z)
     norm = norms.of(self, options.gen_norm, train, affine=options.norm_affine, label=by_norm)
-    dense = functools.partial(
-      layers.Dense, use_bias=False, dtype=self.dtype, kernel_init=_init, spectral_norm=self.options.gen_spectral_norm
+    common = dict(
+      use_bias=options.gen_norm == 'none', dtype=self.dtype, kernel_init=_init, spectral_norm=options.gen_spectral_norm
     )
-    up = functools.partial(
-      layers.Upsample,
-      kind=options.upsample,
-      kernel_size=options.kernel_size,
-      use_bias=False,
-      dtype=self.dtype,
-      kernel_init=_init,
-      spectral_norm=self.options.gen_spectral_norm,
-    )
+    dense = functools.partial(layers.Dense, **common)
+    up = functools.partial(layers.Upsample, kind=options.upsample, kernel_size=options.kernel_size, **common)
     x = nn.relu(norm('norm_1')(dense(options.hidden, name='dense_1')(z)))  # b hidden
     x = dense(7 * 7 * 2 * options.width, name='dense_2')(norms.join(x, label))
     x = nn.relu(norm('norm_2')(x)).reshape(-1, 7, 7, 2 * options.width)  # b 7 7 (2 * width)
@@ -83,15 +76,10 @@ class Discriminator(nn.Module):
   def __call__(self, x, train, labels=None):
     options = self.options
     norm = norms.of(self, options.disc_norm, train, affine=options.norm_affine)
+    plain = options.disc_norm == 'none'
+    common = dict(use_bias=plain, dtype=self.dtype, kernel_init=_init, spectral_norm=options.disc_spectral_norm)
     down = functools.partial(
-      layers.Conv,
-      kernel_size=options.kernel_size,
-      strides=2,
-      padding=(options.kernel_size - 1) // 2,
-      use_bias=False,
-      dtype=self.dtype,
-      kernel_init=_init,
-      spectral_norm=self.options.disc_spectral_norm,
+      layers.Conv, kernel_size=options.kernel_size, strides=2, padding=(options.kernel_size - 1) // 2, **common
     )
     label = norms.one_hot(labels, options.num_classes, jnp.float32) if options.disc_label == 'concat' else None
     x = (x + 1) / 2
@@ -99,18 +87,9 @@ class Discriminator(nn.Module):
     x = norm('norm_2')(down(2 * options.width, name='down_2')(norms.join(x, label)))
     x = nn.leaky_relu(x, options.leak)  # b 7 7 (2 * width)
     x = norms.join(x.reshape(len(x), -1), label)
-    x = norm('norm_3')(
-      layers.Dense(
-        options.hidden,
-        use_bias=False,
-        dtype=self.dtype,
-        kernel_init=_init,
-        spectral_norm=self.options.disc_spectral_norm,
-        name='dense',
-      )(x)
-    )
+    x = norm('norm_3')(layers.Dense(options.hidden, name='dense', **common)(x))
     x = norms.join(nn.leaky_relu(x, options.leak), label)  # b (hidden + classes)
-    return heads.say(self, x, labels, kernel_init=_init, use_bias=False)
+    return heads.say(self, x, labels, kernel_init=_init, use_bias=plain)
 
 
 def build(options, *, image_shape, dtype, batch_norm_axis):

@@ -51,6 +51,13 @@ def test_the_label_may_be_left_out():
   assert shapes(discriminator, jnp.zeros((2, 28, 28, 1)))['params']['dense']['kernel'].shape == (6272, 1024)
 
 
+def test_a_network_without_norm_has_biases():
+  generator, discriminator, _ = build(gen_norm='none', disc_norm='none', disc_spectral_norm=True)
+  for network, inputs in ((generator, jnp.zeros((2, 100))), (discriminator, jnp.zeros((2, 28, 28, 1)))):
+    params = shapes(network, inputs)['params']
+    assert len(params) == 4 and {tuple(layer) for layer in params.values()} == {('bias', 'kernel')}
+
+
 def test_the_generator_by_hand():
   """Running statistics as they begin: mean 0, variance 1."""
   generator, _, latent = build(width=2, hidden=4, kernel_size=4, **{**LABELLED, 'num_classes': 3})
