@@ -278,7 +278,10 @@ TABLES = {
       *_CLOSER,
     ],
   ),
-  'faces': Table(('dcgan_anime',), [config(), _STEP, *_DISTANCES, *_CLOSER, Column('from command to end', _minutes)]),
+  'faces': Table(
+    ('dcgan_anime', 'dcgan_anime-diff_augment'),
+    [config(), _STEP, *_DISTANCES, *_CLOSER, Column('from command to end', _minutes)],
+  ),
   'labels': Table(
     ('cdcgan_mnist',),
     [
@@ -329,6 +332,18 @@ TABLES = {
       value('cross-entropy, nats', 'cross_entropy', 3),
       value('parameters', 'parameters', 0),
     ],
+  ),
+  'augmentation': Table(
+    ('gan_augmentation',),
+    [
+      field('training images', 'name'),
+      value('accuracy', 'accuracy', 4),
+      value('cross-entropy, nats', 'cross_entropy', 3),
+    ],
+  ),
+  'augmentation_gans': Table(
+    ('gan_augmentation_gans',),
+    [field('real images of the GAN', 'name'), value('error of 1-NN on samples, %', 'knn_error', 1, 100)],
   ),
   'sparse_coding': Table(
     ('dn_photos', 'dn_digits'),
