@@ -34,6 +34,7 @@ def get_config(variant=''):
   config.train.ema_decay = 0.999
   config.samples.every_epochs = 0.5
   config.checkpoint.every = 468  # an epoch
+  config.eval.every = 936
   return base.finish(
     config,
     variant,
