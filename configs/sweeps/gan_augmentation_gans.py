@@ -21,6 +21,8 @@ SWEEP = {
       'samples.every': 1000,
       'checkpoint.every': 1000,
       'eval.num_samples': 2000,
+      'eval.every': 0,
+      'eval.interim_samples': 0,
       'eval.evaluators': ('labelled_samples',),
     }
   },
