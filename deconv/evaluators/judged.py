@@ -13,7 +13,7 @@ from deconv import data
 from deconv.errors import UserError
 from deconv.evaluators import reference, samples
 from deconv.metrics import frechet
-from deconv.tasks.capabilities import Generates, Reconstructs
+from deconv.tasks.capabilities import Generates, MakesImages, Reconstructs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ def judge(task, state, source, key, options, network):
   """Makes images and looks at them and at the real images through a network; the last result is remembered.
 
   Args:
-    task: a Task that Generates or Reconstructs.
+    task: a Task that MakesImages.
     state: State on one device.
     source: deconv.data.Source of the real images.
     key: PRNG key of the samples.
@@ -87,11 +87,11 @@ def _judge(task, state, source, key, options, network):
 
 
 class Images:
-  """The images that are judged, reference.CHUNK at a time: by `eval.judged` samples, or images of the evaluation split
-  made again.
+  """The images that are judged, reference.CHUNK at a time: by `eval.judged` samples, or images of the evaluation split,
+  made again or as they are.
 
   Args:
-    task: a Task that Generates or Reconstructs.
+    task: a Task that MakesImages.
     state, source, key, options: see `judge`.
 
   Attributes:
@@ -99,12 +99,13 @@ class Images:
     protocol: {name: what JSON can hold}: what they are, and how they are made.
 
   Raises:
-    UserError: a task that cannot make them, or that makes images again, without an evaluation split.
+    UserError: a task that cannot make them, or no evaluation split where they are of one.
   """
 
   def __init__(self, task, state, source, key, options):
     self._task, self._state, self._key = task, state, key
     self._originals, self.number = None, options.num_samples
+    self._as_they_are = options.judged == 'real'
     needs = of_judged(options)
     if not isinstance(task, needs):
       raise UserError(f"eval.judged='{options.judged}' needs a task that {needs.__name__}; choose another value")
@@ -112,7 +113,9 @@ class Images:
       self.protocol = {'judged': options.judged, **task.sampling_protocol(state)}
     else:
       if not source.options.eval_split:
-        raise UserError('images are made again of the evaluation split, and there is none: set data.eval_split')
+        raise UserError(
+          f"eval.judged='{options.judged}' is of the evaluation split, there is none: set data.eval_split"
+        )
       self._originals = data.open_source(source.options.held_out, source.options.eval_split)
       self._order = np.random.default_rng(samples.SEED).permutation(len(self._originals))
       self.number = min(self.number, len(self._originals))
@@ -120,7 +123,7 @@ class Images:
         'judged': options.judged,
         'made_of': source.options.eval_split,
         'made_of_fingerprint': self._originals.content_fingerprint(),
-        **task.remaking_protocol(state),
+        **({} if self._as_they_are else task.remaking_protocol(state)),
       }
 
   def chunk(self, i):
@@ -131,6 +134,8 @@ class Images:
       found = self._task.sample(self._state, key, last - first)
     else:
       originals = np.asarray(self._originals.take(self._order[first:last])['image'])
+      if self._as_they_are:
+        return originals
       found = self._task.remake(self._state, originals, key)
     return np.asarray(data.to_uint8(found))
 
@@ -145,7 +150,7 @@ class Images:
 
 def of_judged(options):
   """Returns the class of deconv.tasks.capabilities that `eval.judged` needs (options: deconv.options.EvalOptions)."""
-  return Generates if options.judged == 'samples' else Reconstructs
+  return {'samples': Generates, 'reconstructions': Reconstructs, 'real': MakesImages}[options.judged]
 
 
 def check(condition, name, found, wanted):

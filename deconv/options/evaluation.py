@@ -30,7 +30,7 @@ _JUDGING = (
 # Evaluators that look at images through `features`, and what that may be.
 LOOKING = ('fid', 'kid', 'prdc', 'inception_score', 'memorisation')
 FEATURES = ('inception', 'lenet', 'pixels', 'classifier:DIR')
-JUDGED = ('samples', 'reconstructions')
+JUDGED = ('samples', 'reconstructions', 'real')
 RESIZERS = ('clean', 'legacy_pytorch', 'legacy_tensorflow')
 _LATENTS = ('truncation',)
 _IMPORTANCE = ('importance_samples', 'importance_chunk')
@@ -69,7 +69,8 @@ class EvalOptions(Options):
     truncation: gan, vae: samples are of numbers z within this of 0, drawn again where they are farther: standard
       deviations of a normal z, at most 1 of a uniform one (Brock et al. 2019, section 3.1); 0 = none.
     judged: fid, kid, prdc, inception_score, memorisation: which images: samples | reconstructions of images of the
-      evaluation split (restoration: what it restores of them).
+      evaluation split (restoration: what it restores of them) | real: that split as it is, so that the number is what
+      a perfect model would reach.
     features: fid, kid, prdc, inception_score, memorisation: what images are compared by: inception | lenet | pixels |
       classifier:DIR, DIR the folder of a run of task 'classification'. Only inception's numbers are called fid and kid.
     features_path: for inception: its weights, .safetensors or .npz (docs/judging.md says where they come from); for
@@ -171,7 +172,7 @@ class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
 
   EFFECT: ClassVar = {
-    **_without('judged', *_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED),
+    **_without(*_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED),
     'standing_batches': {'batch_stats': ('standing',)},
   }
   evaluators: tuple[str, ...] = ('neighbours', 'coverage')
@@ -197,7 +198,7 @@ class InverseGraphicsEvalOptions(EvalOptions):
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
 
-  EFFECT: ClassVar = _without('judged', *_LATENTS, *_IMPORTANCE, 'scales', *_STATISTICS)
+  EFFECT: ClassVar = _without(*_LATENTS, *_IMPORTANCE, 'scales', *_STATISTICS)
   judged: str = 'reconstructions'
   evaluators: tuple[str, ...] = ('whole_restoration',)
 

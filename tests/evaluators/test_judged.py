@@ -247,6 +247,21 @@ def test_images_made_again_are_judged_where_the_field_says_so(source, monkeypatc
       judged.judge(task, make_state(), source, KEY, wrong, features.pixels())
 
 
+def test_real_images_are_judged_as_a_perfect_model_would_be(source, monkeypatch):
+  """Held-out images as they are, whatever the task makes."""
+  held_out, given = blurred(200, 3), options(judged='real')
+  monkeypatch.setattr(data, 'open_source', lambda given, split: source_of(held_out))
+  for task in (Copier(blurred(300, 1) // 2), Restorer()):
+    found = judged.judge(task, make_state(), source, KEY, given, features.pixels())
+    real = held_out[np.random.default_rng(0).permutation(200)].reshape(200, -1) / 255
+    np.testing.assert_allclose(found.features, real, atol=1e-6)
+    assert found.protocol['judged'] == 'real' and found.protocol['made_of'] == 'test' and 'ema' not in found.protocol
+  numbers = prdc.measure(task, make_state(), source, KEY, given, features.pixels())[0]
+  assert numbers['manifold_coverage'] == pytest.approx(numbers['manifold_coverage_expected'], abs=0.05)
+  with pytest.raises(UserError, match="eval.judged='real' is of the evaluation split"):
+    judged.judge(task, make_state(), source_of(held_out, eval_split=''), KEY, given, features.pixels())
+
+
 class Both(Restorer, Copier):
   """Samples, and gives images back."""
 
