@@ -9,7 +9,6 @@ The settings are for some thousand images: batches of 16, so that 50 epochs are 
 to zero, and a short average. `:diff_augment` augments what the discriminator sees (Zhao et al. 2020).
 
 Cost: an hour on two cores.
-`:diff_augment` was not run.
 Results: docs/results.md#drawn-faces.
 """
 

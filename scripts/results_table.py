@@ -225,6 +225,7 @@ _DECODERS = (
   value('parameters', 'parameters', 0),
 )
 _STEP = field('steps', 'step')
+_EVERY = Column('every, steps', lambda entry: f'{entry.row["history"][0]["step"]:,}')
 
 
 def _candidates(*names):
@@ -278,6 +279,16 @@ TABLES = {
       *_CLOSER,
     ],
   ),
+  'gan_curves': Table(
+    ('dcgan_mnist',),
+    [
+      config(),
+      _EVERY,
+      trail("discriminator's loss", 'loss_disc', 2),
+      trail('distance to nearest real', 'neighbour_distance', 3),
+    ],
+    caption=False,
+  ),
   'faces': Table(
     ('dcgan_anime', 'dcgan_anime-diff_augment'),
     [config(), _STEP, *_DISTANCES, *_CLOSER, Column('from command to end', _minutes)],
@@ -291,6 +302,11 @@ TABLES = {
       *_DISTANCES,
       Column('from command to end', _minutes),
     ],
+  ),
+  'labels_curve': Table(
+    ('cdcgan_mnist',),
+    [config(), _EVERY, trail('error of 1-NN on 10,000 samples, %', 'knn_error', 2, 100)],
+    caption=False,
   ),
   'codes': Table(
     ('infogan_mnist',),
@@ -403,11 +419,7 @@ TABLES = {
   ),
   'autoencoder_curves': Table(
     ('vae_mnist', 'iwae_mnist-vae', 'iwae_mnist', 'conv_vae_mnist'),
-    [
-      config(),
-      Column('every, steps', lambda entry: f'{entry.row["history"][0]["step"]:,}'),
-      trail('−ELBO', 'neg_elbo', 1),
-    ],
+    [config(), _EVERY, trail('−ELBO', 'neg_elbo', 1)],
     caption=False,
   ),
   'vae_digits': Table(

@@ -85,12 +85,13 @@ def config(heading='config'):
   return Column(heading, cell)
 
 
-def trail(heading, name, digits):
-  """Returns the column of a value at every evaluation of a run, the last included."""
+def trail(heading, name, digits, scale=1.0):
+  """Returns the column of a value at every evaluation of a run; at the last step that of its row, unless the history
+  has one: of fewer samples, as those before it."""
 
   def cell(entry):
-    at = {**{values['step']: values for values in entry.row['history']}, entry.row['step']: entry.row['values']}
-    found = [Entry(entry.file, entry.result, {'values': values}).show(name, digits) for values in at.values()]
+    at = {entry.row['step']: entry.row['values'], **{values['step']: values for values in entry.row['history']}}
+    found = [Entry(entry.file, entry.result, {'values': at[step]}).show(name, digits, scale) for step in sorted(at)]
     return ', '.join(text for text in found if text != NONE)
 
   return Column(heading, cell)
