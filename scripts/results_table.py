@@ -305,7 +305,11 @@ TABLES = {
   ),
   'labels_curve': Table(
     ('cdcgan_mnist',),
-    [config(), _EVERY, trail('error of 1-NN on 10,000 samples, %', 'knn_error', 2, 100)],
+    [
+      config(),
+      Column('at steps', lambda entry: ', '.join(str(values["step"]) for values in entry.row['history'])),
+      trail('error of 1-NN on 10,000 samples, %', 'knn_error', 2, 100),
+    ],
     caption=False,
   ),
   'codes': Table(
