@@ -307,7 +307,7 @@ TABLES = {
     ('cdcgan_mnist',),
     [
       config(),
-      Column('at steps', lambda entry: ', '.join(str(values["step"]) for values in entry.row['history'])),
+      Column('at steps', lambda entry: ', '.join(str(values['step']) for values in entry.row['history'])),
       trail('error of 1-NN on 10,000 samples, %', 'knn_error', 2, 100),
     ],
     caption=False,
