@@ -268,7 +268,7 @@ TABLES = {
   ),
   # Quality.
   'gan': Table(
-    ('dcgan_digits', 'sndcgan_digits', 'dcgan_mnist', 'gan_mnist', 'dcgan_digits-minimax'),
+    ('dcgan_digits', 'sndcgan_digits', 'dcgan_mnist', 'dcgan_mnist-hinge', 'gan_mnist', 'dcgan_digits-minimax'),
     [
       config(),
       _STEP,
@@ -280,7 +280,7 @@ TABLES = {
     ],
   ),
   'gan_curves': Table(
-    ('dcgan_mnist',),
+    ('dcgan_mnist', 'dcgan_mnist-hinge'),
     [
       config(),
       _EVERY,
