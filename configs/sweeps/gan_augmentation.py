@@ -6,8 +6,8 @@
 The classifier is that of configs/cnn_digits.py at 28x28, without the augmentation of its training images, and makes 600
 steps in all cases. A seed is that of the classifier and of the GAN; the n digits of a class are always its first ones.
 
-Cost: an hour on two cores, estimated.
-Not run.
+Cost: minutes on two cores.
+Results: docs/results.md#generated-images-for-a-classifier.
 """
 
 from deconv.configs.sweeps import gan_augmentation_gans
