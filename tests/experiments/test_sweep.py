@@ -244,9 +244,9 @@ def test_a_signal_lets_the_runs_save_and_starts_no_more(tmp_path):
 
 @pytest.mark.parametrize('kind', gan_upsampling.KINDS)
 def test_every_kind_of_upsampling_trains_three_steps(kind):
-  """The runs of the sweep gan_upsampling, much smaller: one doubling, of other digits."""
+  """The runs of the sweep gan_upsampling, much narrower, of other digits."""
   run = sweep.Run({'common': {}, **gan_upsampling.SWEEP}, 'out', 'digits', kind, 3)
-  tiny = {'data.source': 'digits', 'data.image_size': 8, 'model.width': 2, 'model.latent_size': 4, 'train.steps': 3}
+  tiny = {'data.source': 'digits', 'model.width': 2, 'model.hidden': 4, 'model.latent_size': 4, 'train.steps': 3}
   config = command.check_fields(run.config, [*run.overrides, *(f'--config.{name}={x}' for name, x in tiny.items())])
   prepared = prepare(config)
   task = prepared.task
