@@ -6,8 +6,9 @@ Distances are looked at through a classifier, which comes first:
 `python -m experiments.main --config=configs/cnn_mnist.py --workdir=runs/cnn_mnist --config.data.path=DIR`.
 
 All else is as in configs/dcgan_mnist.py, with half of its channels, a quarter of its dense units and half of its steps.
-The kinds that convolve with stride 1 have a window of 3x3. Decibels are those above real digits, of the pattern of the last layer (2 pixels) and of
-the last two (4 pixels); phase contrast is how uneven the variance is over the four pixels of a block.
+The kinds that convolve with stride 1 have a window of 3x3. Decibels are those above real digits, of the pattern of the
+last layer (2 pixels) and of the last two (4 pixels); phase contrast is how uneven the variance is over the four pixels
+of a block.
 
 Cost: hours on two cores, estimated.
 Not run.
