@@ -30,7 +30,6 @@ _JUDGING = (
 # Evaluators that look at images through `features`, and what that may be.
 LOOKING = ('fid', 'kid', 'prdc', 'inception_score', 'memorisation')
 FEATURES = ('inception', 'lenet', 'pixels', 'classifier:DIR')
-JUDGED = ('samples', 'reconstructions', 'real')
 RESIZERS = ('clean', 'legacy_pytorch', 'legacy_tensorflow')
 _LATENTS = ('truncation',)
 _IMPORTANCE = ('importance_samples', 'importance_chunk')
@@ -91,6 +90,7 @@ class EvalOptions(Options):
 
   SECTION: ClassVar[str] = 'eval'
   PATHS: ClassVar[tuple[str, ...]] = ('features_path', 'reference', 'reference_cache')
+  JUDGED: ClassVar[tuple[str, ...]] = ('samples', 'reconstructions', 'real')  # by what the task can make
   every: int = 0
   batch_size: int = 256
   evaluators: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class EvalOptions(Options):
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    self._one_of(batch_stats=('running', 'batch', 'standing'), resizer=RESIZERS, judged=JUDGED)
+    self._one_of(batch_stats=('running', 'batch', 'standing'), resizer=RESIZERS, judged=self.JUDGED)
     self._at_least(
       every=0, batch_size=1, num_samples=1, importance_samples=0, importance_chunk=1, whole_images=0, standing_batches=1
     )
@@ -171,6 +171,7 @@ class EvalOptions(Options):
 class GanEvalOptions(EvalOptions):
   """Generative adversarial networks: see EvalOptions."""
 
+  JUDGED: ClassVar[tuple[str, ...]] = ('samples', 'real')
   EFFECT: ClassVar = {
     **_without(*_IMPORTANCE, *_WHOLE_IMAGES, *_PUBLISHED),
     'standing_batches': {'batch_stats': ('standing',)},
@@ -198,6 +199,7 @@ class InverseGraphicsEvalOptions(EvalOptions):
 class RestorationEvalOptions(EvalOptions):
   """Restoration: see EvalOptions."""
 
+  JUDGED: ClassVar[tuple[str, ...]] = ('reconstructions', 'real')
   EFFECT: ClassVar = _without(*_LATENTS, *_IMPORTANCE, 'scales', *_STATISTICS)
   judged: str = 'reconstructions'
   evaluators: tuple[str, ...] = ('whole_restoration',)

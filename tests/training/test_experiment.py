@@ -121,6 +121,10 @@ def test_what_is_judged_decides_which_tasks_fit():
     experiment.check_evaluators(Experiment.from_config(config), TASKS['gan'])
   config.eval.judged = 'real'
   experiment.check_evaluators(Experiment.from_config(config), TASKS['gan'])
+  config = base.get_config(model='dcgan')
+  config.eval.judged = 'reconstructions'
+  with pytest.raises(UserError, match="eval.judged is 'reconstructions'; choose one of: samples, real"):
+    Experiment.from_config(config)
 
 
 def test_a_vae_may_be_judged_by_what_judges_a_gan():
