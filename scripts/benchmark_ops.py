@@ -1,7 +1,7 @@
 """Transposed convolutions timed: this project, `lax`, zero padding, and PyTorch and Equinox where they are installed.
 
   python -m scripts.benchmark_ops [--cases=dcgan,unet] [--repeats=7] [--memory=kept|returned|both] [--json]
-    [--save=results/NAME.json]
+    [--batch=1] [--save=results/NAME.json]
 
 For every case the forward pass, each gradient by itself, and all three in one program. The implementations take turns
 in each of `repeats` rounds, so that a busy machine disturbs all alike; times are medians over the rounds, ratios
@@ -9,6 +9,9 @@ medians of the ratios within a round. GFLOP/s count 2 * batch * input pixels * t
 of the three, whatever a program really multiplies. The machine's own rate is that of a 2048 x 2048 x 2048 matrix
 product, timed in the same rounds. PyTorch runs with channels first and channels last, and the faster of the two
 counts.
+
+On a GPU (JAX_PLATFORMS=cuda) PyTorch runs there, too, and a time is that of enough calls in a row to hide what it costs
+to wait for one; `--batch=8` makes batches large enough that kernels take longer than their calls.
 
 Freed memory is kept (`deconv.ops.keep_freed_memory`) or returned to the system. That cannot be undone, so
 `--memory=both` measures the two in a fresh process each, and a row has the columns of both.
@@ -32,7 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconv import ops
-from deconv.ops import conv_transpose, cpu_rule, keep_freed_memory
+from deconv.ops import conv_transpose, keep_freed_memory
 from deconv.training import provenance
 from scripts import result_files
 from scripts.command_line import at_least, result_file, words
@@ -86,12 +89,18 @@ CASES = tuple(
 )
 PARTS = ('forward', 'dx', 'dw', 'all')
 MATMUL = 2048
+_TURN = 0.02  # seconds of calls in a row on an accelerator
 
 
 def gflop(case, part):
   """The 10^9 multiplications and additions of a part, counted by hand: every tap of every small pixel."""
   one = 2e-9 * case.batch * math.prod(case.small) * math.prod(case.window) * case.c_in * case.c_out / case.groups
   return one * (3 if part == 'all' else 1)
+
+
+def of_batch(case, times):
+  """Returns a case with so many times its batch."""
+  return case._replace(batch=times * case.batch)
 
 
 def arrays(case):
@@ -204,10 +213,16 @@ def zero_padding(case):
 
 
 def jax_runners(f, operands):
-  """{part: callable that waits for the result} of a jitted function."""
+  """{part: run(calls=1), which waits for the results and returns the last} of a jitted function."""
   operands = [jnp.asarray(a) for a in operands]
   compiled = {part: jax.jit(g).lower(*operands).compile() for part, g in parts_of(f).items()}
-  return {part: functools.partial(lambda c: jax.block_until_ready(c(*operands)), c) for part, c in compiled.items()}
+  return {part: functools.partial(_run, functools.partial(c, *operands)) for part, c in compiled.items()}
+
+
+def _run(program, calls=1):
+  for _ in range(calls):
+    found = program()
+  return jax.block_until_ready(found)
 
 
 def equinox_runners(case, operands):
@@ -240,11 +255,13 @@ def torch_runners(case, operands, last):
   """PyTorch, channels first or `last` (not in 1-D, where it has no such format), on as many threads as cores."""
   import torch
 
+  from scripts.torch_device import torch_device
+
   torch.set_num_threads(os.cpu_count())
-  n = len(case.window)
+  device, n = torch_device(), len(case.window)
   f = [torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d][n - 1]
   dtype = getattr(torch, operands[0].dtype.name)
-  to_torch = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32)).to(dtype)  # NumPy has no bfloat16
+  to_torch = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32)).to(device, dtype)  # NumPy has no bfloat16
   x, ct = (to_torch(np.moveaxis(operands[i], -1, 1)) for i in (0, 2))
   k = to_torch(np.moveaxis(operands[1], (-2, -1), (0, 1)))
   if last and n > 1:
@@ -257,20 +274,28 @@ def torch_runners(case, operands, last):
     with torch.no_grad():
       call()
 
+  def run(program, calls=1):
+    for _ in range(calls):
+      found = program()
+    if device != 'cpu':
+      torch.cuda.synchronize()
+    return found
+
   gradient = lambda *wrt: torch.autograd.grad(y, wrt, ct, retain_graph=True)
-  return {
+  programs = {
     'forward': forward,
     'dx': lambda: gradient(x),
     'dw': lambda: gradient(k),
     'all': lambda: torch.autograd.grad(call(), (x, k), ct),
   }
+  return {part: functools.partial(run, program) for part, program in programs.items()}
 
 
 def matmul_runner():
   """The matrix product that the shares refer to."""
   a = jnp.ones((MATMUL, MATMUL))
   product = jax.jit(lambda a: a @ a).lower(a).compile()
-  return lambda: jax.block_until_ready(product(a))
+  return functools.partial(_run, functools.partial(product, a))
 
 
 def installed(name):
@@ -283,7 +308,7 @@ def installed(name):
 
 
 def runners(case, names, dtype='float32'):
-  """{(implementation, part): callable} of operands of a type, which PyTorch and NumPy know by the same name."""
+  """{(implementation, part): run(calls=1)} of operands of a type, which PyTorch and NumPy know by the same name."""
   operands = [a.astype(jnp.dtype(dtype)) for a in arrays(case)]
   make = {
     'ours': lambda: jax_runners(ours(case), operands),
@@ -307,22 +332,28 @@ def measure(run_by_key, repeats, slowest=1.0):
   """
   times = collections.defaultdict(list)
   for key, run in run_by_key.items():
-    start = time.perf_counter()
-    run()
-    seconds = time.perf_counter() - start
+    seconds = _seconds(run, 1)
     if seconds > slowest:
       times[key].append(seconds)
   quick = {key: run for key, run in run_by_key.items() if key not in times}
+  calls = dict.fromkeys(quick, 1)
+  if jax.default_backend() != 'cpu':
+    calls = {key: max(1, round(_TURN / min(_seconds(run, 1) for _ in range(3)))) for key, run in quick.items()}
   for _ in range(repeats):
     for key, run in quick.items():
-      start = time.perf_counter()
-      run()
-      times[key].append(time.perf_counter() - start)
+      times[key].append(_seconds(run, calls[key]))
   for name, part in list(times):
     if name == TORCH_LAST:
       last = times.pop((name, part))
       times['torch', part] = min(times['torch', part], last, key=np.median)
   return times
+
+
+def _seconds(run, calls):
+  """Returns the seconds of one of so many calls in a row."""
+  start = time.perf_counter()
+  run(calls)
+  return (time.perf_counter() - start) / calls
 
 
 def ratio(times, name, other, part):
@@ -357,7 +388,7 @@ def flat(nested, prefix=''):
 def protocol(kept, rounds, **more):
   """Returns how the times were measured, for result_files.save_benchmark; `more` has the last word."""
   note = 'medians of interleaved rounds; ratios are medians of the ratios within a round'
-  memory, rule = 'kept' if kept else 'returned', cpu_rule.in_use().name
+  memory, rule = 'kept' if kept else 'returned', (provenance.rule() or {}).get('name')
   return {'dtype': 'float32', 'freed_memory': memory, 'cpu_rule': rule, 'rounds': rounds, 'note': note, **more}
 
 
@@ -431,6 +462,7 @@ def main(argv=None):
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--cases', type=words, default=[], help='only those whose name begins with one of these')
   parser.add_argument('--repeats', type=at_least(1), default=5, help='rounds')
+  parser.add_argument('--batch', type=at_least(1), default=1, help='times the batch of each case')
   parser.add_argument('--json', action='store_true', help='an object a line instead of a table')
   parser.add_argument('--implementations', type=words, default=OTHERS, help='what to compare with')
   parser.add_argument(
@@ -441,7 +473,7 @@ def main(argv=None):
   unknown = set(options.implementations) - set(OTHERS)
   if unknown:
     parser.error(f'{sorted(unknown)[0]!r} is none of {", ".join(OTHERS)}')
-  cases = [c for c in CASES if not options.cases or c.name.startswith(tuple(options.cases))]
+  cases = [of_batch(c, options.batch) for c in CASES if not options.cases or c.name.startswith(tuple(options.cases))]
   if not cases:
     parser.error(f'No case begins with {options.cases}; the cases are: {", ".join(c.name for c in CASES)}')
   memory = options.memory
@@ -477,7 +509,7 @@ def main(argv=None):
   result_files.save_benchmark(
     options.save,
     'scripts.benchmark_ops',
-    protocol(memory != 'returned', options.repeats, **both),
+    protocol(memory != 'returned', options.repeats, times_the_batch=options.batch, **both),
     [result_files.row(row['name'], flat({name: row[name] for name in row if name != 'name'})) for row in rows],
     libraries(names),
   )

@@ -117,7 +117,7 @@ class Autoencoder(Twin):
     """Returns (targets in [0, 1] (b, c, h, w), standard normal noise (b, latent))."""
     levels = (batch['image'].permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=self.layout)
     targets = torch.bernoulli(levels) if self.options.objective.binarization == 'dynamic' else levels
-    return targets, torch.randn(len(levels), self.options.model.latent_size)
+    return targets, torch.randn(len(levels), self.options.model.latent_size, device=levels.device)
 
   def loss(self, targets, noise):
     """Returns -ELBO, the mean over the images."""

@@ -83,7 +83,7 @@ class Dcgan64:
   def step(self, batch):
     """One step on images (b, side, side, 3) in [-1, 1]; returns the generator's loss."""
     reals = batch['image'].permute(0, 3, 1, 2).contiguous(memory_format=self.layout)
-    return _play(self, reals, torch.randn(len(reals), _LATENT, 1, 1))
+    return _play(self, reals, torch.randn(len(reals), _LATENT, 1, 1, device=reals.device))
 
 
 class Gan(Twin):
@@ -100,7 +100,8 @@ class Gan(Twin):
 
   def prepare(self, batch):
     """Returns (real images, latents)."""
-    return self.signed(batch['image']), torch.randn(len(batch['image']), self.options.model.latent_size)
+    reals = self.signed(batch['image'])
+    return reals, torch.randn(len(reals), self.options.model.latent_size, device=reals.device)
 
   def step(self, batch):
     """One step; returns the generator's loss."""
@@ -122,7 +123,8 @@ def losses(twin, reals, latents):
 def _play(twin, reals, latents):
   """The discriminator's update, then the generator's against the new discriminator, on the same images."""
   gen, disc = twin.networks['gen'], twin.networks['disc']
-  bce, ones, zeros = F.binary_cross_entropy_with_logits, torch.ones(len(reals)), torch.zeros(len(reals))
+  bce, ones = F.binary_cross_entropy_with_logits, torch.ones(len(reals), device=reals.device)
+  zeros = torch.zeros_like(ones)
   fakes = gen(latents)
   twin.optimizers['disc'].zero_grad()
   bce(disc(reals), ones).backward()

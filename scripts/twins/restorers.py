@@ -74,7 +74,7 @@ class Restorer(Twin):
     """
     targets, degrade = self.signed(batch['image']), self.options.degrade
     if self.options.augment.turns:
-      swap, down, across = torch.rand(3, len(targets)) < 0.5
+      swap, down, across = torch.rand(3, len(targets), device=targets.device) < 0.5
       targets = torch.where(swap.view(-1, 1, 1, 1), targets.transpose(2, 3), targets)
       targets = flip(flip(targets, down, 2), across, 3).contiguous(memory_format=self.layout)
     resized = lambda x, factor: F.interpolate(x, scale_factor=factor, mode='bicubic', antialias=True)

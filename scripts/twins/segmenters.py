@@ -184,7 +184,7 @@ class Segmenter(Twin):
     """Returns (images, masks int64 (b, h, w), [shares of the classes (b, classes, h', w') for each side score])."""
     images, masks = self.signed(batch['image']), batch['mask'].long()
     if self.options.augment.flip:
-      where = torch.rand(len(masks)) < 0.5
+      where = torch.rand(len(masks), device=masks.device) < 0.5
       images, masks = flip(images, where, 3), flip(masks, where, 2)
     shares = []
     if self.options.objective.deep_supervision:

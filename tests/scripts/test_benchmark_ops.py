@@ -35,7 +35,7 @@ def test_implementations_compute_the_same(case):
 
 
 def test_rounds_and_ratios():
-  ticks = {('ours', 'all'): lambda: None, ('lax', 'all'): lambda: None}
+  ticks = {('ours', 'all'): lambda calls: None, ('lax', 'all'): lambda calls: None}
   times = benchmark_ops.measure(ticks, 3)
   assert [len(v) for v in times.values()] == [3, 3]
   assert benchmark_ops.ratio({('ours', 'all'): [1.0, 2.0], ('lax', 'all'): [3.0, 8.0]}, 'ours', 'lax', 'all') == 3.5
@@ -43,7 +43,7 @@ def test_rounds_and_ratios():
 
 
 def test_the_faster_layout_of_pytorch_counts():
-  pause = lambda seconds: lambda: time.sleep(seconds)
+  pause = lambda seconds: lambda calls: time.sleep(seconds)
   runs = {('torch', 'dx'): pause(0.02), ('torch', 'dw'): pause(0.001)}
   runs |= {(benchmark_ops.TORCH_LAST, 'dx'): pause(0.001), (benchmark_ops.TORCH_LAST, 'dw'): pause(0.02)}
   times = benchmark_ops.measure(runs, 3)
