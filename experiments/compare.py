@@ -220,12 +220,13 @@ def check_alike(runs, despite=(), metrics=None):
 
 def _concerns(field, metrics):
   if field == 'evaluated':
-    return metrics is None or not all(_is_of_samples(name) for name in metrics)
+    return metrics is None or not all(is_of_samples(name) for name in metrics)
   words = _OF_SOME_METRICS.get(field)
   return metrics is None or words is None or any(word in metric for word in words for metric in metrics)
 
 
-def _is_of_samples(metric):
+def is_of_samples(metric):
+  """Whether a number is of images that the task makes, or else one of its own over the evaluation split."""
   return any(word in metric for word in _OF_SAMPLES)
 
 

@@ -1,12 +1,16 @@
 """Writes results/NAME.json from the folders of finished runs, or from that of a sweep: no number is typed.
 
-  python -m scripts.record_result DIR [DIR ...] --name=NAME [--load='nothing else ran']
+  python -m scripts.record_result DIR [DIR ...] --name=NAME [--load='nothing else ran'] [--despite=n_fake,...]
 
 DIR is the --workdir of `experiments.main`, or the --out of `experiments.sweep`. Runs that differ in their seed alone
 become one row with mean and standard deviation. The numbers are those of the last evaluation. `experiments.evaluate`
 can measure the same step again, with more samples or other evaluators: then its numbers and its protocol stand in
 their place. Those of `experiments.complete` on held-out images are added. Seconds from the command to the end are
 written for a run that was never interrupted.
+
+DIR can also be a file of a run, DIR/evaluation/STEP-HASH.json: what `experiments.evaluate` measured with other fields
+than those of the run. Its numbers alone make a row, and the fields that were other are among those of the row. All
+such files have to agree in their protocol, by the rule of `experiments.compare`, but for the fields of --despite.
 
 All runs of a file come from one machine and one version of the code; the schema is in results/README.md.
 """
@@ -18,7 +22,7 @@ import statistics
 import sys
 
 from deconv.errors import UserError
-from deconv.experiments import command, sweep
+from deconv.experiments import command, compare, sweep
 from deconv.training import config_diff
 from scripts import result_files
 
@@ -27,8 +31,11 @@ _NOT_FOR_A_ROW = (
   'config.data.path',
   'config.data.eval_path',
   'config.data.generated',
+  'config.train.steps_per_call',  # the same steps, more of them in a program
   *(f'config.{name}' for name in config_diff.OF_A_MACHINE),
 )
+# What an evaluation with other fields says of its own accord: what was measured, and where the network lies.
+_NOT_OF_AN_EVALUATION = ('eval.evaluators', 'eval.features_path', 'eval.reference_cache')
 
 
 def _read_json(path):
@@ -42,21 +49,26 @@ def _read_json(path):
 
 
 def runs_of(folder):
-  """Returns [(group, name, workdir)] of a folder: its own run, or those of a sweep; group and name of a run are None.
+  """Returns [(group, name, workdir, evaluation)] of a folder: its own run, or those of a sweep.
+
+  Group and name of a run are None, and so is the evaluation but where the folder is a file, DIR/evaluation/*.json.
 
   Raises:
     UserError: there is neither, or a run is not finished.
   """
+  evaluation = None
+  if os.path.basename(os.path.dirname(os.path.abspath(folder))) == 'evaluation':
+    evaluation, folder = folder, os.path.dirname(os.path.dirname(os.path.abspath(folder)))
   found = _read_json(os.path.join(folder, 'results.json'))
-  runs = [(None, None, folder)]
+  runs = [(None, None, folder, evaluation)]
   if found:  # the workdirs as they lie now: the folder may have been moved
     runs = [
-      (group, label, sweep.workdir_of(folder, group, label, seed))
+      (group, label, sweep.workdir_of(folder, group, label, seed), None)
       for group, labels in found.items()
       for label, seeds in labels.items()
       for seed in seeds
     ]
-  for _, _, workdir in runs:
+  for _, _, workdir, _ in runs:
     run = _read_json(os.path.join(workdir, 'run.json'))
     if run is None:
       raise UserError(
@@ -67,9 +79,20 @@ def runs_of(folder):
   return runs
 
 
-def read_run(workdir):
-  """Returns {'config', 'variant', 'fields', 'seed', 'step', 'values', 'history', 'protocol', 'about', 'command'} of a
-  finished run."""
+def read_run(workdir, evaluation=None):
+  """Returns what is recorded of a finished run.
+
+  Args:
+    workdir: its folder.
+    evaluation: None, or the file of one of its evaluations, whose numbers stand alone.
+
+  Returns:
+    {'config', 'variant', 'fields', 'seed', 'step', 'values', 'history', 'protocol', 'stamp', 'about', 'command'}; the
+    stamp is that of an evaluation, for the rule of experiments.compare, else None.
+
+  Raises:
+    UserError: the command of the run names no config, or there is no such file.
+  """
   about = _read_json(os.path.join(workdir, 'run.json'))
   config = config_diff.flatten(_read_json(os.path.join(workdir, 'config.json')))
   found = sweep.measured(workdir)
@@ -83,6 +106,14 @@ def read_run(workdir):
   if completed:
     metrics.update(completed['metrics'])
     protocol['completion'] = completed['protocol']
+  history, fields, stamp = found['history'], {}, None
+  if evaluation:
+    again = _read_json(evaluation)
+    if again is None:
+      raise UserError(f"there is no file '{evaluation}': python -m experiments.evaluate writes it")
+    metrics, protocol, step, history = again['metrics'], again['protocol'], again['step'], {}
+    fields = {name: value for name, value in again['overrides'].items() if name not in _NOT_OF_AN_EVALUATION}
+    stamp = compare.stamp_of(protocol, again['versions'])
   values = {name: found[name] for name in ('parameters', 'milliseconds')}
   if not about['earlier']:
     values |= {name: about.get(name) for name in ('first_step_seconds', 'finished_seconds')}
@@ -97,15 +128,16 @@ def read_run(workdir):
       name.removeprefix('config.'): config[name.removeprefix('config.')]
       for name in words
       if name.startswith('config.') and name not in _NOT_FOR_A_ROW
-    },
+    }
+    | fields,
     'seed': config['seed'],
     'step': step,
     'values': {name: value for name, value in {**metrics, **values}.items() if value is not None},
     'history': {
-      at: {name: value for name, value in numbers.items() if value is not None}
-      for at, numbers in found['history'].items()
+      at: {name: value for name, value in numbers.items() if value is not None} for at, numbers in history.items()
     },
     'protocol': _about_all_seeds(protocol),
+    'stamp': stamp,
     'about': about,
     'command': ['python', '-m', 'experiments.main', f'--config={words["config"]}']
     + [
@@ -133,6 +165,19 @@ def _about_all_seeds(protocol):
     for name, value in protocol.items()
     if name != 'class_counts'
   }
+
+
+def _common(protocols):
+  """Returns what all protocols say alike."""
+  first, *others = protocols
+  found = {}
+  for name, value in first.items():
+    there = [other.get(name) for other in others]
+    if isinstance(value, dict) and all(isinstance(each, dict) for each in there):
+      found[name] = _common([value, *there])
+    elif all(each == value for each in there):
+      found[name] = value
+  return found
 
 
 def row_of(name, group, runs):
@@ -175,20 +220,24 @@ def row_of(name, group, runs):
   )
 
 
-def record(folders, load=None):
+def record(folders, load=None, despite=()):
   """Returns the result of the runs in some folders.
 
   Args:
-    folders: of runs or sweeps.
+    folders: of runs or sweeps, or files of evaluations.
     load: what else the machine did, a phrase.
+    despite: fields of the protocol in which the evaluations may differ.
 
   Raises:
-    UserError: a folder is no finished run, two runs have one seed, or they do not come from one machine and commit.
+    UserError: a folder is no finished run, two runs have one seed, they do not come from one machine and commit, or the
+      numbers of two evaluations do not mean the same.
   """
-  rows = {}
+  rows, judged = {}, []
   for folder in folders:
-    for group, name, workdir in runs_of(folder):
-      run = read_run(workdir)
+    for group, name, workdir, evaluation in runs_of(folder):
+      run = read_run(workdir, evaluation)
+      if evaluation:
+        judged.append({'folder': folder, 'stamp': run['stamp'], 'metrics': run['values']})
       key = json.dumps([group, name, run['config'], run['variant'], run['fields'], run['step']])
       same = rows.setdefault(key, (name, group, []))[2]
       if any(other['seed'] == run['seed'] for other in same):
@@ -200,11 +249,12 @@ def record(folders, load=None):
     for what, of in (('commit', lambda about: about['git_commit']), ('machine', result_files.device_of)):
       if of(run['about']) != of(first['about']):
         raise UserError(f'the runs do not come from one {what}: write a file for each')
-  differ = {name for protocol in protocols for name in protocol if protocol[name] != protocols[0].get(name)}
+  if judged:
+    compare.check_alike(judged, despite, [name for name in judged[0]['metrics'] if compare.is_of_samples(name)])
   result = result_files.make(
     first['about'],
     'by scripts.record_result',
-    {name: value for name, value in protocols[0].items() if name not in differ},
+    _common(protocols),
     [row_of(name, group, same) for name, group, same in rows.values()],
     first['command'],
   )
@@ -215,13 +265,16 @@ def record(folders, load=None):
 def main(argv=None):
   """Runs the command; returns its exit status."""
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument('folders', nargs='+', metavar='DIR', help='--workdir of a run, or --out of a sweep')
+  parser.add_argument('folders', nargs='+', metavar='DIR', help='--workdir of a run, --out of a sweep, or evaluation')
   parser.add_argument('--name', required=True, help='the file is results/NAME.json')
   parser.add_argument('--load', help="what else the machine did, such as 'nothing else ran'")
+  parser.add_argument('--despite', default='', help='fields of the protocol in which evaluations may differ')
   options = parser.parse_args(argv)
   if os.path.basename(options.name) != options.name:
     raise UserError(f'--name={options.name}: give the name of a file in results/, without folders')
-  result = record([os.path.expanduser(folder) for folder in options.folders], options.load)
+  result = record(
+    [os.path.expanduser(folder) for folder in options.folders], options.load, compare.despite_of(options.despite)
+  )
   result_files.write(result_files.FOLDER / f'{options.name.removesuffix(".json")}.json', result)
   return 0
 

@@ -86,6 +86,43 @@ def test_a_later_evaluation_stands_in_place_of_the_last(tmp_path):
   assert result['protocol']['completion'] == {'completed': 64} and result['protocol']['n'] == 500
 
 
+def write_evaluation(folder, name, fid, **samples):
+  """Writes what experiments.evaluate writes of a run."""
+  report = {
+    'step': 40,
+    'overrides': {'eval.num_samples': samples['n_fake'], 'eval.features_path': '/secret', 'eval.evaluators': ['fid']},
+    'metrics': {'lenet_fid': fid},
+    'protocol': {'n': 500, 'samples': {'protocol_version': 1, 'class_counts': [1], **samples}},
+    'versions': {'jax': '1.2'},
+  }
+  (tmp := folder / 'evaluation').mkdir(exist_ok=True)
+  (tmp / name).write_text(json.dumps(report))
+  return str(tmp / name)
+
+
+@pytest.mark.usefixtures('no_networks')
+def test_an_evaluation_with_other_fields_is_a_row(tmp_path):
+  few, many = [], []
+  for seed in (0, 1):
+    folder = tmp_path / str(seed)
+    write_run(folder, seed, 0.5)
+    few.append(write_evaluation(folder, '00000040-1a.json', 2.0 + seed, n_fake=100, resizer='clean'))
+    many.append(write_evaluation(folder, '00000040-2b.json', 1.0 + seed, n_fake=900, resizer='clean'))
+  (row,) = (result := record_result.record(few))['rows']
+  result_files.check(result, 'x')
+  assert row['fields'] == {'eval.num_samples': 100} and row['seeds'] == [0, 1] and row['history'] == []
+  assert row['values']['lenet_fid']['each'] == [2.0, 3.0] and 'miou' not in row['values']
+  assert result['protocol']['samples'] == {'protocol_version': 1, 'n_fake': 100, 'resizer': 'clean'}
+  assert 'secret' not in json.dumps(result)
+  with pytest.raises(UserError, match=r'n_fake \(100 and 900'):
+    record_result.record(few + many)
+  result = record_result.record(few + many, despite=['n_fake'])
+  assert [row['fields']['eval.num_samples'] for row in result['rows']] == [100, 900]
+  assert result['protocol']['samples'] == {'protocol_version': 1, 'resizer': 'clean'}
+  with pytest.raises(UserError, match='there is no file'):
+    record_result.record([str(tmp_path / '0' / 'evaluation' / '00000040-3c.json')])
+
+
 @pytest.mark.usefixtures('no_networks')
 def test_a_sweep_has_its_labels(tmp_path):
   for seed in (0, 1):
