@@ -14,8 +14,7 @@ Published on Set5: 36.94 dB trained on T91, 37.00 with General-100 besides; bicu
 photographs inside scikit-learn and scikit-image, without a download.
 
 Cost: hours on two cores, estimated.
-Not run to the end: 36.96 dB after 65,000 of its 100,000 steps (seed 0). That network is
-results/weights/fsrcnn_x2.safetensors, with the protocol of the number.
+Results: docs/results.md#super-resolution-as-published. Its network is results/weights/fsrcnn_x2.safetensors.
 """
 
 from deconv.configs import base

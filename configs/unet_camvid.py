@@ -16,7 +16,7 @@ a bilinear decoder 85.86 / 71.95 / 56.22. SegNet from random weights: 81.33 / - 
 480x384, with 64 channels: for an accelerator.
 
 Cost: an hour on two cores, estimated.
-Not run to the end.
+Results: docs/results.md#camvid. `:full` was not run.
 """
 
 from deconv.configs import base

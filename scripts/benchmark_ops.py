@@ -39,6 +39,7 @@ from deconv.ops import conv_transpose, keep_freed_memory
 from deconv.training import provenance
 from scripts import result_files
 from scripts.command_line import at_least, result_file, words
+from scripts.torch_device import torch_device
 
 Case = collections.namedtuple(
   'Case', 'name batch small window stride padding output_padding dilation groups c_in c_out'
@@ -254,8 +255,6 @@ def equinox_runners(case, operands):
 def torch_runners(case, operands, last):
   """PyTorch, channels first or `last` (not in 1-D, where it has no such format), on as many threads as cores."""
   import torch
-
-  from scripts.torch_device import torch_device
 
   torch.set_num_threads(os.cpu_count())
   device, n = torch_device(), len(case.window)

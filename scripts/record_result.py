@@ -114,6 +114,8 @@ def read_run(workdir, evaluation=None):
     metrics, protocol, step, history = again['metrics'], again['protocol'], again['step'], {}
     fields = {name: value for name, value in again['overrides'].items() if name not in _NOT_OF_AN_EVALUATION}
     stamp = compare.stamp_of(protocol, again['versions'])
+    if 'n_fake' in stamp:  # also where that is what the run's own config says
+      fields['eval.num_samples'] = stamp['n_fake']
   values = {name: found[name] for name in ('parameters', 'milliseconds')}
   if not about['earlier']:
     values |= {name: about.get(name) for name in ('first_step_seconds', 'finished_seconds')}

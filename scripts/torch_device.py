@@ -2,8 +2,6 @@
 
 import os
 
-import torch
-
 
 def torch_device():
   """Returns the device that JAX_PLATFORMS names, 'cuda' or 'cpu', and sets PyTorch to its best mode there.
@@ -12,6 +10,8 @@ def torch_device():
   """
   if not os.environ.get('JAX_PLATFORMS', '').startswith(('cuda', 'gpu')):
     return 'cpu'
+  import torch
+
   torch.backends.cudnn.benchmark = True
   torch.set_float32_matmul_precision('high')
   return 'cuda'

@@ -11,7 +11,7 @@ last layer (2 pixels) and of the last two (4 pixels); phase contrast is how unev
 of a block.
 
 Cost: hours on two cores, estimated.
-Not run.
+Results: docs/results.md#which-upsampling-a-generator-should-have.
 """
 
 CLASSIFIER = 'runs/cnn_mnist'  # --workdir of the first command

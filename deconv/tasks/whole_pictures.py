@@ -9,6 +9,7 @@ from deconv.errors import UserError
 from deconv.ops.resample import upsample_bicubic
 from deconv.tasks import tiling
 
+_MIRRORED = 8  # pixels beyond the border of a user's own picture
 _TILE = 128  # side in pixels of a tile that a fully convolutional network sees, at least
 
 
@@ -78,7 +79,7 @@ def transform(task, state, image):
 
   def restore(x):  # (h, w, channels of the network's input)
     if hole is None:
-      return task.predict_image(state, x)
+      return _continued(task, state, x) if task.objective.shave else task.predict_image(state, x)
     x = np.where(hole, np.float32(task.degradation.hole_value), x)
     return np.where(hole, task.predict_image(state, x), x)
 
@@ -100,6 +101,15 @@ def transform(task, state, image):
     return result
   share = upsample_bicubic(jnp.asarray(alpha[None].astype(np.float32) / peak), task.scale)[0]
   return np.concatenate([result, _levels(np.asarray(share), dtype)], axis=-1)
+
+
+def _continued(task, state, x):
+  """Restores a picture that goes on beyond its border as in a mirror, and cuts the border off.
+
+  A loss that shaves pixels at the border has not trained the network there: it draws a dark frame.
+  """
+  x, cut = np.pad(x, [(_MIRRORED, _MIRRORED), (_MIRRORED, _MIRRORED), (0, 0)], 'symmetric'), _MIRRORED * task.scale
+  return task.predict_image(state, x)[cut:-cut, cut:-cut]
 
 
 def _levels(x, dtype):

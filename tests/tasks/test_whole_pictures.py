@@ -186,3 +186,15 @@ def test_hole_elsewhere_than_in_the_middle_is_refused():
   picture[2, 2, 1] = 0
   with pytest.raises(UserError, match='only the middle 8x8 pixels of a picture of 16x16'):
     task.transform_image(None, picture)
+
+
+def test_the_border_that_the_loss_left_out_is_continued():
+  """A picture of one colour stays one where the network's own zeros beyond the border would show."""
+  grey = np.full((12, 14, 1), 200, np.uint8)
+  shaved, whole = build(**SUPERRES, objective__shave=2), build(**SUPERRES)
+  state = lively(init(shaved))
+  result, framed = (task.transform_image(state, grey)[''].astype(int) for task in (shaved, whole))
+  assert result.shape == framed.shape == (24, 28, 1)
+  inner = result[10:12, 12:14]  # every phase of the deconvolution has its own level
+  assert abs(result - np.tile(inner, (12, 14, 1))).max() <= 1
+  assert abs(framed - np.tile(inner, (12, 14, 1))).max() > 1
