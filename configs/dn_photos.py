@@ -2,7 +2,7 @@
 
   python -m experiments.main --config=configs/dn_photos.py --workdir=runs/dn_photos
 
-Two layers of 9 and 45 maps learn from fourteen grey photographs of 64x64 pixels with normalised contrast, one layer
+Two layers of 9 and 45 maps learn from fourteen grey photographs of 96x96 pixels with normalised contrast, one layer
 after the other, and explain six others; the maps are found by FISTA. `:paper` has the four layers, p = 0.8 and the
 growing beta of the paper, and filters that follow all images together. `:code` differs as the authors' code does: p = 1
 in the upper layers, and filters that follow every single image, for 7, 1, 1 and 5 epochs. Both are for images of
@@ -30,12 +30,12 @@ def get_config(variant=''):
   """Returns the config."""
   config = base.get_config(model='deconvolutional_network', task='sparse_coding')
   config.data.source = 'photos'
-  config.data.image_size = 64
+  config.data.image_size = 96
   config.model.maps = (9, 45)
   config.model.kernel_sizes = (7, 7)
   config.model.connectivity = ('full', 'singles_and_doubles')
   config.objective.num_images = _IMAGES
-  config.objective.data_weight = (2.0, 10.0)
+  config.objective.data_weight = (1.0, 20.0)  # few maps below; above, what they say is kept
   config.objective.inference = 'fista'
   config.objective.iterations = 10
   config.objective.repeats = 5
