@@ -32,6 +32,7 @@ _NOT_FOR_A_ROW = (
   'config.data.eval_path',
   'config.data.generated',
   'config.train.steps_per_call',  # the same steps, more of them in a program
+  'config.native',  # the same sums in another order; the command of the file says it
   *(f'config.{name}' for name in config_diff.OF_A_MACHINE),
 )
 # What an evaluation with other fields says of its own accord: what was measured, and where the network lies.
