@@ -7,7 +7,7 @@ One layer of 16 filters of 7x7 pixels on images of 16x16, p = 1. The maps are fo
 classifier on the maps, and one on the pixels.
 
 Cost: minutes on two cores.
-Results: docs/results.md#sparse-coding. Its variants were not run.
+Results: docs/results.md#sparse-coding. `:continuation` and `:admm` were not run.
 """
 
 from deconv.configs import base
@@ -43,8 +43,10 @@ def get_config(variant=''):
       'two': {
         'model.maps': (16, 32),
         'model.kernel_sizes': (7, 5),
-        'model.connectivity': ('full', 'random_doubles'),
+        'model.connectivity': ('full', 'full'),
+        'objective.data_weight': (2.0, 20.0),
         'objective.layer_steps': (60,),
+        'train.epochs': 35.0,
       },
       'continuation': {'objective.inference': 'continuation', 'objective.iterations': 100},
       'admm': {'objective.inference': 'admm', 'objective.iterations': 20},

@@ -8,7 +8,7 @@ files of `fruit_100_100`, which come with the Deconvolutional Networks toolbox. 
 in training too, and its `psnr_stretched` is that of the whole images (docs/sparse_coding.md).
 
 Cost: minutes on two cores, estimated.
-Not run.
+Results: docs/results.md#as-published.
 """
 
 from deconv.configs import base
