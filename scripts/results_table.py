@@ -426,6 +426,7 @@ TABLES = {
       value('half missing, dB: means', 'inpainted_psnr_mean', 2),
       value('layer 1', 'inpainted_psnr_layer1', 2),
       value('layer 2', 'inpainted_psnr_layer2', 2),
+      value('images explained per second', 'inference_images_per_second', 1),
     ],
   ),
   'sparse_coding_published': Table(
