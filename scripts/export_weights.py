@@ -2,12 +2,13 @@
 
   python -m scripts.export_weights --workdir=DIR --name=NAME [--out=FILE.safetensors]
 
-The network is the one that was evaluated last (averaged parameters where there are any). Its config, the numbers of
-that evaluation with their protocol, the versions and the fingerprint of the training data stand in the metadata; paths
-do not. The numbers are read from the run, none is typed.
+The network is the one that was evaluated last, by the run or by `experiments.evaluate` (averaged parameters where there
+are any). Its config, the numbers of that evaluation with their protocol, the versions and the fingerprint of the
+training data stand in the metadata; paths do not. The numbers are read from the run, none is typed.
 """
 
 import argparse
+import glob
 import json
 import os
 
@@ -28,21 +29,29 @@ def export(workdir, path):
     UserError: there is no run, it was never evaluated, or the checkpoint of its last evaluation is gone.
   """
   options = load_config(workdir)
-  history = writers.evaluations(os.path.join(workdir, 'metrics.jsonl'))
-  if not history:
+  run = _read(os.path.join(workdir, 'run.json'))
+  measured = [
+    {'step': step, 'metrics': metrics, 'protocol': run.get('evaluation', {}).get('protocol', {})}
+    for step, metrics in writers.evaluations(os.path.join(workdir, 'metrics.jsonl')).items()
+  ]
+  measured += [_read(file) for file in sorted(glob.glob(os.path.join(glob.escape(workdir), 'evaluation', '*.json')))]
+  if not measured:
     raise UserError(f"the run in '{workdir}' was never evaluated: set data.eval_split and let it finish")
-  step = max(history)
-  _, state, _ = restore.restore(options, workdir, step)
-  with open(os.path.join(workdir, 'run.json'), encoding='utf-8') as file:
-    run = json.load(file)
+  last = max(measured, key=lambda each: each['step'])  # of several at one step the run's own
+  _, state, _ = restore.restore(options, workdir, last['step'])
   about = {
-    'metrics': history[step],
-    'protocol': run.get('evaluation', {}).get('protocol', {}),
-    'versions': run.get('versions', {}),
+    'metrics': last['metrics'],
+    'protocol': last['protocol'],
+    'versions': last.get('versions', run.get('versions', {})),
     'data_content': run.get('data_content'),
   }
   exported.save(path, options, state, about)
-  return history[step]
+  return last['metrics']
+
+
+def _read(path):
+  with open(path, encoding='utf-8') as file:
+    return json.load(file)
 
 
 def main(argv=None):

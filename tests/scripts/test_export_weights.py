@@ -33,5 +33,11 @@ def test_a_run_becomes_a_file(tmp_path, capsys):
   found, average = state.networks['net'].params['last'], wanted.networks['net'].ema['params']['last']
   np.testing.assert_array_equal(found['kernel'], average['kernel'])
   (tmp_path / 'run' / 'metrics.jsonl').write_text('')
+  report = {'step': 2, 'metrics': {'psnr': 12.5}, 'protocol': {'n': 7}, 'versions': {'jax': '1.2'}}
+  (tmp_path / 'run' / 'evaluation').mkdir()
+  (tmp_path / 'run' / 'evaluation' / '00000002-1a.json').write_text(json.dumps(report))
+  assert export_weights.export(workdir, str(path)) == {'psnr': 12.5}  # by experiments.evaluate
+  assert json.loads(weight_metadata.load_metadata(str(path))['protocol']) == {'n': 7}
+  (tmp_path / 'run' / 'evaluation' / '00000002-1a.json').unlink()
   with pytest.raises(UserError, match='was never evaluated'):
     export_weights.export(workdir, str(path))
