@@ -585,6 +585,17 @@ TABLES = {
       Column('from command to end', _minutes),
     ],
   ),
+  'superres_set5': Table(
+    ('superres_set5',),
+    [
+      field('last layer', 'name'),
+      value('PSNR, dB', 'whole_psnr', 2, best=max),
+      value('SSIM', 'whole_ssim', 4, best=max),
+      value('bicubic: PSNR, dB', 'whole_psnr_baseline', 2),
+      value('ms per step', 'milliseconds', 0),
+      value('parameters', 'parameters', 0),
+    ],
+  ),
   'denoising': Table(
     ('rednet_denoise_photos', 'rednet_denoise_photos-turns'),
     [

@@ -7,7 +7,7 @@ T91 and SET5 are folders of pictures, see docs/data.md#super-resolution-and-deno
 configs/fsrcnn_x2.py; the cosine ends with them.
 
 Cost: hours on two cores, estimated.
-Not run.
+Results: docs/results.md#the-last-layer.
 """
 
 from deconv.configs.sweeps import superres_upsampling
