@@ -9,7 +9,7 @@ data (patches 33x33, 14 pixels apart). Adam, 5e-4 and a cosine stand in place of
 photographs inside scikit-learn and scikit-image, without a download.
 
 Cost: hours on two cores, estimated.
-Not run to the end.
+Results: docs/results.md#super-resolution-as-published. `:large` was not run.
 """
 
 from deconv.configs import base, fsrcnn_x2
