@@ -7,7 +7,7 @@ contrast (Heide et al. 2015), and the decibels of those ten images themselves, `
 files of `fruit_100_100`, which come with the Deconvolutional Networks toolbox. `:inpainting` hides half of the pixels,
 in training too, and its `psnr_stretched` is that of the whole images (docs/sparse_coding.md).
 
-Cost: minutes on two cores, estimated.
+Cost: minutes on two cores.
 Results: docs/results.md#as-published.
 """
 

@@ -9,13 +9,13 @@ training data stand in the metadata; paths do not. The numbers are read from the
 
 import argparse
 import glob
-import json
 import os
 
 from deconv.errors import UserError
 from deconv.experiments import command
 from deconv.training import exported, restore, writers
 from deconv.training.saved_config import load_config
+from scripts import result_files
 
 
 def export(workdir, path):
@@ -29,29 +29,20 @@ def export(workdir, path):
     UserError: there is no run, it was never evaluated, or the checkpoint of its last evaluation is gone.
   """
   options = load_config(workdir)
-  run = _read(os.path.join(workdir, 'run.json'))
-  measured = [
-    {'step': step, 'metrics': metrics, 'protocol': run.get('evaluation', {}).get('protocol', {})}
-    for step, metrics in writers.evaluations(os.path.join(workdir, 'metrics.jsonl')).items()
-  ]
-  measured += [_read(file) for file in sorted(glob.glob(os.path.join(glob.escape(workdir), 'evaluation', '*.json')))]
+  run = result_files.read_json(os.path.join(workdir, 'run.json'))
+  of_the_run = {'protocol': run.get('evaluation', {}).get('protocol', {}), 'versions': run.get('versions', {})}
+  history = writers.evaluations(os.path.join(workdir, 'metrics.jsonl'))
+  measured = [{'step': step, 'metrics': metrics, **of_the_run} for step, metrics in history.items()]
+  files = sorted(glob.glob(os.path.join(glob.escape(workdir), 'evaluation', '*.json')))
+  measured += [result_files.read_json(file) for file in files]
   if not measured:
     raise UserError(f"the run in '{workdir}' was never evaluated: set data.eval_split and let it finish")
   last = max(measured, key=lambda each: each['step'])  # of several at one step the run's own
   _, state, _ = restore.restore(options, workdir, last['step'])
-  about = {
-    'metrics': last['metrics'],
-    'protocol': last['protocol'],
-    'versions': last.get('versions', run.get('versions', {})),
-    'data_content': run.get('data_content'),
-  }
+  about = {name: last[name] for name in ('metrics', 'protocol', 'versions')}
+  about['data_content'] = run.get('data_content')
   exported.save(path, options, state, about)
   return last['metrics']
-
-
-def _read(path):
-  with open(path, encoding='utf-8') as file:
-    return json.load(file)
 
 
 def main(argv=None):

@@ -39,16 +39,6 @@ _NOT_FOR_A_ROW = (
 _NOT_OF_AN_EVALUATION = ('eval.evaluators', 'eval.features_path', 'eval.reference_cache')
 
 
-def _read_json(path):
-  try:
-    with open(path, encoding='utf-8') as file:
-      return json.load(file)
-  except FileNotFoundError:
-    return None
-  except (OSError, ValueError) as error:
-    raise UserError(f"'{path}' cannot be read: {error}") from error
-
-
 def runs_of(folder):
   """Returns [(group, name, workdir, evaluation)] of a folder: its own run, or those of a sweep.
 
@@ -58,9 +48,9 @@ def runs_of(folder):
     UserError: there is neither, or a run is not finished.
   """
   evaluation = None
-  if os.path.basename(os.path.dirname(os.path.abspath(folder))) == 'evaluation':
+  if folder.endswith('.json'):
     evaluation, folder = folder, os.path.dirname(os.path.dirname(os.path.abspath(folder)))
-  found = _read_json(os.path.join(folder, 'results.json'))
+  found = result_files.read_json(os.path.join(folder, 'results.json'))
   runs = [(None, None, folder, evaluation)]
   if found:  # the workdirs as they lie now: the folder may have been moved
     runs = [
@@ -70,7 +60,7 @@ def runs_of(folder):
       for seed in seeds
     ]
   for _, _, workdir, _ in runs:
-    run = _read_json(os.path.join(workdir, 'run.json'))
+    run = result_files.read_json(os.path.join(workdir, 'run.json'))
     if run is None:
       raise UserError(
         f"there is no run in '{workdir}'; give the --workdir of a run, or the --out of a sweep that wrote its tables"
@@ -94,22 +84,22 @@ def read_run(workdir, evaluation=None):
   Raises:
     UserError: the command of the run names no config, or there is no such file.
   """
-  about = _read_json(os.path.join(workdir, 'run.json'))
-  config = config_diff.flatten(_read_json(os.path.join(workdir, 'config.json')))
+  about = result_files.read_json(os.path.join(workdir, 'run.json'))
+  config = config_diff.flatten(result_files.read_json(os.path.join(workdir, 'config.json')))
   found = sweep.measured(workdir)
   metrics, protocol = dict(found['metrics']), dict(about.get('evaluation', {}).get('protocol', {}))
   step = found['step'] if found['step'] is not None else about['steps']
-  again = _read_json(os.path.join(workdir, 'evaluation', f'{step:08d}.json'))
+  again = result_files.read_json(os.path.join(workdir, 'evaluation', f'{step:08d}.json'))
   if again:
     metrics.update(again['metrics'])
     protocol.update(again['protocol'])
-  completed = _read_json(os.path.join(workdir, 'completion', f'{step:08d}.json'))
+  completed = result_files.read_json(os.path.join(workdir, 'completion', f'{step:08d}.json'))
   if completed:
     metrics.update(completed['metrics'])
     protocol['completion'] = completed['protocol']
   history, fields, stamp = found['history'], {}, None
   if evaluation:
-    again = _read_json(evaluation)
+    again = result_files.read_json(evaluation)
     if again is None:
       raise UserError(f"there is no file '{evaluation}': python -m experiments.evaluate writes it")
     metrics, protocol, step, history = again['metrics'], again['protocol'], again['step'], {}

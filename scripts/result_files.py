@@ -51,6 +51,21 @@ _SPREAD = {'mean', 'std', 'each'}
 _WIDTH = 110
 
 
+def read_json(path):
+  """Returns what a JSON file of a run holds; None where there is no such file.
+
+  Raises:
+    UserError: it cannot be read.
+  """
+  try:
+    with open(path, encoding='utf-8') as file:
+      return json.load(file)
+  except FileNotFoundError:
+    return None
+  except (OSError, ValueError) as error:
+    raise UserError(f"'{path}' cannot be read: {error}") from error
+
+
 def load(name):
   """Returns the checked content of results/NAME.json.
 

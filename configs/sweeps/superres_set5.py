@@ -6,7 +6,7 @@
 T91 and SET5 are folders of pictures, see docs/data.md#super-resolution-and-denoising. A fifth of the steps of
 configs/fsrcnn_x2.py; the cosine ends with them.
 
-Cost: hours on two cores, estimated.
+Cost: an hour on two cores.
 Results: docs/results.md#the-last-layer.
 """
 
