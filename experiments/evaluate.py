@@ -4,6 +4,10 @@ Prints the metrics with their protocol and writes them to DIR/evaluation/STEP.js
 task can judge single images (-ELBO of a VAE, nats: high = an anomaly), STEP_images.csv has a row for each of the
 evaluation split and anomalies_STEP.png shows the highest.
 
+`--weights=NAME --config.data.path=FOLDER` in place of `--workdir` judges trained weights that come with this library,
+or FILE.safetensors of scripts.export_weights: `--weights=fsrcnn_x3 --config.data.path=SET5`. Beside each number stands
+the one that was recorded when they were made. The files are written to `--out`, by default NAME_evaluation.
+
 Fields of the run's config may be overridden: where the data lie, how many samples, averaged parameters or not. What is
 measured with other values than the run's own does not replace what was measured with these: its files are called
 STEP-OVERRIDES, where OVERRIDES are eight digits that belong to these values, and `overrides` in the JSON file says
@@ -19,12 +23,15 @@ from absl import flags
 import numpy as np
 
 from deconv import atomic_files, plots
+from deconv.errors import UserError
 from deconv.experiments import command
-from deconv.training import config_diff
+from deconv.training import config_diff, weight_metadata
 from deconv.training.saved_config import load_config
 
 _SHOWN = 64  # images of the picture of anomalies
 _WORKDIR = command.define_path('workdir', None, 'folder of a run')
+_WEIGHTS = command.define_path('weights', None, 'name or file of trained weights, in place of a run')
+_OUT = command.define_path('out', None, 'folder to write to; default: DIR/evaluation, or NAME_evaluation of --weights')
 _REFERENCE = command.define_path(
   'reference', None, '.npz file with the statistics of real images, for --config.eval.reference'
 )
@@ -32,22 +39,30 @@ _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the
 
 
 def main(options):
-  print(f'evaluating {_WORKDIR.value}', flush=True)  # before the seconds in which JAX starts
+  weights = weight_metadata.find(_WEIGHTS.value) if _WEIGHTS.value else None
+  if weights and _STEP.value is not None:
+    raise UserError(f'--step={_STEP.value} is of a run, and --weights are of one step: leave one of the two out')
+  print(f'evaluating {_WEIGHTS.value or _WORKDIR.value}', flush=True)  # before the seconds in which JAX starts
+  import jax
+
   from deconv.tasks.capabilities import ScoresImages
-  from deconv.training import compilation_cache, evaluation, experiment, provenance, restore
+  from deconv.training import compilation_cache, evaluation, experiment, exported, provenance, restore
 
   compilation_cache.enable(options.compilation_cache)
   if _REFERENCE.value:
     options = dataclasses.replace(options, eval=dataclasses.replace(options.eval, reference=_REFERENCE.value))
-  own = config_diff.to_plain(load_config(_WORKDIR.value))
-  overrides = config_diff.changed(own, config_diff.to_plain(options))
+  own = weight_metadata.load_config(weights) if weights else load_config(_WORKDIR.value)
+  overrides = config_diff.changed(config_diff.to_plain(own), config_diff.to_plain(options))
   run = experiment.prepare(options)
-  _, state, step = restore.restore(options, _WORKDIR.value, _STEP.value, run.task)
+  if weights:
+    _, state, step = exported.restore(options, weights, run.task)
+  else:
+    _, state, step = restore.restore(options, _WORKDIR.value, _STEP.value, run.task)
   print(f'at step {step}', *(f'with {name}={value}' for name, value in overrides.items()), sep=', ', flush=True)
   measuring, state = evaluation.Evaluation(run), run.parallel.put_state(state)
   metrics, images, protocol, seconds = measuring.measure(state)
 
-  folder, stem = os.path.join(_WORKDIR.value, 'evaluation'), _stem(step, overrides)
+  folder, stem = _OUT.value or _default_out(weights), _stem(step, overrides)
   scores, source = measuring.score_images(state) if isinstance(run.task, ScoresImages) else (None, None)
   if scores is not None:
     rows = [','.join(scores), *(','.join(f'{value:.7g}' for value in row) for row in zip(*scores.values()))]
@@ -65,10 +80,17 @@ def main(options):
     'versions': provenance.versions(),
     'images_seen': step * options.train.batch_size,
   }
+  recorded = {}
+  if weights:
+    # What else stands beside a run, in run.json and config.json.
+    parameters = sum(x.size for network in state.networks.values() for x in jax.tree.leaves(network.params))
+    report['weights'] = {'name': _name(weights), 'seed': options.seed, 'parameters': parameters}
+    report['about'] = provenance.describe()
+    recorded = json.loads(weight_metadata.load_metadata(weights).get('metrics', '{}'))
   path = os.path.join(folder, f'{stem}.json')
   atomic_files.write_json(path, report)
   for name, value in sorted(metrics.items()):
-    print(f'  {name:28s} {value:.6g}')
+    print(f'  {name:28s} {value:.6g}' + (f'  (recorded: {recorded[name]:.6g})' if name in recorded else ''))
   print(f'  protocol: {evaluation.in_words({"seed": options.seed, **protocol})}')
   print('  seconds: ' + ', '.join(f'{name} {value:.3g}' for name, value in seconds.items()))
   print(
@@ -76,6 +98,15 @@ def main(options):
     + (f', {stem}_images.csv' if scores is not None else '')
     + ''.join(f', {name}_{stem}.png' for name in images)
   )
+
+
+def _name(weights):
+  """The name of a file of weights."""
+  return os.path.basename(weights).removesuffix(weight_metadata.ENDING)
+
+
+def _default_out(weights):
+  return f'{_name(weights)}_evaluation' if weights else os.path.join(_WORKDIR.value, 'evaluation')
 
 
 def _stem(step, overrides):

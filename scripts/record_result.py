@@ -12,6 +12,8 @@ DIR can also be a file of a run, DIR/evaluation/STEP-HASH.json: what `experiment
 than those of the run. Its numbers alone make a row, and the fields that were other are among those of the row. All
 such files have to agree in their protocol, by the rule of `experiments.compare`, but for the fields of --despite.
 
+It can also be such a file of `experiments.evaluate --weights=NAME`: weights that come with this library have no run.
+
 All runs of a file come from one machine and one version of the code; the schema is in results/README.md.
 """
 
@@ -42,13 +44,16 @@ _NOT_OF_AN_EVALUATION = ('eval.evaluators', 'eval.features_path', 'eval.referenc
 def runs_of(folder):
   """Returns [(group, name, workdir, evaluation)] of a folder: its own run, or those of a sweep.
 
-  Group and name of a run are None, and so is the evaluation but where the folder is a file, DIR/evaluation/*.json.
+  Group and name of a run are None, and so is the evaluation but where the folder is a file, DIR/evaluation/*.json. Of
+  weights, the workdir is None.
 
   Raises:
     UserError: there is neither, or a run is not finished.
   """
   evaluation = None
   if folder.endswith('.json'):
+    if 'weights' in (result_files.read_json(folder) or {}):
+      return [(None, None, None, folder)]
     evaluation, folder = folder, os.path.dirname(os.path.dirname(os.path.abspath(folder)))
   found = result_files.read_json(os.path.join(folder, 'results.json'))
   runs = [(None, None, folder, evaluation)]
@@ -103,7 +108,7 @@ def read_run(workdir, evaluation=None):
     if again is None:
       raise UserError(f"there is no file '{evaluation}': python -m experiments.evaluate writes it")
     metrics, protocol, step, history = again['metrics'], again['protocol'], again['step'], {}
-    fields = {name: value for name, value in again['overrides'].items() if name not in _NOT_OF_AN_EVALUATION}
+    fields = _changed(again)
     stamp = compare.stamp_of(protocol, again['versions'])
     if 'n_fake' in stamp:  # also where that is what the run's own config says
       fields['eval.num_samples'] = stamp['n_fake']
@@ -139,6 +144,31 @@ def read_run(workdir, evaluation=None):
       if name.startswith('config.') and name not in ('config.data.path', 'config.data.eval_path')
     ],
   }
+
+
+def read_weights(evaluation):
+  """Returns what `read_run` does, of the file that `experiments.evaluate --weights` wrote."""
+  found = result_files.read_json(evaluation)
+  weights = found['weights']
+  return {
+    'config': weights['name'],
+    'variant': '',
+    'fields': _changed(found),
+    'seed': weights['seed'],
+    'step': found['step'],
+    'values': {**found['metrics'], 'parameters': weights['parameters']},
+    'history': {},
+    'protocol': _about_all_seeds(found['protocol']),
+    'stamp': compare.stamp_of(found['protocol'], found['versions']),
+    'about': found['about'],
+    'command': ['python', '-m', 'experiments.evaluate', f'--weights={weights["name"]}'],
+  }
+
+
+def _changed(evaluation):
+  """Returns the fields, {name: value}, that were other in an evaluation, but for those that say nothing of a row."""
+  apart = {name.removeprefix('config.') for name in _NOT_FOR_A_ROW}.union(_NOT_OF_AN_EVALUATION)
+  return {name: value for name, value in evaluation['overrides'].items() if name not in apart}
 
 
 def _flags(words):
@@ -228,13 +258,13 @@ def record(folders, load=None, despite=()):
   rows, judged = {}, []
   for folder in folders:
     for group, name, workdir, evaluation in runs_of(folder):
-      run = read_run(workdir, evaluation)
+      run = read_run(workdir, evaluation) if workdir else read_weights(evaluation)
       if evaluation:
         judged.append({'folder': folder, 'stamp': run['stamp'], 'metrics': run['values']})
       key = json.dumps([group, name, run['config'], run['variant'], run['fields'], run['step']])
       same = rows.setdefault(key, (name, group, []))[2]
       if any(other['seed'] == run['seed'] for other in same):
-        raise UserError(f"'{workdir}': seed {run['seed']} of {run['config']} is there twice")
+        raise UserError(f"'{workdir or evaluation}': seed {run['seed']} of {run['config']} is there twice")
       same.append(run)
   runs = [run for _, _, same in rows.values() for run in same]
   first, protocols = runs[0], [run['protocol'] for run in runs]

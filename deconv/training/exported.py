@@ -21,12 +21,13 @@ from deconv.training.weight_metadata import ENDING, load_metadata
 _NETWORK = 'net'  # of the tasks that run on a picture
 
 
-def restore(options, path):
+def restore(options, path, task=None):
   """Reads weights for use, not for training: the optimizer's state is zero.
 
   Args:
     options: deconv.options.Experiment of the weights.
     path: the file.
+    task: as for deconv.training.restore.restore.
 
   Returns:
     (task, state of host arrays, step).
@@ -35,9 +36,7 @@ def restore(options, path):
     UserError: the arrays are not those of the network.
   """
   step = int(load_metadata(path).get('step', 0))
-  # What the file holds is the average already, where there was one.
-  options = dataclasses.replace(options, train=dataclasses.replace(options.train, ema_decay=0.0, ema_start=0))
-  task, template = restoring.shapes(options)
+  task, template = restoring.shapes(options, task)
   state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), template)
   arrays = weight_files.read(path, '--weights')
   network = state.networks[_NETWORK]
@@ -50,7 +49,8 @@ def restore(options, path):
     if arrays[name].shape != x.shape:
       raise UserError(f"--weights: '{path}' has {name} of shape {arrays[name].shape}, and the network {x.shape}")
   found = jax.tree_util.tree_map_with_path(lambda where, x: arrays[_name(where)].astype(x.dtype), wanted)
-  network = network.replace(params=found['params'], batch_stats=found['batch_stats'])
+  # What the file holds is the average already, where there was one.
+  network = network.replace(**found, ema=None if network.ema is None else found)
   return task, state.replace(step=np.asarray(step, np.int32), networks={**state.networks, _NETWORK: network}), step
 
 

@@ -2,13 +2,15 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
 from deconv.errors import UserError
 from deconv.experiments import command
 from deconv.training import exported, loop, restore, weight_metadata
-from scripts import export_weights
+from scripts import export_weights, record_result, result_files
+from tests.experiments.run_experiment import error_of, run
 
 pytest.importorskip('safetensors')
 
@@ -32,6 +34,26 @@ def test_a_run_becomes_a_file(tmp_path, capsys):
   _, wanted, _ = restore.restore(options, workdir)
   found, average = state.networks['net'].params['last'], wanted.networks['net'].ema['params']['last']
   np.testing.assert_array_equal(found['kernel'], average['kernel'])
+
+  # Judged from the file alone: the numbers of the run, by its protocol.
+  finished = run('evaluate', f'--weights={path}', f'--out={tmp_path / "judged"}')
+  assert finished.returncode == 0, finished.stderr
+  report = json.loads((tmp_path / 'judged' / '00000002.json').read_text())
+  assert report['metrics'] == pytest.approx({name: measured[name] for name in report['metrics']}, rel=1e-4)
+  assert report['protocol'] == json.loads(metadata['protocol']) and report['protocol']['ema'] is True
+  assert f'(recorded: {measured["psnr"]:.6g})' in finished.stdout
+  result_files.check(result := record_result.record([str(tmp_path / 'judged' / '00000002.json')]), 'x')
+  (row,) = result['rows']
+  assert (row['config'], row['step'], row['seeds'], row['values']['psnr']) == (
+    'small',
+    2,
+    [0],
+    report['metrics']['psnr'],
+  )
+  assert result['command'] == 'python -m experiments.evaluate --weights=small' and row['fields'] == {}
+  assert row['values']['parameters'] == sum(x.size for x in jax.tree.leaves(state.networks['net'].params))
+  assert 'leave one of the two out' in error_of(run('evaluate', f'--weights={path}', '--step=2'))
+
   (tmp_path / 'run' / 'metrics.jsonl').write_text('')
   report = {'step': 2, 'metrics': {'psnr': 12.5}, 'protocol': {'n': 7}, 'versions': {'jax': '1.2'}}
   (tmp_path / 'run' / 'evaluation').mkdir()
