@@ -3,8 +3,8 @@
   python -m experiments.main --config=configs/rednet_set12.py --config.data.path=TRAIN400 --config.data.eval_path=SET12
 
 TRAIN400 and SET12 are folders of grey pictures, see docs/data.md#super-resolution-and-denoising. Twelve layers of 48
-channels, the first of which halves the size (the paper's section 4.4): 208,224 weights, a fifth of those of RED30, at a
-quarter of the pixels. Adam with a cosine on patches 64x64, turned and mirrored. The noise is neither clipped nor
+channels, the first of which halves the size (the paper's section 4.4): 208,753 parameters, a fifth of those of RED30,
+at a quarter of the pixels. Adam with a cosine on patches 64x64, turned and mirrored. The noise is neither clipped nor
 rounded, and that of Set12 is a function of `seed` alone. 'whole_psnr' is the published number; 'whole_psnr_input' is
 that of the noise, 20.17 dB (20 log10(255 / 25)), and if it is another one, nothing is measured. 'whole_psnr_baseline'
 is clipped and rounded as the result is, and so higher.
@@ -12,8 +12,7 @@ is clipped and rounded as the result is, and so higher.
 Published on Set12, sigma 25: BM3D 29.97 dB, DnCNN-S 30.44.
 
 Cost: hours on two cores, estimated: a night.
-Not run to the end: 30.29 dB after 105,020 of its 150,000 steps (seed 0), on a GPU. That network is
-results/weights/rednet_set12.safetensors, with the protocol of the number.
+Results: docs/results.md#denoising. Of 105,020 steps; it was not run to the end.
 """
 
 from deconv.configs import base

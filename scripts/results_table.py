@@ -215,6 +215,8 @@ def _judged(entry):
   return f'`{entry.row["config"]}`'
 
 
+# On Set12, noise of sigma 25 (Zhang et al. 2017).
+_PUBLISHED_SET12 = {'BM3D': 29.97, 'DnCNN-S': 30.44}
 # On Set5, of a network trained on T91: Dong et al. (2016); of ESPCN and SRCNN, trained on ImageNet: Shi et al. (2016),
 # Dong et al. (2014).
 _PUBLISHED_SET5 = {'fsrcnn_x2': 36.94, 'fsrcnn_x3': 33.06, 'fsrcnn_x4': 30.55, 'espcn_x3': 33.13, 'srcnn_x3': 32.75}
@@ -607,6 +609,22 @@ TABLES = {
       value('median filter, dB', 'whole_psnr_median', 2),
       value('non-local means, defaults, dB', 'whole_psnr_nlm_default', 2),
       value('non-local means, given the noise level, dB', 'whole_psnr_nlm', 2),
+    ],
+  ),
+  'denoising_published': Table(
+    ('rednet_set12',),
+    [
+      config(),
+      _STEP,
+      value('PSNR, dB', 'whole_psnr', 2),
+      *(
+        Column(f'{name}, published', lambda entry, published=published: f'{published:.2f}')
+        for name, published in _PUBLISHED_SET12.items()
+      ),
+      value('SSIM', 'whole_ssim', 4),
+      value('non-local means, given the noise level, dB', 'whole_psnr_nlm', 2),
+      value('noisy input, not clipped, dB', 'whole_psnr_input', 2),
+      value('parameters', 'parameters', 0),
     ],
   ),
   'degradations': Table(
