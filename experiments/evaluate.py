@@ -53,7 +53,7 @@ def main(options):
     options = dataclasses.replace(options, eval=dataclasses.replace(options.eval, reference=_REFERENCE.value))
   own = weight_metadata.load_config(weights) if weights else load_config(_WORKDIR.value)
   overrides = config_diff.changed(config_diff.to_plain(own), config_diff.to_plain(options))
-  run = experiment.prepare(options)
+  run = experiment.prepare(_without_training(options) if weights else options)
   if weights:
     _, state, step = exported.restore(options, weights, run.task)
   else:
@@ -97,6 +97,15 @@ def main(options):
     f'written: {path}'
     + (f', {stem}_images.csv' if scores is not None else '')
     + ''.join(f', {name}_{stem}.png' for name in images)
+  )
+
+
+def _without_training(options):
+  """The options with batches that a folder of few pictures can fill."""
+  import jax
+
+  return dataclasses.replace(
+    options, train=dataclasses.replace(options.train, batch_size=jax.device_count(), accumulate=1)
   )
 
 
