@@ -290,10 +290,12 @@ def check_fields(file, overrides):
 
 
 def _config_of_workdir(argv):
-  workdir, weights = _peek(argv, 'workdir', 'weights')
+  workdir, weights, step = _peek(argv, 'workdir', 'weights', 'step')
   if weights and 'weights' in flags.FLAGS:
     if workdir:
       raise UserError('--weights takes the place of a run: leave --workdir out')
+    if step:
+      raise UserError(f'--step={step} is of a run, and --weights are of one step: leave one of the two out')
     return ml_collections.ConfigDict(weight_metadata.load_config(weight_metadata.find(weights)).to_dict())
   if not workdir:
     hint = ', or --weights=NAME' if 'weights' in flags.FLAGS else ''

@@ -23,7 +23,6 @@ from absl import flags
 import numpy as np
 
 from deconv import atomic_files, plots
-from deconv.errors import UserError
 from deconv.experiments import command
 from deconv.training import config_diff, weight_metadata
 from deconv.training.saved_config import load_config
@@ -40,8 +39,6 @@ _STEP = flags.DEFINE_integer('step', None, 'step of the checkpoint; default: the
 
 def main(options):
   weights = weight_metadata.find(_WEIGHTS.value) if _WEIGHTS.value else None
-  if weights and _STEP.value is not None:
-    raise UserError(f'--step={_STEP.value} is of a run, and --weights are of one step: leave one of the two out')
   print(f'evaluating {_WEIGHTS.value or _WORKDIR.value}', flush=True)  # before the seconds in which JAX starts
   import jax
 

@@ -148,8 +148,6 @@ def _transform(options):
 
 def _check():
   """Mistakes are answered before JAX starts."""
-  if _WEIGHTS.value and _STEP.value is not None:
-    raise UserError(f'--step={_STEP.value} is of a run, and --weights are of one step: leave one of the two out')
   if _KIND.value not in KINDS:
     raise UserError(f'--kind={_KIND.value} does not exist: choose one of {", ".join(KINDS)}')
   for flag in (_NUM, _COLUMNS, _ENLARGE):
