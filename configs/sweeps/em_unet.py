@@ -3,7 +3,7 @@
   python -m experiments.sweep --sweep=configs/sweeps/em_unet.py --out=runs/em_unet --config.data.path=EM_STACK
 
 EM_STACK is the folder of the training volume, see docs/data.md#em-stack. configs/unet_em.py and its variants with
-8,000 instead of 20,000 steps, trained on 24 slices, judged on the six below them.
+7,000 instead of 20,000 steps, trained on 24 slices, judged on the six below them.
 
 Cost: hours on two cores, estimated.
 Not run.
@@ -12,7 +12,7 @@ Not run.
 from deconv.configs import unet_em
 
 SWEEP = {
-  'experiments': {'em': {'config': 'configs/unet_em.py', 'train.steps': 8_000}},
+  'experiments': {'em': {'config': 'configs/unet_em.py', 'train.steps': 7_000}},
   'common': {'eval.every': 0, 'samples.every': 0},
   'variants': {
     'U-Net': {},
