@@ -7,8 +7,8 @@ CAMVID is the folder of the SegNet tutorial, see docs/data.md#camvid. Three deco
 once more with the weights of median frequency, by configs/segnet_camvid.py with a third of its epochs; the cosine ends
 with them. Numbers are of `val`, at 480x360.
 
-Cost: hours on two cores, estimated.
-Not run.
+Cost: an hour on two cores.
+Results: docs/results.md#decoders-on-camvid.
 """
 
 from deconv.configs import segnet_camvid
