@@ -279,14 +279,15 @@ def segmentation_columns(images, masks, class_names):
   """Draws images and several masks of each side by side, a column each with its name, and a legend.
 
   Args:
-    images: uint8 (height, width, 3) each, all of one shape.
+    images: uint8 (height, width, 1 or 3) each, all of one shape.
     masks: {name of the column: masks, integers (height, width), one per image}.
     class_names: in the order of the class numbers.
 
   Returns:
     uint8 (height, width, 3).
   """
-  columns = {'image': images, **{name: [colour_mask(mask) for mask in column] for name, column in masks.items()}}
+  coloured = [np.broadcast_to(image, (*image.shape[:2], 3)) for image in images]
+  columns = {'image': coloured, **{name: [colour_mask(mask) for mask in column] for name, column in masks.items()}}
   strips = [caption(enlarge(image_grid(np.stack(column), 1), 2), name) for name, column in columns.items()]
   height = max(len(strip) for strip in strips)
   strips = [np.pad(strip, ((0, height - len(strip)), (0, 0), (0, 0)), constant_values=255) for strip in strips]

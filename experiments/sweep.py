@@ -309,7 +309,7 @@ def report(sweep, out, runs, despite=()):
   Raises:
     UserError: none is finished, or the numbers of one table do not mean the same; nothing is written then.
   """
-  found, tables = {}, []
+  found, tables, first = {}, [], {}
   for run in runs:
     if run.finished:
       rows = found.setdefault(run.experiment, {})
@@ -323,12 +323,13 @@ def report(sweep, out, runs, despite=()):
     values = {label: list(seeds.values()) for label, seeds in rows.items()}
     tables.append(f'{experiment}\n\n{table(values, sweep["metrics"])}\n')
     _figure(os.path.join(out, f'{experiment}.png'), values, sweep['metrics'])
-    first = {label: next(iter(seeds.values()))['workdir'] for label, seeds in rows.items()}
-    if all(_predicts_classes(workdir) for workdir in first.values()):
-      predictions(os.path.join(out, f'{experiment}_predictions.png'), first)
+    first[experiment] = {label: next(iter(seeds.values()))['workdir'] for label, seeds in rows.items()}
   print('\n' + '\n'.join(tables))
   for name, text in (('tables.md', '\n'.join(tables)), ('results.json', json.dumps(found, indent=2))):
     atomic_files.write(os.path.join(out, name), text.encode())
+  for experiment, workdirs in first.items():  # after the numbers, as networks have to be compiled for it
+    if all(_predicts_classes(workdir) for workdir in workdirs.values()):
+      predictions(os.path.join(out, f'{experiment}_predictions.png'), workdirs)
 
 
 def main(argv=None):

@@ -215,6 +215,13 @@ def _judged(entry):
   return f'`{entry.row["config"]}`'
 
 
+def _membrane_network(entry):
+  """Returns what was left out of U-Net."""
+  fields = entry.row['fields']
+  left_out = {'objective.border_weight': 'no border weights', 'augment.elastic_sigma': 'no elastic deformation'}
+  return next((words for name, words in left_out.items() if name in fields), 'U-Net')
+
+
 # On Set12, noise of sigma 25 (Zhang et al. 2017).
 _PUBLISHED_SET12 = {'BM3D': 29.97, 'DnCNN-S': 30.44}
 # On Set5, of networks trained on T91: FSRCNN (Dong et al., ECCV 2016, table 3), ESPCN (Shi et al. 2016, table 1) and
@@ -569,7 +576,15 @@ TABLES = {
       Column('from command to end', _minutes),
     ],
   ),
-  'em_unet': Table(('em_unet',), [field('network', 'name'), *_MEMBRANES, value('ms per step', 'milliseconds', 0)]),
+  'em_unet': Table(
+    ('em_unet', 'em_unet-flips'),
+    [
+      Column('network', _membrane_network),
+      Column('mirrored copies averaged', lambda entry: 'yes' if entry.row['fields'].get('eval.flips') else 'no'),
+      *_MEMBRANES,
+      value('ms per step', 'milliseconds', 0),
+    ],
+  ),
   'unet_scenes_losses': Table(('unet_scenes_losses',), [field('objective', 'name'), _MIOU[0]]),
   'unet_scenes_variants': Table(
     ('unet_scenes_variants',), [config(), *_MIOU, value('mean accuracy', 'mean_accuracy', 3, best=max)]

@@ -171,6 +171,16 @@ def test_legend_shows_the_classes_that_occur_and_no_other():
   assert palette[1] not in _colours(alone)
 
 
+def test_segmentation_columns_show_grey_images_as_coloured_ones():
+  rng = np.random.default_rng(0)
+  grey = [rng.integers(0, 256, (6, 5, 1)).astype(np.uint8) for _ in range(2)]
+  masks = {'truth': [rng.integers(0, 2, (6, 5)) for _ in range(2)]}
+  shown = plots.segmentation_columns(grey, masks, ('ground', 'disc'))
+  coloured = plots.segmentation_columns([np.repeat(image, 3, axis=-1) for image in grey], masks, ('ground', 'disc'))
+  np.testing.assert_array_equal(shown, coloured)
+  assert shown.shape[-1] == 3
+
+
 def test_legend_breaks_lines():
   narrow, wide = np.zeros((4, 60, 3), np.uint8), np.zeros((4, 600, 3), np.uint8)
   entries = [(f'class {i}', colour) for i, colour in enumerate(plots.voc_palette()[:6])]
