@@ -552,7 +552,7 @@ TABLES = {
     ],
   ),
   'camvid': Table(
-    ('unet_camvid', 'unet_camvid-balanced', 'segnet_camvid'),
+    ('unet_camvid', 'unet_camvid-balanced', 'segnet_camvid', 'segnet_camvid-bilinear'),
     [
       config(),
       _STEP,
