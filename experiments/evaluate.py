@@ -81,7 +81,7 @@ def main(options):
   if weights:
     # What else stands beside a run, in run.json and config.json.
     parameters = sum(x.size for network in state.networks.values() for x in jax.tree.leaves(network.params))
-    report['weights'] = {'name': _name(weights), 'seed': options.seed, 'parameters': parameters}
+    report['weights'] = {'name': weight_metadata.name_of(weights), 'seed': options.seed, 'parameters': parameters}
     report['about'] = provenance.describe()
     recorded = json.loads(weight_metadata.load_metadata(weights).get('metrics', '{}'))
   path = os.path.join(folder, f'{stem}.json')
@@ -106,13 +106,8 @@ def _without_training(options):
   )
 
 
-def _name(weights):
-  """The name of a file of weights."""
-  return os.path.basename(weights).removesuffix(weight_metadata.ENDING)
-
-
 def _default_out(weights):
-  return f'{_name(weights)}_evaluation' if weights else os.path.join(_WORKDIR.value, 'evaluation')
+  return f'{weight_metadata.name_of(weights)}_evaluation' if weights else os.path.join(_WORKDIR.value, 'evaluation')
 
 
 def _stem(step, overrides):

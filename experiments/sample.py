@@ -99,7 +99,7 @@ def _restored(options):
 
 def _default_out(name, step):
   if _WEIGHTS.value:
-    return f'{name}_{os.path.splitext(os.path.basename(_WEIGHTS.value))[0]}.png'
+    return f'{name}_{weight_metadata.name_of(_WEIGHTS.value)}.png'
   return os.path.join(_WORKDIR.value, f'{name}_{step:08d}.png')
 
 

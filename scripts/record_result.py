@@ -29,13 +29,11 @@ from deconv.training import config_diff
 from scripts import result_files
 
 _NOT_FOR_A_ROW = (
-  'config.seed',
-  'config.data.path',
-  'config.data.eval_path',
-  'config.data.generated',
-  'config.train.steps_per_call',  # the same steps, more of them in a program
-  'config.native',  # the same sums in another order; the command of the file says it
-  *(f'config.{name}' for name in config_diff.OF_A_MACHINE),
+  'seed',
+  'data.generated',
+  'train.steps_per_call',  # the same steps, more of them in a program
+  'native',  # the same sums in another order; the command of the file says it
+  *config_diff.OF_A_MACHINE,
 )
 # What an evaluation with other fields says of its own accord: what was measured, and where the network lies.
 _NOT_OF_AN_EVALUATION = ('eval.evaluators', 'eval.features_path', 'eval.reference_cache')
@@ -125,7 +123,7 @@ def read_run(workdir, evaluation=None):
     'fields': {
       name.removeprefix('config.'): config[name.removeprefix('config.')]
       for name in words
-      if name.startswith('config.') and name not in _NOT_FOR_A_ROW
+      if name.startswith('config.') and name.removeprefix('config.') not in _NOT_FOR_A_ROW
     }
     | fields,
     'seed': config['seed'],
@@ -167,7 +165,7 @@ def read_weights(evaluation):
 
 def _changed(evaluation):
   """Returns the fields, {name: value}, that were other in an evaluation, but for those that say nothing of a row."""
-  apart = {name.removeprefix('config.') for name in _NOT_FOR_A_ROW}.union(_NOT_OF_AN_EVALUATION)
+  apart = *_NOT_FOR_A_ROW, *_NOT_OF_AN_EVALUATION
   return {name: value for name, value in evaluation['overrides'].items() if name not in apart}
 
 

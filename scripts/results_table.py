@@ -216,10 +216,9 @@ def _judged(entry):
 
 
 def _membrane_network(entry):
-  """Returns what was left out of U-Net."""
-  fields = entry.row['fields']
-  left_out = {'objective.border_weight': 'no border weights', 'augment.elastic_sigma': 'no elastic deformation'}
-  return next((words for name, words in left_out.items() if name in fields), 'U-Net')
+  """Returns how the sweep calls the network that a row of it, or of its evaluations again, is of."""
+  fields = {name: value for name, value in entry.row['fields'].items() if name != 'eval.flips'}
+  return next(row['name'] for row in result_files.load('em_unet')['rows'] if row['fields'] == fields)
 
 
 # On Set12, noise of sigma 25 (Zhang et al. 2017).

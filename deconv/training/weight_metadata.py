@@ -17,7 +17,12 @@ ENDING = '.safetensors'
 def names():
   """Returns the names of the weights that come with this library."""
   found = os.listdir(FOLDER) if os.path.isdir(FOLDER) else []
-  return sorted(name.removesuffix(ENDING) for name in found if name.endswith(ENDING))
+  return sorted(name_of(name) for name in found if name.endswith(ENDING))
+
+
+def name_of(path):
+  """Returns the name of weights, from their path or from that name."""
+  return os.path.basename(path).removesuffix(ENDING)
 
 
 def find(name):
